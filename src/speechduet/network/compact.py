@@ -1,0 +1,226 @@
+"""A compact backbone for ordinary processors: strided in frequency, residual in time.
+
+The way down folds pairs of frequency bins into channels and convolves over time and frequency;
+at the narrowest level a frame becomes one vector, and dilated convolutions along time look back
+and ahead. The way up mirrors it on the encoder's skips. All activations are kept as
+``[batch, frames, bins, channels]``, in which folding, unfolding and normalising a frame are views.
+
+The head does not map to the clean spectrogram from nothing: it emits, per coefficient, complex
+gains for the spectrograms that the encoder was given, and a complex remainder.
+"""
+
+from dataclasses import dataclass
+from math import log, prod, sqrt
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from speechduet.network.backbone import Features
+
+
+@dataclass(frozen=True)
+class Compact:
+    """Dimensions of the compact backbone.
+
+    ``channels``: of each level, from the finest (half the bins) to the coarsest. ``width``: of the
+    vector that a frame becomes. ``encoder_blocks``, ``decoder_blocks``: residual blocks along time.
+    ``embedding``: of the time.
+    """
+
+    bins: int = 256
+    channels: tuple[int, ...] = (24, 40, 56, 72)
+    width: int = 256
+    encoder_blocks: int = 6
+    decoder_blocks: int = 3
+    embedding: int = 64
+
+    @property
+    def frame_multiple(self) -> int:
+        """Any number of frames is fine."""
+        return 1
+
+    def encoder(self, spectrograms: int, timed: bool) -> "CompactEncoder":
+        """An encoder of so many complex spectrograms."""
+        return CompactEncoder(self, spectrograms, timed)
+
+    def decoder(self, spectrograms: int, timed: bool, generative: bool) -> "CompactDecoder":
+        """A decoder; generative and predictive ones are alike (both emit a clean spectrogram)."""
+        return CompactDecoder(self, spectrograms, timed)
+
+    def level_bins(self) -> tuple[int, ...]:
+        """Number of bins of each level."""
+        return tuple(self.bins >> (level + 1) for level in range(len(self.channels)))
+
+
+def fold(x: Tensor) -> Tensor:
+    """Halve the bins, double the channels."""
+    batch, frames, bins, channels = x.shape
+    return x.reshape(batch, frames, bins // 2, channels * 2)
+
+
+def unfold(x: Tensor) -> Tensor:
+    """Double the bins, halve the channels."""
+    batch, frames, bins, channels = x.shape
+    return x.reshape(batch, frames, bins * 2, channels // 2)
+
+
+class Convolution(nn.Conv2d):
+    """A 3x3 convolution on ``[batch, frames, bins, channels]``."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__(inputs, outputs, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Same frames and bins, other channels."""
+        # The permuted view *is* a channels-last tensor: nothing is copied.
+        return super().forward(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+
+
+class TimeEmbedding(nn.Module):
+    """Sines and cosines of log t through two layers, ``[batch]`` -> ``[batch, channels]``."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        # Periods from 16 down to about 1/2 in natural-log time, which spans 0 to -3.5 (t = 0.03).
+        self.register_buffer(
+            "frequencies", torch.logspace(-1.2, 0.5, channels // 2), persistent=False
+        )
+        self.frequencies: Tensor
+        self.layers = nn.Sequential(
+            nn.Linear(channels, channels), nn.SiLU(), nn.Linear(channels, channels), nn.SiLU()
+        )
+
+    def forward(self, t: Tensor) -> Tensor:
+        """Embed the time."""
+        angles = t.clamp_min(1e-5).log()[:, None] * self.frequencies * 2 * torch.pi
+        embedded: Tensor = self.layers(torch.cat([angles.sin(), angles.cos()], dim=1))
+        return embedded
+
+
+class Level(nn.Module):
+    """Convolution, a shift by time, normalisation of each frame, SiLU, and a residual convolution."""
+
+    def __init__(self, inputs: int, outputs: int, bins: int, embedding: int | None) -> None:
+        super().__init__()
+        self.convolution = Convolution(inputs, outputs)
+        self.shift = None if embedding is None else nn.Linear(embedding, outputs)
+        # Per frame, not per excerpt: what a frame becomes does not depend on the file's length.
+        self.norm = nn.LayerNorm((bins, outputs))
+
+    def forward(self, x: Tensor, embedding: Tensor | None) -> Tensor:
+        """``[batch, frames, bins, inputs]`` -> ``[batch, frames, bins, outputs]``."""
+        x = self.norm(self.convolution(x))
+        if self.shift is not None and embedding is not None:
+            x = x + self.shift(embedding)[:, None, None, :]
+        return functional.silu(x)
+
+
+class TemporalBlock(nn.Module):
+    """A residual block along time: dilated depthwise convolution, then a layer per frame."""
+
+    def __init__(self, width: int, dilation: int, embedding: int | None) -> None:
+        super().__init__()
+        self.along_time = nn.Conv1d(
+            width, width, 5, padding=2 * dilation, dilation=dilation, groups=width
+        )
+        self.norm = nn.LayerNorm(width)
+        self.shift = None if embedding is None else nn.Linear(embedding, width)
+        self.widen = nn.Linear(width, 2 * width)
+        self.narrow = nn.Linear(2 * width, width)
+
+    def forward(self, x: Tensor, embedding: Tensor | None) -> Tensor:
+        """``[batch, frames, width]`` -> the same shape."""
+        h = self.norm(self.along_time(x.transpose(1, 2)).transpose(1, 2))
+        if self.shift is not None and embedding is not None:
+            h = h + self.shift(embedding)[:, None, :]
+        out: Tensor = x + self.narrow(functional.silu(self.widen(h)))
+        return out
+
+
+def temporal_blocks(
+    count: int, width: int, embedding: int | None, first_dilation: int = 0
+) -> nn.ModuleList:
+    """Blocks whose dilations cycle through 1, 2, 4, 8."""
+    return nn.ModuleList(
+        TemporalBlock(width, 2 ** ((first_dilation + index) % 4), embedding)
+        for index in range(count)
+    )
+
+
+class CompactEncoder(nn.Module):
+    """Spectrograms (and time) -> features; the bottleneck is ``[batch, frames, width]``."""
+
+    def __init__(self, size: Compact, spectrograms: int, timed: bool) -> None:
+        super().__init__()
+        embedding = size.embedding if timed else None
+        self.embed = TimeEmbedding(size.embedding) if timed else None
+        # Real, imaginary part and magnitude of each spectrogram.
+        inputs = [3 * spectrograms, *size.channels[:-1]]
+        self.levels = nn.ModuleList(
+            Level(2 * before, after, bins, embedding)
+            for before, after, bins in zip(inputs, size.channels, size.level_bins(), strict=True)
+        )
+        self.narrow = nn.Linear(size.level_bins()[-1] * size.channels[-1], size.width)
+        self.blocks = temporal_blocks(size.encoder_blocks, size.width, embedding)
+
+    def forward(self, spectrograms: Tensor, t: Tensor | None) -> Features:
+        """Encode real ``[batch, 2 n, bins, frames]`` at times ``[batch]``."""
+        embedding = None if self.embed is None or t is None else self.embed(t)
+        parts = spectrograms.permute(0, 3, 2, 1).unflatten(-1, (-1, 2))
+        # The factor brings typical magnitudes of compressed speech near 1.
+        magnitude = (parts.square().sum(-1) + 1e-8).sqrt()
+        x = 10 * torch.cat([parts.flatten(-2), magnitude], dim=-1)
+        skips = []
+        for level in self.levels:
+            x = level(fold(x), embedding)
+            skips.append(x)
+        x = self.narrow(x.flatten(-2))
+        for block in self.blocks:
+            x = block(x, embedding)
+        return Features(tuple(skips), x, embedding, spectrograms, t)
+
+
+class CompactDecoder(nn.Module):
+    """Features -> one complex spectrogram, real ``[batch, 2, bins, frames]``."""
+
+    def __init__(self, size: Compact, spectrograms: int, timed: bool) -> None:
+        super().__init__()
+        embedding = size.embedding if timed else None
+        self.blocks = temporal_blocks(size.decoder_blocks, size.width, embedding, 2)
+        coarsest = (size.level_bins()[-1], size.channels[-1])
+        self.widen = nn.Linear(size.width, prod(coarsest))
+        self.coarsest = coarsest
+        channels = size.channels[::-1]
+        bins = size.level_bins()[::-1]
+        self.levels = nn.ModuleList(
+            Level(before, 2 * after, at, embedding)
+            for before, after, at in zip(channels, channels[1:], bins, strict=False)
+        )
+        # At full resolution: a complex gain per spectrogram and a complex remainder.
+        self.head = Convolution(channels[-1], 2 * (2 * spectrograms + 2))
+        nn.init.zeros_(self.head.weight)
+        nn.init.zeros_(self.head.bias)  # type: ignore[arg-type]
+
+    def forward(self, features: Features) -> Tensor:
+        """Decode."""
+        x = features.bottleneck
+        for block in self.blocks:
+            x = block(x, features.embedding)
+        x = self.widen(x).unflatten(-1, self.coarsest)
+        skips = features.skips[::-1]
+        for level, skip in zip(self.levels, skips, strict=False):
+            x = unfold(level(x + skip, features.embedding))
+        return self._combine(unfold(self.head(x + skips[-1])), features.spectrograms)
+
+    @staticmethod
+    def _combine(weights: Tensor, spectrograms: Tensor) -> Tensor:
+        # [batch, frames, bins, 2 n + 2] -> complex gains [n] and remainder, as real arithmetic.
+        gain = weights.permute(0, 3, 2, 1)
+        remainder = gain[:, -2:] * 0.1
+        real, imaginary = gain[:, :-2:2], gain[:, 1:-2:2]
+        a, b = spectrograms[:, ::2], spectrograms[:, 1::2]
+        filtered = torch.stack(
+            [(real * a - imaginary * b).sum(1), (real * b + imaginary * a).sum(1)], dim=1
+        )
+        return filtered + remainder

@@ -1,0 +1,8 @@
+"""Blend what the generative path reached with what the predictive decoder says."""
+
+from torch import Tensor
+
+
+def fuse(generative: Tensor, predictive: Tensor, weight: float) -> Tensor:
+    """``weight * generative + (1 - weight) * predictive`` (paper eq. 12 and 13)."""
+    return weight * generative + (1 - weight) * predictive

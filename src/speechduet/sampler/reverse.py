@@ -1,0 +1,150 @@
+"""The reverse process: from the noisy speech to the enhanced, one visible step at a time."""
+
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from typing import NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+
+from speechduet.errors import SettingError
+from speechduet.process import Process
+from speechduet.sampler.fusion import fuse
+from speechduet.sampler.settings import Sampling
+from speechduet.sampler.transition import langevin, predict
+
+Draw = Callable[[tuple[int, ...]], Tensor]
+"""Gives standard complex normal numbers (total variance 1) of a shape."""
+
+
+class Estimate(NamedTuple):
+    """What the two decoders say of the clean speech; None where one was not evaluated."""
+
+    generative: Tensor | None
+    predictive: Tensor | None
+
+
+class Estimator(Protocol):
+    """A system as the sampler sees it: an anchor, and estimates of the clean spectrogram."""
+
+    def anchor(self, y: Tensor) -> Tensor:
+        """The drift target: y itself, or a prediction made from it."""
+        ...
+
+    def estimate(
+        self,
+        x_t: Tensor,
+        y: Tensor,
+        anchor: Tensor,
+        t: Tensor,
+        *,
+        generative: bool,
+        predictive: bool,
+    ) -> Estimate:
+        """Evaluate the decoders that are asked for, and no other."""
+        ...
+
+
+class Step(NamedTuple):
+    """One reverse step as it happened; the enhanced spectrogram is the last step's `result`."""
+
+    index: int
+    time: float
+    state: Tensor
+    """The state that the step leads to, noise included."""
+    result: Tensor
+    """Its mean (after fusion), the answer if one stops here."""
+    generative: Tensor | None
+    predictive: Tensor | None
+
+
+def time_grid(process: Process, settings: Sampling) -> list[tuple[float, float]]:
+    """The times of the reverse steps with the size of each, from the start down."""
+    if settings.steps == 1:
+        times = [settings.start]
+    else:
+        end = min(process.t_min, settings.start)
+        times = torch.linspace(settings.start, end, settings.steps).tolist()
+    if settings.grid == "paper":
+        return [(t, settings.start / settings.steps) for t in times]
+    return [(t, t - following) for t, following in pairwise([*times, 0.0])]
+
+
+def reverse(
+    system: Estimator, process: Process | None, y: Tensor, settings: Sampling, draw: Draw
+) -> Iterator[Step]:
+    """Run the reverse process on noisy spectrograms y, complex ``[batch, 1, bins, frames]``.
+
+    Yields every step. Random numbers are drawn in the order prior, then per step corrector,
+    predictor; the last predictor's noise is never drawn, for its mean is the result.
+
+    The predictive decoder is evaluated only at the steps whose fusion uses it, at the predictor's
+    evaluation (after the corrector). First fusion blends the *state* after the first step, noise
+    included, with the predictive estimate, as eq. 12 is written; when there is one step only,
+    final fusion alone applies.
+    """
+    anchor = system.anchor(y)
+
+    def at(t: float) -> Tensor:
+        return torch.full((y.shape[0],), t, device=y.device, dtype=y.real.dtype)
+
+    if settings.steps == 0:
+        state = y if process is None else process.perturb(y, anchor, at(1.0), draw(y.shape))
+        only = system.estimate(state, y, anchor, at(1.0), generative=False, predictive=True)
+        result = _present(only.predictive, "predictive")
+        yield Step(0, 1.0, state, result, None, result)
+        return
+    if process is None:
+        raise SettingError(
+            f"{settings.steps} reverse steps asked of a purely predictive system",
+            "steps 0",
+            "use mode 'fast'",
+        )
+
+    state = _first_state(system, process, y, anchor, settings, draw, at)
+    grid = time_grid(process, settings)
+    for index, (time, size) in enumerate(grid):
+        first, last = index == 0, index == len(grid) - 1
+        t, step = at(time), at(size)
+        for _ in range(settings.corrector_steps):
+            told = system.estimate(state, y, anchor, t, generative=True, predictive=False)
+            clean = _present(told.generative, "generative")
+            correction = langevin(process, state, clean, anchor, t, settings.corrector_snr)
+            state = correction.sample(draw(y.shape)) if correction.noisy else correction.mean
+        weight = settings.beta if last else settings.alpha if first else 1.0
+        told = system.estimate(state, y, anchor, t, generative=True, predictive=weight < 1)
+        clean = _present(told.generative, "generative")
+        transition = predict(settings.predictor, process, state, clean, anchor, t, step)
+        result = transition.mean
+        state = result if last or not transition.noisy else transition.sample(draw(y.shape))
+        if weight < 1:
+            predictive = _present(told.predictive, "predictive")
+            result, state = fuse(result, predictive, weight), fuse(state, predictive, weight)
+        yield Step(index, time, state, result, told.generative, told.predictive)
+
+
+def _first_state(
+    system: Estimator,
+    process: Process,
+    y: Tensor,
+    anchor: Tensor,
+    settings: Sampling,
+    draw: Draw,
+    at: Callable[[float], Tensor],
+) -> Tensor:
+    centre = anchor
+    if settings.start_from == "predictive":
+        whole = process.perturb(anchor, anchor, at(1.0), draw(y.shape))
+        told = system.estimate(whole, y, anchor, at(1.0), generative=False, predictive=True)
+        centre = _present(told.predictive, "predictive")
+    return process.perturb(centre, anchor, at(settings.start), draw(y.shape))
+
+
+def _present(estimate: Tensor | None, name: str) -> Tensor:
+    if estimate is None:
+        raise SettingError(
+            f"this system has no {name} estimate",
+            "a system with both decoders, such as gp_unified",
+            "set alpha, beta, steps and mode to what the system can do",
+        )
+    return estimate

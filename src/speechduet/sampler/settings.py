@@ -1,0 +1,82 @@
+"""Everything that decides how a reverse process runs, as one immutable record."""
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from speechduet.errors import SettingError
+from speechduet.sampler.transition import Predictor
+
+Grid = Literal["exact", "paper"]
+Start = Literal["noisy", "predictive"]
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """Settings of the sampler; the defaults are those of SGMSE+.
+
+    ``steps = 0`` is the predictive estimate alone, in one evaluation.
+
+    Times lie at ``linspace(start, t_min, steps)``. On the ``exact`` grid a step is the spacing to
+    the next time and the last one goes to 0; on the ``paper`` grid, kept for comparison, every
+    step is ``start / steps``, which overshoots 0 (SGMSE+ before June 2024, StoRM, the paper).
+
+    ``alpha`` and ``beta`` are the weights of the *generative* result in the first and the last
+    step's fusion with the predictive estimate (paper eq. 12 and 13); 1 switches a fusion off.
+
+    ``start`` below 1 truncates the process. Its first state is drawn from the kernel around the
+    noisy speech, or, with ``start_from="predictive"``, around the predictive estimate (one
+    evaluation more).
+    """
+
+    steps: int = 30
+    grid: Grid = "exact"
+    predictor: Predictor = "euler_maruyama"
+    corrector_steps: int = 1
+    corrector_snr: float = 0.5
+    alpha: float = 1.0
+    beta: float = 1.0
+    start: float = 1.0
+    start_from: Start = "noisy"
+
+    def __post_init__(self) -> None:
+        if self.steps < 0:
+            raise SettingError(f"steps is {self.steps}", "0 (predictive estimate alone) or more")
+        if self.corrector_steps < 0:
+            raise SettingError(f"corrector_steps is {self.corrector_steps}", "0 or more")
+        if not self.corrector_snr > 0:
+            raise SettingError(f"corrector_snr is {self.corrector_snr}", "a number above 0")
+        for name, value in (("alpha", self.alpha), ("beta", self.beta)):
+            if not 0 <= value <= 1:
+                raise SettingError(f"{name} is {value}", "a weight between 0 and 1")
+        if not 0 < self.start <= 1:
+            raise SettingError(f"start is {self.start}", "a time above 0 and at most 1")
+        for name, chosen, choices in (
+            ("grid", self.grid, get_args(Grid)),
+            ("predictor", self.predictor, get_args(Predictor)),
+            ("start_from", self.start_from, get_args(Start)),
+        ):
+            if chosen not in choices:
+                raise SettingError(f"{name} is {chosen!r}", "one of " + ", ".join(choices))
+        if self.grid == "paper" and self.predictor != "euler_maruyama":
+            raise SettingError(
+                f"grid 'paper' with the {self.predictor} predictor",
+                "the euler_maruyama predictor",
+                "the other predictors need to know the time they step to: use grid 'exact'",
+            )
+
+    @property
+    def needs_predictive(self) -> bool:
+        """Whether a predictive estimate is part of these settings."""
+        return (
+            self.steps == 0
+            or self.alpha < 1
+            or self.beta < 1
+            or self.start_from == "predictive"
+        )
+
+    @property
+    def evaluations(self) -> int:
+        """Network evaluations (NFE), the corrector's included and StoRM's anchor not."""
+        if self.steps == 0:
+            return 1
+        return self.steps * (1 + self.corrector_steps) + (self.start_from == "predictive")

@@ -1,0 +1,71 @@
+"""Waveform <-> compressed complex spectrogram."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+
+@lru_cache(maxsize=8)
+def _hann(length: int, device: torch.device, dtype: torch.dtype) -> Tensor:
+    return torch.hann_window(length, periodic=True, device=device, dtype=dtype)
+
+
+@dataclass(frozen=True)
+class Spectrogram:
+    """The short-time Fourier transform of SGMSE+ with its amplitude compression.
+
+    A coefficient S becomes ``factor * |S|**exponent * exp(i arg S)``. Frames are centred and
+    periodic-Hann windowed, so ``1 + samples // hop`` of them cover a waveform. The default has
+    256 frequency bins, 128 samples (8 ms at 16 kHz) apart in time.
+    """
+
+    sample_rate: int = 16_000
+    n_fft: int = 510
+    hop: int = 128
+    exponent: float = 0.5
+    factor: float = 0.15
+
+    @property
+    def bins(self) -> int:
+        """Number of frequency bins."""
+        return self.n_fft // 2 + 1
+
+    def frames(self, samples: int) -> int:
+        """Number of frames that `forward` makes of so many samples."""
+        return 1 + samples // self.hop
+
+    def forward(self, waveform: Tensor) -> Tensor:
+        """Real ``[batch, samples]`` -> complex ``[batch, 1, bins, frames]``."""
+        transform = torch.stft(
+            waveform,
+            self.n_fft,
+            self.hop,
+            window=_hann(self.n_fft, waveform.device, waveform.dtype),
+            center=True,
+            # Reflection needs more samples than half a window; zeros serve shorter input.
+            pad_mode="reflect" if waveform.shape[-1] > self.n_fft // 2 else "constant",
+            return_complex=True,
+        )
+        return self._rescale(transform, self.exponent, self.factor).unsqueeze(1)
+
+    def inverse(self, spectrogram: Tensor, samples: int) -> Tensor:
+        """Complex ``[batch, 1, bins, frames]`` -> real ``[batch, samples]``."""
+        transform = self._rescale(
+            spectrogram.squeeze(1) / self.factor, 1 / self.exponent, 1.0
+        )
+        return torch.istft(
+            transform,
+            self.n_fft,
+            self.hop,
+            window=_hann(self.n_fft, transform.device, transform.real.dtype),
+            center=True,
+            length=samples,
+        )
+
+    @staticmethod
+    def _rescale(values: Tensor, exponent: float, factor: float) -> Tensor:
+        # |S|^(e-1) instead of polar form: no arctangent, and 0 stays 0 with a finite gradient.
+        magnitude = (values.real.square() + values.imag.square() + 1e-24).sqrt()
+        return values * (factor * magnitude.pow(exponent - 1))
