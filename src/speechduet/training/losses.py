@@ -1,0 +1,86 @@
+"""What the two decoders are trained on. Every loss is a mean over the batch.
+
+Spectrograms are complex ``[batch, 1, bins, frames]``; the paper sums squared errors over the
+coefficients of an example, and so does everything here.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from speechduet.process import Process
+from speechduet.spectrogram import Spectrogram
+
+Weighting = Literal["score", "clean"]
+
+
+@dataclass(frozen=True)
+class LossSettings:
+    """Weights of the terms; the defaults are the paper's recipe.
+
+    ``weighting`` of the generative error: *score*, ``(a/s)^2``, makes it the score-matching loss
+    (paper eq. 9); *clean*, 1, spreads effort evenly over times, which few-step samplers reward.
+    ``magnitude`` adds the squared error of compressed magnitudes, ``si_sdr`` the negative
+    scale-invariant signal-to-distortion ratio of the waveform (per dB), both for the predictive
+    decoder only: the generative one must stay a conditional mean.
+    """
+
+    weighting: Weighting = "score"
+    generative: float = 0.5
+    predictive: float = 0.5
+    magnitude: float = 0.0
+    si_sdr: float = 0.0
+
+
+def squared_error(estimate: Tensor, x_0: Tensor) -> Tensor:
+    """Sum of squared magnitudes of the error, per example ``[batch]``."""
+    error = estimate - x_0
+    return (error.real.square() + error.imag.square()).sum(dim=(1, 2, 3))
+
+
+def generative_loss(
+    process: Process, clean: Tensor, x_0: Tensor, t: Tensor, weighting: Weighting
+) -> Tensor:
+    """``1/2 |s score + z|^2`` (paper eq. 9), written as a weighted error of the clean estimate."""
+    weight = process.score_weight(t) if weighting == "score" else torch.ones_like(t)
+    return (0.5 * weight * squared_error(clean, x_0)).mean()
+
+
+def magnitude_error(estimate: Tensor, x_0: Tensor) -> Tensor:
+    """Sum of squared differences of magnitudes, per example ``[batch]``."""
+    difference = _magnitude(estimate) - _magnitude(x_0)
+    return difference.square().sum(dim=(1, 2, 3))
+
+
+def negative_si_sdr(
+    estimate: Tensor, x_0: Tensor, spectrogram: Spectrogram, samples: int
+) -> Tensor:
+    """Negative SI-SDR in dB of the waveforms behind two spectrograms, per example ``[batch]``."""
+    heard = spectrogram.inverse(estimate, samples)
+    clean = spectrogram.inverse(x_0, samples)
+    scale = (heard * clean).sum(-1, keepdim=True) / (clean.square().sum(-1, keepdim=True) + 1e-6)
+    target = scale * clean
+    distortion = (heard - target).square().sum(-1)
+    return -10 * torch.log10((target.square().sum(-1) + 1e-6) / (distortion + 1e-6))
+
+
+def predictive_loss(
+    prediction: Tensor,
+    x_0: Tensor,
+    settings: LossSettings,
+    spectrogram: Spectrogram,
+    samples: int,
+) -> Tensor:
+    """``|x_pred - x_0|^2`` (paper eq. 11) and the optional terms of the settings."""
+    loss = squared_error(prediction, x_0)
+    if settings.magnitude:
+        loss = loss + settings.magnitude * magnitude_error(prediction, x_0)
+    if settings.si_sdr:
+        loss = loss + settings.si_sdr * negative_si_sdr(prediction, x_0, spectrogram, samples)
+    return loss.mean()
+
+
+def _magnitude(spectrogram: Tensor) -> Tensor:
+    return (spectrogram.real.square() + spectrogram.imag.square() + 1e-10).sqrt()

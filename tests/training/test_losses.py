@@ -1,0 +1,67 @@
+import pytest
+import torch
+from speechduet.process import OrnsteinUhlenbeck
+from speechduet.spectrogram import Spectrogram
+from speechduet.training.losses import (
+    LossSettings,
+    generative_loss,
+    magnitude_error,
+    negative_si_sdr,
+    predictive_loss,
+    squared_error,
+)
+from torch import Tensor
+
+TRANSFORM = Spectrogram()
+SAMPLES = 3200
+
+
+def waveforms() -> Tensor:
+    return torch.randn(2, SAMPLES, generator=torch.Generator().manual_seed(0)) * 0.1
+
+
+def test_score_weighting_is_the_score_matching_loss() -> None:
+    process, t = OrnsteinUhlenbeck(), torch.tensor([0.2, 0.9])
+    x_0, y, guess, z = (torch.randn(2, 1, 4, 5, dtype=torch.complex64) for _ in range(4))
+    x_t = process.perturb(x_0, y, t, z)
+    score = process.score_from_clean(guess, x_t, y, t)
+    std = process.kernel(t).std.reshape(-1, 1, 1, 1)
+    expected = 0.5 * (std * score + z).abs().square().sum(dim=(1, 2, 3)).mean()
+    torch.testing.assert_close(
+        generative_loss(process, guess, x_0, t, "score"), expected, rtol=1e-4, atol=1e-4
+    )
+    torch.testing.assert_close(
+        generative_loss(process, guess, x_0, t, "clean"), 0.5 * squared_error(guess, x_0).mean()
+    )
+
+
+def test_paper_default_is_the_squared_error_alone() -> None:
+    x_0 = TRANSFORM.forward(waveforms())
+    guess = x_0 + 0.1
+    loss = predictive_loss(guess, x_0, LossSettings(), TRANSFORM, SAMPLES)
+    torch.testing.assert_close(loss, torch.tensor(0.01 * x_0[0].numel()), rtol=1e-4, atol=0)
+
+
+def test_magnitude_error_ignores_phase() -> None:
+    x_0 = TRANSFORM.forward(waveforms())
+    assert magnitude_error(x_0 * 1j, x_0).max() < 1e-6
+    assert magnitude_error(2 * x_0, x_0).min() > 0.1
+
+
+@pytest.mark.parametrize("snr_db", [0.0, 10.0, 20.0])
+def test_si_sdr_of_known_noise(snr_db: float) -> None:
+    clean = waveforms()
+    noise = torch.randn(2, SAMPLES, generator=torch.Generator().manual_seed(1))
+    noise -= (noise * clean).sum(-1, keepdim=True) / clean.square().sum(-1, keepdim=True) * clean
+    noise *= clean.norm(dim=-1, keepdim=True) / noise.norm(dim=-1, keepdim=True)
+    estimate = TRANSFORM.forward(3 * (clean + noise * 10 ** (-snr_db / 20)))
+    measured = negative_si_sdr(estimate, TRANSFORM.forward(clean), TRANSFORM, SAMPLES)
+    torch.testing.assert_close(measured, torch.full((2,), -snr_db), atol=0.02, rtol=0)
+
+
+def test_loss_of_silence_is_finite() -> None:
+    x_0 = TRANSFORM.forward(torch.zeros(1, SAMPLES))
+    guess = (x_0 + 0.01).requires_grad_()
+    settings = LossSettings(magnitude=1.0, si_sdr=1.0)
+    predictive_loss(guess, x_0, settings, TRANSFORM, SAMPLES).backward()
+    assert guess.grad is not None and torch.view_as_real(guess.grad).isfinite().all()
