@@ -9,7 +9,9 @@ from torch import Tensor
 
 @lru_cache(maxsize=8)
 def _hann(length: int, device: torch.device, dtype: torch.dtype) -> Tensor:
-    return torch.hann_window(length, periodic=True, device=device, dtype=dtype)
+    # A window made in inference mode would be refused by autograd later, when it is reused.
+    with torch.inference_mode(False):
+        return torch.hann_window(length, periodic=True, device=device, dtype=dtype)
 
 
 @dataclass(frozen=True)
@@ -52,9 +54,7 @@ class Spectrogram:
 
     def inverse(self, spectrogram: Tensor, samples: int) -> Tensor:
         """Complex ``[batch, 1, bins, frames]`` -> real ``[batch, samples]``."""
-        transform = self._rescale(
-            spectrogram.squeeze(1) / self.factor, 1 / self.exponent, 1.0
-        )
+        transform = self._rescale(spectrogram.squeeze(1) / self.factor, 1 / self.exponent, 1.0)
         return torch.istft(
             transform,
             self.n_fft,

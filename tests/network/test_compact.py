@@ -1,9 +1,13 @@
+from typing import Any
+
 import pytest
 import torch
+from torch import Tensor
+
+from speechduet.errors import SettingError
 from speechduet.network.compact import Compact, fold, unfold
 from speechduet.network.joint import Layout, System
 from speechduet.process import OrnsteinUhlenbeck
-from torch import Tensor
 
 TINY = Compact(bins=32, channels=(4, 6), width=8, encoder_blocks=2, decoder_blocks=1, embedding=8)
 
@@ -88,3 +92,17 @@ def test_a_frame_far_away_has_no_influence() -> None:
     assert before is not None and after is not None
     torch.testing.assert_close(before[..., :20], after[..., :20])
     assert not torch.allclose(before[..., -3:], after[..., -3:])
+
+
+@pytest.mark.parametrize(
+    ("dimensions", "message"),
+    [
+        ({"bins": 30}, "bins is 30; expected a multiple of 4"),
+        ({"channels": (4, 0)}, "channels"),
+        ({"width": 0}, "width is 0"),
+        ({"decoder_blocks": -1}, "decoder_blocks is -1"),
+    ],
+)
+def test_dimensions_that_cannot_be_built(dimensions: dict[str, Any], message: str) -> None:
+    with pytest.raises(SettingError, match=message):
+        Compact(**{"bins": 32, "channels": (4, 6), **dimensions})

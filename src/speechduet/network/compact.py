@@ -10,12 +10,13 @@ gains for the spectrograms that the encoder was given, and a complex remainder.
 """
 
 from dataclasses import dataclass
-from math import log, prod, sqrt
+from math import prod
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from speechduet.errors import SettingError
 from speechduet.network.backbone import Features
 
 
@@ -34,6 +35,22 @@ class Compact:
     encoder_blocks: int = 6
     decoder_blocks: int = 3
     embedding: int = 64
+
+    def __post_init__(self) -> None:
+        for name, value in (
+            ("channels", min(self.channels, default=0)),
+            ("width", self.width),
+            ("encoder_blocks", self.encoder_blocks + 1),
+            ("decoder_blocks", self.decoder_blocks + 1),
+            ("embedding", self.embedding // 2),
+        ):
+            if value < 1:
+                raise SettingError(f"{name} is {getattr(self, name)}", "positive numbers")
+        if self.bins < 1 or self.bins % 2 ** len(self.channels):
+            raise SettingError(
+                f"bins is {self.bins}",
+                f"a multiple of {2 ** len(self.channels)} with {len(self.channels)} levels",
+            )
 
     @property
     def frame_multiple(self) -> int:
@@ -99,7 +116,7 @@ class TimeEmbedding(nn.Module):
 
 
 class Level(nn.Module):
-    """Convolution, a shift by time, normalisation of each frame, SiLU, and a residual convolution."""
+    """Convolution, normalisation of each frame, a shift by the time, SiLU."""
 
     def __init__(self, inputs: int, outputs: int, bins: int, embedding: int | None) -> None:
         super().__init__()
@@ -167,7 +184,8 @@ class CompactEncoder(nn.Module):
     def forward(self, spectrograms: Tensor, t: Tensor | None) -> Features:
         """Encode real ``[batch, 2 n, bins, frames]`` at times ``[batch]``."""
         embedding = None if self.embed is None or t is None else self.embed(t)
-        parts = spectrograms.permute(0, 3, 2, 1).unflatten(-1, (-1, 2))
+        batch, channels, bins, frames = spectrograms.shape
+        parts = spectrograms.permute(0, 3, 2, 1).reshape(batch, frames, bins, channels // 2, 2)
         # The factor brings typical magnitudes of compressed speech near 1.
         magnitude = (parts.square().sum(-1) + 1e-8).sqrt()
         x = 10 * torch.cat([parts.flatten(-2), magnitude], dim=-1)

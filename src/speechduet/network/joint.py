@@ -10,6 +10,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from speechduet.errors import SettingError
 from speechduet.network.backbone import Backbone, Features
 from speechduet.process import Process, over_state
 from speechduet.sampler import Estimate
@@ -78,6 +79,13 @@ class System(nn.Module):
         predictive_backbone: Backbone | None = None,
     ) -> None:
         super().__init__()
+        if layout.generative and process is None:
+            raise SettingError("a generative layout without a process", "a diffusion process")
+        if process is not None and layout.parametrisation == "score" and process.forgets_clean:
+            raise SettingError(
+                "a score for a process whose state at t = 1 holds nothing of the clean speech",
+                "parametrisation 'clean'",
+            )
         self.layout = layout
         self.process = process
         self.backbone = backbone
@@ -159,13 +167,13 @@ class System(nn.Module):
         predictive estimate is its anchor, already computed.
         """
         clean = prediction = None
-        if generative or (predictive and self.predictive_decoder is not None):
-            if self.encoder is not None:
-                features = self.encode(x_t, y, anchor, t)
-                if generative:
-                    clean = self.decode_generative(features, x_t, anchor, t)
-                if predictive and self.predictive_decoder is not None:
-                    prediction = self.decode_predictive(features)
+        shared = predictive and self.predictive_decoder is not None
+        if self.encoder is not None and (generative or shared):
+            features = self.encode(x_t, y, anchor, t)
+            if generative:
+                clean = self.decode_generative(features, x_t, anchor, t)
+            if shared:
+                prediction = self.decode_predictive(features)
         if predictive and self.predictive_network is not None:
             prediction = anchor if self.anchored else self.predictive_network(y)
         return Estimate(clean, prediction)

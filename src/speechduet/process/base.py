@@ -51,6 +51,11 @@ class Process(ABC):
     def rates(self, t: Tensor) -> Kernel:
         """Time derivatives of a, b and s^2 at time t."""
 
+    @property
+    def forgets_clean(self) -> bool:
+        """Whether a is 0 at t = 1, where drift and score are then infinite or undefined."""
+        return bool(self.kernel(torch.ones(1, device="cpu")).clean == 0)
+
     def mean(self, x_0: Tensor, y: Tensor, t: Tensor) -> Tensor:
         """Mean of the kernel, ``a x_0 + b y`` (paper eq. 5)."""
         a, b, _ = self.kernel(t)

@@ -48,7 +48,7 @@ class Estimator(Protocol):
 class Step(NamedTuple):
     """One reverse step as it happened; the enhanced spectrogram is the last step's `result`."""
 
-    index: int
+    number: int
     time: float
     state: Tensor
     """The state that the step leads to, noise included."""
@@ -101,6 +101,11 @@ def reverse(
             "use mode 'fast'",
         )
 
+    if process.forgets_clean and settings.start == 1 and settings.predictor == "euler_maruyama":
+        raise SettingError(
+            "an Euler-Maruyama step from t = 1, where this process has an infinite drift",
+            "the ancestral or the deterministic predictor, or a start below 1",
+        )
     state = _first_state(system, process, y, anchor, settings, draw, at)
     grid = time_grid(process, settings)
     for index, (time, size) in enumerate(grid):

@@ -67,12 +67,7 @@ class Sampling:
     @property
     def needs_predictive(self) -> bool:
         """Whether a predictive estimate is part of these settings."""
-        return (
-            self.steps == 0
-            or self.alpha < 1
-            or self.beta < 1
-            or self.start_from == "predictive"
-        )
+        return self.steps == 0 or self.alpha < 1 or self.beta < 1 or self.start_from == "predictive"
 
     @property
     def evaluations(self) -> int:

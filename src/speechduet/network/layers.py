@@ -1,0 +1,140 @@
+"""The layers that NCSN++ is made of (Song et al. 2021, as SGMSE+ and StoRM use them)."""
+
+from math import pi, sqrt
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+FOURIER_SCALE = 16.0
+"""Standard deviation of the random frequencies that encode the time."""
+
+ALMOST_ZERO = 1e-5
+"""Gain of layers that start silent, so that a new network starts near the identity."""
+
+
+def convolution(inputs: int, outputs: int, size: int, gain: float = 1.0) -> nn.Conv2d:
+    """A convolution that keeps the shape, started as in DDPM (uniform, by fan average)."""
+    layer = nn.Conv2d(inputs, outputs, size, padding=size // 2)
+    nn.init.xavier_uniform_(layer.weight, gain)
+    nn.init.zeros_(_bias(layer))
+    return layer
+
+
+def linear(inputs: int, outputs: int, gain: float = 1.0) -> nn.Linear:
+    """A linear layer, started likewise."""
+    layer = nn.Linear(inputs, outputs)
+    nn.init.xavier_uniform_(layer.weight, gain)
+    nn.init.zeros_(_bias(layer))
+    return layer
+
+
+def group_norm(channels: int) -> nn.GroupNorm:
+    """Normalisation in groups of at least 4 channels, 32 groups at most."""
+    return nn.GroupNorm(min(channels // 4, 32), channels, eps=1e-6)
+
+
+def downsample(x: Tensor) -> Tensor:
+    """Halve bins and frames with the binomial filter [1, 3, 3, 1] / 8, zeros beyond the border."""
+    channels = x.shape[1]
+    return functional.conv2d(x, _filter(x) / 64, stride=2, padding=1, groups=channels)
+
+
+def upsample(x: Tensor) -> Tensor:
+    """Double bins and frames with the filter [1, 3, 3, 1] / 4, zeros beyond the border."""
+    channels = x.shape[1]
+    return functional.conv_transpose2d(x, _filter(x) / 16, stride=2, padding=1, groups=channels)
+
+
+def average(x: Tensor, h: Tensor) -> Tensor:
+    """Sum of two branches, scaled so that the variance stays."""
+    return (x + h) / sqrt(2)
+
+
+class TimeEmbedding(nn.Module):
+    """Random Fourier features of log t, and two layers on them: ``[batch]`` -> ``[batch, 4 c]``."""
+
+    frequencies: Tensor
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.register_buffer("frequencies", FOURIER_SCALE * torch.randn(channels))
+        self.inner = linear(2 * channels, 4 * channels)
+        self.outer = linear(4 * channels, 4 * channels)
+
+    def forward(self, t: Tensor) -> Tensor:
+        """Embed times above 0."""
+        # In this order of factors: the phase is so large that its rounding shows in the output.
+        phase = torch.log(t)[:, None] * self.frequencies * 2 * pi
+        features = torch.cat([torch.sin(phase), torch.cos(phase)], dim=-1)
+        embedding: Tensor = self.outer(functional.silu(self.inner(features)))
+        return embedding
+
+
+class ResidualBlock(nn.Module):
+    """The residual block of BigGAN, which may also double or halve bins and frames.
+
+    Without an embedding the time projection stays idle. Released networks without time carry it,
+    and the published parameter counts include it.
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        embedding: int,
+        *,
+        up: bool = False,
+        down: bool = False,
+    ) -> None:
+        super().__init__()
+        self.up, self.down = up, down
+        self.norm_in = group_norm(inputs)
+        self.convolution_in = convolution(inputs, outputs, 3)
+        self.time = linear(embedding, outputs)
+        self.norm_out = group_norm(outputs)
+        self.convolution_out = convolution(outputs, outputs, 3, gain=ALMOST_ZERO)
+        changes = inputs != outputs or up or down
+        self.shortcut = convolution(inputs, outputs, 1) if changes else nn.Identity()
+
+    def forward(self, x: Tensor, embedding: Tensor | None) -> Tensor:
+        """``[batch, inputs, bins, frames]`` -> ``[batch, outputs, ...]``."""
+        h = functional.silu(self.norm_in(x))
+        if self.up:
+            h, x = upsample(h), upsample(x)
+        elif self.down:
+            h, x = downsample(h), downsample(x)
+        h = self.convolution_in(h)
+        if embedding is not None:
+            h = h + self.time(functional.silu(embedding))[:, :, None, None]
+        h = self.convolution_out(functional.silu(self.norm_out(h)))
+        return average(self.shortcut(x), h)
+
+
+class Attention(nn.Module):
+    """Self-attention with one head over all positions of bins and frames."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.norm = group_norm(channels)
+        self.query = linear(channels, channels, gain=sqrt(0.1))
+        self.key = linear(channels, channels, gain=sqrt(0.1))
+        self.value = linear(channels, channels, gain=sqrt(0.1))
+        self.output = linear(channels, channels, gain=ALMOST_ZERO)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``[batch, channels, bins, frames]``, shape kept."""
+        h = self.norm(x).flatten(2).transpose(1, 2)
+        h = functional.scaled_dot_product_attention(self.query(h), self.key(h), self.value(h))
+        return average(x, self.output(h).transpose(1, 2).reshape(x.shape))
+
+
+def _filter(x: Tensor) -> Tensor:
+    """The outer product of [1, 3, 3, 1] with itself, for each channel of x by itself."""
+    taps = torch.tensor([1.0, 3.0, 3.0, 1.0], device=x.device, dtype=x.dtype)
+    return torch.outer(taps, taps).expand(x.shape[1], 1, 4, 4)
+
+
+def _bias(layer: nn.Conv2d | nn.Linear) -> Tensor:
+    assert layer.bias is not None
+    return layer.bias

@@ -1,0 +1,250 @@
+"""The whole reverse process, on a system that knows the answer and counts its evaluations."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from speechduet.errors import SettingError
+from speechduet.process import FlowMatching, OrnsteinUhlenbeck, Process, SchroedingerBridge
+from speechduet.recipe import RECIPES
+from speechduet.sampler import Estimate, Sampling, Step, reverse, time_grid
+from speechduet.sampler.transition import euler_maruyama, langevin
+
+SHAPE = (1, 1, 3, 2)
+OUVE = OrnsteinUhlenbeck()
+every_process = pytest.mark.parametrize(
+    "process", [OUVE, SchroedingerBridge(), FlowMatching()], ids=str
+)
+
+
+class Oracle:
+    """An estimator that knows the clean spectrogram; its other decoder says something else."""
+
+    def __init__(self, generative: Tensor | None, predictive: Tensor | None = None) -> None:
+        self.told = Estimate(generative, predictive)
+        self.anchors = 0
+        self.asked: list[tuple[bool, bool]] = []
+        self.times: list[float] = []
+
+    def anchor(self, y: Tensor) -> Tensor:
+        self.anchors += 1
+        return y
+
+    def estimate(
+        self,
+        x_t: Tensor,
+        y: Tensor,
+        anchor: Tensor,
+        t: Tensor,
+        *,
+        generative: bool,
+        predictive: bool,
+    ) -> Estimate:
+        self.asked.append((generative, predictive))
+        self.times.append(round(t.item(), 6))
+        return Estimate(
+            self.told.generative if generative else None,
+            self.told.predictive if predictive else None,
+        )
+
+
+class Noise:
+    """Draws that remember themselves."""
+
+    def __init__(self) -> None:
+        self.drawn: list[Tensor] = []
+
+    def __call__(self, shape: tuple[int, ...]) -> Tensor:
+        self.drawn.append(torch.randn(shape, dtype=torch.complex128))
+        return self.drawn[-1]
+
+
+def spectrogram() -> Tensor:
+    return torch.randn(SHAPE, dtype=torch.complex128)
+
+
+def run(
+    system: Oracle, settings: Sampling, y: Tensor, process: Process | None = OUVE, seed: int = 1
+) -> list[Step]:
+    torch.manual_seed(seed)
+    return list(reverse(system, process, y, settings, Noise()))
+
+
+@every_process
+@pytest.mark.parametrize("predictor", ["deterministic", "ancestral"])
+@pytest.mark.parametrize("steps", [1, 2, 7])
+@pytest.mark.parametrize("corrector_steps", [0, 1])
+def test_a_system_that_knows_the_answer_gets_there(
+    process: Process, predictor: str, steps: int, corrector_steps: int
+) -> None:
+    x_0, y = spectrogram(), spectrogram()
+    settings = Sampling(steps=steps, predictor=predictor, corrector_steps=corrector_steps)  # type: ignore[arg-type]
+    *_, last = run(Oracle(x_0), settings, y, process)
+    torch.testing.assert_close(last.result, x_0)
+
+
+def test_the_exact_grid_gets_nearer_with_fewer_steps() -> None:
+    """The published collapse at few steps is the paper grid's: see time_grid."""
+    x_0, y = spectrogram(), spectrogram()
+
+    def error(steps: int, grid: str) -> float:
+        settings = Sampling(steps=steps, grid=grid)  # type: ignore[arg-type]
+        *_, last = run(Oracle(x_0), settings, y)
+        return (last.result - x_0).abs().mean().item()
+
+    for steps in (5, 10, 20):
+        assert error(steps, "exact") < 0.5 * error(steps, "paper")
+    assert error(30, "exact") < 0.05
+
+
+def test_time_grids() -> None:
+    exact = time_grid(OUVE, Sampling(steps=3))
+    paper = time_grid(OUVE, Sampling(steps=3, grid="paper"))
+    assert [t for t, _ in exact] == pytest.approx([1.0, 0.515, 0.03])
+    assert [size for _, size in exact] == pytest.approx([0.485, 0.485, 0.03])
+    assert [t for t, _ in paper] == pytest.approx([1.0, 0.515, 0.03])
+    assert [size for _, size in paper] == pytest.approx([1 / 3] * 3)
+
+
+def test_time_grids_of_one_step_and_of_a_late_start() -> None:
+    assert time_grid(OUVE, Sampling(steps=1)) == [(1.0, 1.0)]
+    late = time_grid(OUVE, Sampling(steps=2, start=0.4))
+    assert late == [pytest.approx((0.4, 0.37)), pytest.approx((0.03, 0.03))]
+    assert sum(size for _, size in time_grid(OUVE, Sampling(start=0.3))) == pytest.approx(0.3)
+
+
+def test_draws_come_in_the_order_prior_corrector_predictor() -> None:
+    x_0, y = spectrogram(), spectrogram()
+    settings, noise = Sampling(steps=2), Noise()
+    *_, last = reverse(Oracle(x_0), OUVE, y, settings, noise)
+    # The last predictor's noise is never drawn: its mean is the result.
+    assert len(noise.drawn) == 4
+    prior, corrector, predictor, corrector_2 = noise.drawn
+    (t_1, size_1), (t_2, size_2) = (
+        (torch.tensor([t], dtype=torch.float64), torch.tensor([size], dtype=torch.float64))
+        for t, size in time_grid(OUVE, settings)
+    )
+    x = y + OUVE.kernel(t_1).std * prior
+    x = langevin(OUVE, x, x_0, y, t_1, 0.5).sample(corrector)
+    x = euler_maruyama(OUVE, x, x_0, y, t_1, size_1).sample(predictor)
+    x = langevin(OUVE, x, x_0, y, t_2, 0.5).sample(corrector_2)
+    expected = euler_maruyama(OUVE, x, x_0, y, t_2, size_2).mean
+    torch.testing.assert_close(last.result, expected)
+    torch.testing.assert_close(last.state, expected)
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.name)
+def test_decoders_are_evaluated_only_where_they_are_used(recipe: object) -> None:
+    settings = recipe.sampling  # type: ignore[attr-defined]
+    system = Oracle(spectrogram(), spectrogram())
+    process = None if recipe.name == "predictive" else OUVE  # type: ignore[attr-defined]
+    run(system, settings, spectrogram(), process)
+    assert len(system.asked) == settings.evaluations
+    predictive = [index for index, (_, predictive) in enumerate(system.asked) if predictive]
+    expected = {"predictive": [0], "gp_unified": [1, 59]}
+    # GP-Unified: at the predictor's evaluation (the second of a step) of the first and last step.
+    assert predictive == expected.get(recipe.name, [])  # type: ignore[attr-defined]
+
+
+def test_no_weight_below_1_no_predictive_evaluation() -> None:
+    system = Oracle(spectrogram(), None)
+    run(system, Sampling(steps=3), spectrogram())
+    assert system.asked == [(True, False)] * 6
+
+
+def test_first_fusion_blends_the_state_after_the_first_step() -> None:
+    x_0, x_pre, y = spectrogram(), spectrogram(), spectrogram()
+    plain = run(Oracle(x_0, x_pre), Sampling(steps=3), y)
+    fused = run(Oracle(x_0, x_pre), Sampling(steps=3, alpha=0.3), y)
+    torch.testing.assert_close(fused[0].state, 0.3 * plain[0].state + 0.7 * x_pre)
+    torch.testing.assert_close(fused[0].result, 0.3 * plain[0].result + 0.7 * x_pre)
+    assert fused[0].predictive is x_pre and fused[1].predictive is None
+    assert not torch.allclose(fused[-1].result, plain[-1].result)
+
+
+def test_final_fusion_blends_the_result() -> None:
+    x_0, x_pre, y = spectrogram(), spectrogram(), spectrogram()
+    plain = run(Oracle(x_0, x_pre), Sampling(steps=3), y)
+    fused = run(Oracle(x_0, x_pre), Sampling(steps=3, beta=0.1), y)
+    torch.testing.assert_close(fused[1], plain[1])
+    torch.testing.assert_close(fused[-1].result, 0.1 * plain[-1].result + 0.9 * x_pre)
+
+
+def test_with_one_step_final_fusion_alone_applies() -> None:
+    x_0, x_pre, y = spectrogram(), spectrogram(), spectrogram()
+    settings = Sampling(steps=1, alpha=0.2, predictor="deterministic", beta=0.6)
+    (only,) = run(Oracle(x_0, x_pre), settings, y)
+    torch.testing.assert_close(only.result, 0.6 * x_0 + 0.4 * x_pre)
+
+
+def test_no_steps_are_the_predictive_estimate_in_one_evaluation() -> None:
+    x_pre = spectrogram()
+    system = Oracle(None, x_pre)
+    for process in (OUVE, None):
+        (only,) = run(system, Sampling(steps=0), spectrogram(), process)
+        assert only.result is x_pre and only.generative is None
+    assert system.asked == [(False, True)] * 2 and system.times == [1.0, 1.0]
+
+
+def test_a_start_at_the_prediction_is_renoised() -> None:
+    x_0, x_pre, y = spectrogram(), spectrogram(), spectrogram()
+    system, noise = Oracle(x_0, x_pre), Noise()
+    settings = Sampling(
+        steps=2,
+        start=0.3,
+        start_from="predictive",
+        predictor="deterministic",
+        corrector_steps=0,
+    )
+    first, last = reverse(system, OUVE, y, settings, noise)
+    assert system.asked == [(False, True), (True, False), (True, False)]
+    assert system.times == pytest.approx([1.0, 0.3, 0.03])
+    t, then = (torch.tensor([v], dtype=torch.float64) for v in (0.3, 0.03))
+    state = OUVE.perturb(x_pre, y, t, noise.drawn[1])
+    z = (state - OUVE.mean(x_0, y, t)) / OUVE.kernel(t).std
+    torch.testing.assert_close(first.state, OUVE.perturb(x_0, y, then, z), rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(last.result, x_0)
+
+
+def test_a_late_start_at_the_noisy_speech() -> None:
+    y, noise = spectrogram(), Noise()
+    next(reverse(Oracle(y), OUVE, y, Sampling(steps=1, start=0.5, corrector_steps=0), noise))
+    assert len(noise.drawn) == 1
+
+
+def test_the_anchor_is_asked_for_once() -> None:
+    system = Oracle(spectrogram())
+    run(system, Sampling(steps=4), spectrogram())
+    assert system.anchors == 1
+
+
+@pytest.mark.parametrize(
+    ("told", "settings", "process", "message"),
+    [
+        ("generative", Sampling(steps=0), OUVE, "no predictive estimate"),
+        ("generative", Sampling(steps=2, alpha=0.5), OUVE, "no predictive estimate"),
+        ("generative", Sampling(steps=2, start_from="predictive"), OUVE, "no predictive estimate"),
+        ("predictive", Sampling(steps=2), OUVE, "no generative estimate"),
+        ("predictive", Sampling(steps=2), None, "2 reverse steps asked of a purely predictive"),
+    ],
+)
+def test_what_a_system_cannot_do(
+    told: str, settings: Sampling, process: Process | None, message: str
+) -> None:
+    system = Oracle(**{"generative": None, "predictive": None, told: spectrogram()})
+    with pytest.raises(SettingError, match=message):
+        run(system, settings, spectrogram(), process)
+
+
+@every_process
+def test_euler_maruyama_gets_near_the_answer(process: Process) -> None:
+    x_0, y = spectrogram(), spectrogram()
+    settings = Sampling(steps=200, corrector_steps=0, start=0.98)
+    *_, last = run(Oracle(x_0), settings, y, process)
+    assert (last.result - x_0).abs().max() < 0.1
+
+
+@pytest.mark.parametrize("process", [SchroedingerBridge(), FlowMatching()])
+def test_euler_maruyama_is_refused_where_the_drift_is_infinite(process: Process) -> None:
+    with pytest.raises(SettingError, match="infinite drift.*ancestral"):
+        run(Oracle(spectrogram()), Sampling(steps=5), spectrogram(), process)

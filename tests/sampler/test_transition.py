@@ -1,0 +1,112 @@
+"""Single reverse steps against what the forward kernel says, for a known clean spectrogram."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+
+from speechduet.process import FlowMatching, OrnsteinUhlenbeck, Process, SchroedingerBridge
+from speechduet.sampler.transition import (
+    Transition,
+    ancestral,
+    deterministic,
+    euler_maruyama,
+    langevin,
+    predict,
+)
+
+every_process = pytest.mark.parametrize(
+    "process", [OrnsteinUhlenbeck(), SchroedingerBridge(), FlowMatching()], ids=str
+)
+SHAPE = (1, 1, 3, 2)
+
+
+def at(t: float) -> Tensor:
+    return torch.tensor([t], dtype=torch.float64)
+
+
+def draw() -> Tensor:
+    return torch.randn(SHAPE, dtype=torch.complex128)
+
+
+@every_process
+@pytest.mark.parametrize(("now", "then"), [(1.0, 0.6), (0.8, 0.1), (0.3, 0.0)])
+def test_deterministic_steps_keep_the_noise(process: Process, now: float, then: float) -> None:
+    x_0, y, z = draw(), draw(), draw()
+    x_t = process.perturb(x_0, y, at(now), z)
+    step = deterministic(process, x_t, x_0, y, at(now), at(now - then))
+    if process.kernel(at(now)).std == 0:
+        z = torch.zeros_like(z)  # a bridge's end has no noise that could be kept
+    torch.testing.assert_close(step.mean, process.perturb(x_0, y, at(then), z))
+    assert not step.noisy
+
+
+@every_process
+@pytest.mark.parametrize(("now", "then"), [(1.0, 0.6), (0.8, 0.1), (0.3, 0.0)])
+def test_ancestral_steps_compose_to_the_kernel(process: Process, now: float, then: float) -> None:
+    """A state drawn from the kernel at t is, after the step, one drawn from that at s."""
+    x_0, y = draw(), draw()
+    mean = process.mean(x_0, y, at(now))
+    on_mean = ancestral(process, mean, x_0, y, at(now), at(now - then))
+    torch.testing.assert_close(on_mean.mean, process.mean(x_0, y, at(then)))
+    beside = ancestral(process, mean + 1, x_0, y, at(now), at(now - then))
+    kept = (beside.mean - on_mean.mean).real.mean()
+    variance = kept.square() * process.kernel(at(now)).variance + on_mean.std.square()
+    torch.testing.assert_close(variance, process.kernel(at(then)).variance)
+
+
+@every_process
+def test_euler_maruyama_converges_at_its_order(process: Process) -> None:
+    """Twice the steps, half the error: of the mean and of the variance."""
+    x_0, y = draw(), draw()
+    start, end = 0.9, 0.2
+
+    def errors(steps: int) -> tuple[float, float]:
+        size = (start - end) / steps
+        mean, variance = process.mean(x_0, y, at(start)), process.kernel(at(start)).variance
+        for index in range(steps):
+            t, step = at(start - index * size), at(size)
+            beside = euler_maruyama(process, mean + 1, x_0, y, t, step)
+            on_mean = euler_maruyama(process, mean, x_0, y, t, step)
+            kept = (beside.mean - on_mean.mean).real.mean()
+            mean, variance = on_mean.mean, kept.square() * variance + on_mean.std.square()
+        kernel = process.kernel(at(end))
+        bias = (mean - process.mean(x_0, y, at(end))).abs().max()
+        return bias.item(), (variance - kernel.variance).abs().item()
+
+    coarse, fine = errors(400), errors(800)
+    # Where drift and kernel are both linear in time (flow matching), the mean has no error.
+    assert coarse[0] < 1e-10 or 1.9 < coarse[0] / fine[0] < 2.1
+    assert 1.9 < coarse[1] / fine[1] < 2.1
+
+
+@every_process
+def test_langevin_steps_are_small_against_the_noise(process: Process) -> None:
+    x_t, clean, y, t = draw(), draw(), draw(), at(0.4)
+    size = 2 * (0.5 * process.kernel(t).std) ** 2
+    step = langevin(process, x_t, clean, y, t, 0.5)
+    score = process.score_from_clean(clean, x_t, y, t)
+    torch.testing.assert_close(step.mean, x_t + size * score)
+    torch.testing.assert_close(step.std, (2 * size).sqrt())
+
+
+def test_langevin_steps_stand_still_where_there_is_no_noise() -> None:
+    x_t, y = draw(), draw()
+    step = langevin(SchroedingerBridge(), x_t, draw(), y, at(1.0), 0.5)
+    assert not step.noisy
+    torch.testing.assert_close(step.mean, x_t)
+
+
+def test_a_draw_is_mean_and_scaled_noise_for_each_example() -> None:
+    mean, z = torch.randn(2, 2, 1, 3, 2, dtype=torch.complex64)
+    drawn = Transition(mean, torch.tensor([0.0, 2.0])).sample(z)
+    torch.testing.assert_close(drawn[0], mean[0])
+    torch.testing.assert_close(drawn[1], mean[1] + 2 * z[1])
+
+
+@pytest.mark.parametrize("function", [deterministic, ancestral, euler_maruyama])
+def test_predictors_go_by_their_names(function: Callable[..., Transition]) -> None:
+    arguments = (OrnsteinUhlenbeck(), draw(), draw(), draw(), at(0.5), at(0.1))
+    named = predict(function.__name__, *arguments)  # type: ignore[arg-type]
+    torch.testing.assert_close(named, function(*arguments))

@@ -1,0 +1,84 @@
+"""Waveform <-> compressed spectrogram."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from speechduet.spectrogram import Spectrogram
+
+SPECTROGRAM = Spectrogram()
+
+
+def waveform(samples: int, batch: int = 2) -> torch.Tensor:
+    return torch.rand(batch, samples, dtype=torch.float64) - 0.5
+
+
+@settings(max_examples=30, deadline=None)
+@given(samples=st.integers(1, 3000))
+def test_round_trip_of_any_length(samples: int) -> None:
+    signal = waveform(samples)
+    spectrogram = SPECTROGRAM.forward(signal)
+    assert spectrogram.shape == (2, 1, 256, SPECTROGRAM.frames(samples))
+    torch.testing.assert_close(SPECTROGRAM.inverse(spectrogram, samples), signal)
+
+
+@pytest.mark.parametrize("samples", [1, 2, 127, 128, 129, 255, 256, 509, 510, 511])
+def test_round_trip_of_very_short_signals_at_single_precision(samples: int) -> None:
+    signal = waveform(samples).float()
+    again = SPECTROGRAM.inverse(SPECTROGRAM.forward(signal), samples)
+    torch.testing.assert_close(again, signal, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "spectrogram", [Spectrogram(8000, 200, 50, 0.3, 1.0), Spectrogram(hop=100)]
+)
+def test_round_trip_of_other_transforms(spectrogram: Spectrogram) -> None:
+    signal = waveform(2345)
+    again = spectrogram.inverse(spectrogram.forward(signal), 2345)
+    torch.testing.assert_close(again, signal)
+
+
+def test_compression_of_the_magnitude() -> None:
+    """``0.15 |S|^0.5 exp(i arg S)``; periodic Hann window, centred frames."""
+    signal = waveform(1500)
+    plain = torch.stft(
+        signal,
+        510,
+        128,
+        window=torch.hann_window(510, dtype=torch.float64),
+        center=True,
+        return_complex=True,
+    )
+    expected = torch.polar(0.15 * plain.abs().sqrt(), plain.angle())
+    torch.testing.assert_close(SPECTROGRAM.forward(signal)[:, 0], expected)
+
+
+def test_silence_stays_silent_and_has_a_finite_gradient() -> None:
+    signal = torch.zeros(1, 1000, requires_grad=True)
+    spectrogram = SPECTROGRAM.forward(signal)
+    assert not spectrogram.abs().any()
+    again = SPECTROGRAM.inverse(spectrogram, 1000)
+    assert not again.any()
+    again.sum().backward()
+    assert signal.grad is not None and signal.grad.isfinite().all()
+
+
+def test_gradients_pass_after_a_use_in_inference_mode() -> None:
+    spectrogram = Spectrogram(n_fft=254, hop=64)  # of a window that no other test has made
+    with torch.inference_mode():
+        spectrogram.forward(waveform(500).float())
+    signal = waveform(500).float().requires_grad_()
+    spectrogram.inverse(spectrogram.forward(signal), 500).sum().backward()
+    assert signal.grad is not None
+
+
+def test_level_does_not_change_the_phase() -> None:
+    signal = waveform(1000)
+    quiet, loud = SPECTROGRAM.forward(signal), SPECTROGRAM.forward(100 * signal)
+    torch.testing.assert_close(10 * quiet, loud)
+
+
+def test_dimensions() -> None:
+    assert SPECTROGRAM.bins == 256
+    assert [SPECTROGRAM.frames(n) for n in (1, 127, 128, 32_640)] == [1, 1, 2, 256]
