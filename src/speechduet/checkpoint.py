@@ -1,0 +1,195 @@
+"""Model folders: ``config.json`` + ``model.safetensors`` + ``README.md``. Nothing in one is run."""
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from safetensors.torch import save as to_bytes
+from torch import Tensor
+
+from speechduet.config import Config
+from speechduet.errors import ModelError
+from speechduet.model_card import model_card
+from speechduet.network.joint import System
+from speechduet.sampler import Sampling
+from speechduet.spectrogram import Spectrogram
+
+BUNDLED = Path(__file__).parent / "models"
+CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
+
+
+@dataclass(frozen=True)
+class Pretrained:
+    """A trained system with all that is needed to use it.
+
+    ``modes`` maps *fast*, *balanced* and *best* to settings, as far as the system can do them;
+    ``metadata`` is a training summary, scores and licence, as plain JSON values.
+    """
+
+    name: str
+    system: System
+    spectrogram: Spectrogram
+    modes: Mapping[str, Sampling]
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+def save(pretrained: Pretrained, folder: str | Path, dtype: torch.dtype = torch.float32) -> None:
+    """Write a model folder; each of its files appears whole or not at all.
+
+    ``dtype`` float16 halves the parameters' size; fixed tensors stay as they are.
+    """
+    if dtype not in (torch.float32, torch.float16):
+        raise ModelError(f"weights as {dtype}", "torch.float32 or torch.float16")
+    system = pretrained.system
+    config = Config(
+        name=pretrained.name,
+        layout=system.layout,
+        network=system.backbone,
+        predictive_network=system.predictive_backbone,
+        process=system.process,
+        spectrogram=pretrained.spectrogram,
+        modes=pretrained.modes,
+        metadata=pretrained.metadata,
+    )
+    values = config.to_json()
+    Config.from_json(values)  # what is written can be read
+    trained = {name for name, _ in system.named_parameters()}
+    weights = {}
+    for name, tensor in system.state_dict().items():
+        kept = tensor.to(dtype) if name in trained else tensor
+        if not kept.isfinite().all():
+            raise ModelError(f"weights {name} are not finite as {dtype}", "finite numbers")
+        weights[name] = kept.cpu().contiguous()
+    text = json.dumps(values, indent=2, ensure_ascii=False) + "\n"
+    card = model_card(config, sum(p.numel() for p in system.parameters()))
+    path = Path(folder)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        # The config comes last: a folder without one is not yet a model.
+        _write(path / WEIGHTS, to_bytes(weights, {"format": "pt"}))
+        _write(path / CARD, card.encode())
+        _write(path / CONFIG, text.encode())
+    except OSError as error:
+        raise ModelError(f"cannot write {path} ({error.strerror})", "a writable folder") from None
+
+
+def load(folder: str | Path) -> Pretrained:
+    """Read a model folder: float32 weights, evaluation mode, no gradients."""
+    path = Path(folder)
+    if not path.is_dir():
+        raise ModelError(f"{path} is no folder", f"a model folder with {CONFIG} and {WEIGHTS}")
+    for name in (CONFIG, WEIGHTS):
+        if not (path / name).is_file():
+            raise ModelError(
+                f"{path} is incomplete: it has no {name}", remedy="copy the whole folder again"
+            )
+    try:
+        config = Config.from_json(json.loads((path / CONFIG).read_text(encoding="utf-8")))
+    except (ValueError, OSError) as error:
+        raise ModelError(
+            f"{path / CONFIG} is damaged ({error})", "a JSON file", "copy it again"
+        ) from None
+    except ModelError as error:
+        raise ModelError(f"{path}: {error}") from None
+    try:
+        weights = load_file(path / WEIGHTS)
+    except (SafetensorError, OSError) as error:
+        raise ModelError(
+            f"{path / WEIGHTS} is damaged ({error})", "a safetensors file", "copy it again"
+        ) from None
+    system = config.build()
+    fill(system, weights, str(path / WEIGHTS))
+    return Pretrained(config.name, system, config.spectrogram, config.modes, config.metadata)
+
+
+def fill(system: System, weights: Mapping[str, Tensor], source: str) -> None:
+    """Put all of a system's weights in place and make it ready for use."""
+    state = system.state_dict()
+    for found, expected, problem in ((weights, state, "unknown"), (state, weights, "lacks")):
+        for name in found:
+            if name not in expected:
+                raise ModelError(f"{source} does not fit its configuration ({problem} {name})")
+    for name, tensor in weights.items():
+        if tensor.shape != state[name].shape:
+            raise ModelError(
+                f"{source} does not fit its configuration: {name} is {[*tensor.shape]}",
+                f"{[*state[name].shape]}",
+            )
+    system.load_state_dict(dict(weights))
+    system.eval().requires_grad_(False)
+
+
+def bundled() -> list[str]:
+    """Names of the models that come with the package."""
+    return sorted(path.parent.name for path in BUNDLED.glob(f"*/{CONFIG}"))
+
+
+def load_any(name_or_path: str | Path | None = None) -> Pretrained:
+    """Load a bundled model, a folder, an SGMSE+ or StoRM checkpoint, or one of the Hub.
+
+    None is the bundled default.
+    """
+    names = bundled()
+    if name_or_path is None:
+        if not names:
+            raise ModelError(
+                "no model comes with this installation",
+                remedy="give a model folder or a .ckpt of SGMSE+ or StoRM",
+            )
+        return load(BUNDLED / names[0])
+    if str(name_or_path) in names:
+        return load(BUNDLED / str(name_or_path))
+    path = Path(name_or_path).expanduser()
+    if path.is_dir():
+        return load(path)
+    if path.is_file():
+        from speechduet import external  # here, for that module builds on this one
+
+        return external.load(path)
+    if re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", str(name_or_path)) and path.suffix != ".ckpt":
+        return load(_download(str(name_or_path)))
+    raise ModelError(
+        f"no model {str(name_or_path)!r}",
+        f"a bundled model ({', '.join(names) or 'there is none'}), a model folder, "
+        "a .ckpt file or a Hugging Face id",
+    )
+
+
+def _download(identifier: str) -> Path:
+    """Fetch a model of the Hugging Face Hub, or find it in the local cache."""
+    try:
+        import huggingface_hub
+        from huggingface_hub.errors import HfHubHTTPError
+    except ImportError:
+        raise ModelError(
+            f"{identifier} is no folder here, and models of the Hub need huggingface_hub",
+            remedy="pip install 'speechduet[hub]'",
+        ) from None
+    try:
+        return Path(
+            huggingface_hub.snapshot_download(identifier, allow_patterns=[CONFIG, WEIGHTS, CARD])
+        )
+    except (HfHubHTTPError, OSError, ValueError) as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise ModelError(
+            f"cannot fetch {identifier} ({reason})",
+            "a public model and a connection",
+            "check the name, or give a folder",
+        ) from None
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Write under a temporary name, then rename."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        temporary.write_bytes(data)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
