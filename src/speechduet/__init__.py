@@ -1,0 +1,29 @@
+"""Speech enhancement by one encoder and two decoders, a generative and a predictive one.
+
+What needs PyTorch is imported when it is first used, so that the command line answers quickly.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from speechduet import metrics as metrics
+    from speechduet.enhancer import Enhancer as Enhancer
+    from speechduet.files import enhance_file as enhance_file
+
+__version__ = "0.1.0"
+__all__ = ["Enhancer", "__version__", "enhance_file", "metrics"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "metrics":
+        return import_module("speechduet.metrics")
+    if name == "Enhancer":
+        return import_module("speechduet.enhancer").Enhancer
+    if name == "enhance_file":
+        return import_module("speechduet.files").enhance_file
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

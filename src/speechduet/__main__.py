@@ -1,0 +1,5 @@
+"""``python -m speechduet``: the command line."""
+
+from speechduet.cli import main
+
+main()

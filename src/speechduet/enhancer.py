@@ -1,0 +1,281 @@
+"""Waveform in, enhanced waveform out: any length, sample rate and number of channels."""
+
+import io
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import count
+from pathlib import Path
+from typing import TypedDict
+
+import numpy as np
+import torch
+from torch import Tensor
+from typing_extensions import Unpack
+
+from speechduet.audio import Samples
+from speechduet.checkpoint import Pretrained, load_any
+from speechduet.confidence import Comparison, disagreement
+from speechduet.errors import SettingError
+from speechduet.recording import Recording, check_strength, mixed
+from speechduet.sampler import Draw, Sampling, Step, reverse
+from speechduet.sampler.settings import Grid, Start
+from speechduet.sampler.transition import Predictor
+from speechduet.segments import OVERLAP_S, NoiseField, Segmentation
+from speechduet.waveform import Waveform, columns_of, like
+
+
+class Expert(TypedDict, total=False):
+    """Sampler settings that override those of a mode; see `Sampling`."""
+
+    steps: int
+    grid: Grid
+    alpha: float
+    beta: float
+    predictor: Predictor
+    corrector_steps: int
+    corrector_snr: float
+    start: float
+    start_from: Start
+
+
+class Enhancer:
+    """A model, on a device, that enhances recordings.
+
+    ``segment_s`` is the length in seconds up to which a recording is enhanced in one piece, and
+    of the segments into which a longer one is cut; ``batch_size`` counts segments enhanced at
+    once (default 1 on a CPU, 8 elsewhere). Both bound the memory. ``threads`` sets how many
+    threads PyTorch uses in this process.
+    """
+
+    def __init__(
+        self,
+        pretrained: Pretrained,
+        device: str = "auto",
+        threads: int | None = None,
+        segment_s: float = 16.0,
+        batch_size: int | None = None,
+    ) -> None:
+        if segment_s < 1:
+            raise SettingError(f"segments of {segment_s} s", "at least 1 s")
+        if batch_size is not None and batch_size < 1:
+            raise SettingError(f"batch size {batch_size}", "at least 1")
+        if threads is not None and threads < 1:
+            raise SettingError(f"{threads} threads", "at least 1")
+        if threads is not None:
+            torch.set_num_threads(threads)
+        self.device = _device(device)
+        self.pretrained = pretrained
+        self.spectrogram = pretrained.spectrogram
+        self._system = pretrained.system.to(self.device).eval()
+        self._batch_size = batch_size or (1 if self.device.type == "cpu" else 8)
+        multiple = self._system.frame_multiple
+        frames_per_s = self.spectrogram.sample_rate / self.spectrogram.hop
+        self._segment_frames = multiple * max(1, round(segment_s * frames_per_s / multiple))
+        self._overlap_frames = min(round(OVERLAP_S * frames_per_s), self._segment_frames // 4)
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        name_or_path: str | Path | None = None,
+        device: str = "auto",
+        threads: int | None = None,
+        segment_s: float = 16.0,
+        batch_size: int | None = None,
+    ) -> "Enhancer":
+        """An enhancer with the bundled model, or one of one's own.
+
+        That is a model folder, a checkpoint of SGMSE+ or StoRM (.ckpt), or a Hugging Face id.
+        ``device``: auto, cpu, cuda, cuda:1, mps, ... Raises ModelError or SettingError.
+        """
+        return cls(load_any(name_or_path), device, threads, segment_s, batch_size)
+
+    def sampling(self, mode: str = "balanced", **expert: Unpack[Expert]) -> Sampling:
+        """The sampler settings of a mode (fast, balanced, best), some of them overridden.
+
+        Raises SettingError if the model lacks the mode or the decoders that the settings need.
+        """
+        modes = self.pretrained.modes
+        if mode not in modes:
+            raise SettingError(
+                f"model {self.pretrained.name} has no mode {mode!r}", "one of " + ", ".join(modes)
+            )
+        if expert.get("grid") == "paper":
+            # The only predictor that takes a step of 1/N, whichever the mode's own is.
+            expert.setdefault("predictor", "euler_maruyama")
+        sampling = replace(modes[mode], **expert)
+        layout = self._system.layout
+        if sampling.needs_predictive and layout.predictive == "none":
+            raise SettingError(
+                f"model {self.pretrained.name} has no predictive decoder",
+                "steps of 1 or more, alpha and beta of 1, a start from the noisy speech",
+            )
+        if sampling.steps and not layout.generative:
+            raise SettingError(
+                f"model {self.pretrained.name} has no generative decoder",
+                "steps 0",
+                "use mode 'fast'",
+            )
+        return sampling
+
+    def __call__(
+        self,
+        waveform: Waveform,
+        sample_rate: int,
+        mode: str = "balanced",
+        *,
+        strength: float = 1.0,
+        seed: int = 0,
+        noise: Draw | None = None,
+        **expert: Unpack[Expert],
+    ) -> Waveform:
+        """Enhance a waveform ``[samples]`` or ``[channels, samples]``; the same comes back.
+
+        Same type, shape, dtype, device, sample rate and level; every channel is enhanced on its
+        own. ``strength`` mixes the enhanced speech (1) with the input (0). ``noise(shape)`` takes
+        the place of the seed: it gives standard complex normal numbers of total variance 1,
+        ``[batch, 1, bins, frames]``, for each draw in order: prior, then per step corrector,
+        predictor. What fits one segment is drawn for as one piece with its channels as the batch,
+        anything longer batch by batch.
+
+        Raises AudioError for unusable samples, SettingError for unusable settings.
+        """
+        sampling = self.sampling(mode, **expert)
+        check_strength(strength)
+        columns = columns_of(waveform)
+        recording = self._recording(columns, sample_rate)
+        enhanced = self.enhanced(recording, sampling, seed, noise)
+        return like(waveform, np.concatenate(list(mixed(enhanced, iter([columns]), strength))))
+
+    @torch.inference_mode()
+    def stream(
+        self,
+        waveform: Waveform,
+        sample_rate: int,
+        mode: str = "balanced",
+        *,
+        seed: int = 0,
+        noise: Draw | None = None,
+        **expert: Unpack[Expert],
+    ) -> Iterator[Step]:
+        """Each reverse step as it happens, of the whole waveform in one piece.
+
+        A `Step` tells the time, the state, its mean, and the estimates of the decoders that were
+        evaluated: compressed spectrograms ``[channels, 1, bins, frames]`` of the waveform divided
+        by its peak, their frames padded as the network needs it.
+        ``enhancer.spectrogram.inverse`` makes them audible.
+        """
+        sampling = self.sampling(mode, **expert)
+        recording = self._recording(columns_of(waveform), sample_rate)
+        scales: Samples = np.where(recording.peaks > 0, recording.peaks, np.float32(1))
+        noisy = recording.read(0, recording.length) / scales[:, None]
+        draw = self._draws(NoiseField(seed, self.spectrogram.bins), [0] * len(noisy), noise)
+        yield from self._reverse(noisy, sampling, draw)
+
+    def segmentation(self, recording: Recording) -> Segmentation:
+        """How a recording is cut: in one piece if it fits a segment."""
+        return Segmentation.plan(
+            recording.length, self.spectrogram.hop, self._segment_frames, self._overlap_frames
+        )
+
+    def enhanced(
+        self,
+        recording: Recording,
+        sampling: Sampling,
+        seed: int = 0,
+        noise: Draw | None = None,
+        comparison: Comparison | None = None,
+    ) -> Iterator[Samples]:
+        """Enhance a recording of any length: blocks ``[samples, channels]`` at its own rate.
+
+        ``comparison``, if given, learns where the decoders disagree.
+        """
+        plan = self.segmentation(recording)
+        segments = self._segments(recording, plan, sampling, seed, noise, comparison)
+        return recording.restored(block.T for block in plan.join(segments))
+
+    def _recording(self, columns: Samples, sample_rate: int) -> Recording:
+        return Recording([columns], sample_rate, self.spectrogram.sample_rate, io.BytesIO())
+
+    def _segments(
+        self,
+        recording: Recording,
+        plan: Segmentation,
+        sampling: Sampling,
+        seed: int,
+        noise: Draw | None,
+        comparison: Comparison | None,
+    ) -> Iterator[Samples]:
+        """The enhanced segments ``[channels, length]`` in order, made in batches."""
+        field = NoiseField(seed, self.spectrogram.bins)
+        segment = np.zeros((recording.channels, plan.length), np.float32)
+        audible = [int(channel) for channel in np.flatnonzero(recording.peaks)]
+        if not audible:
+            # Silence stays silence, and never reaches the network.
+            yield from (segment for _ in plan.starts)
+            return
+        jobs = [(start, channel) for start in plan.starts for channel in audible]
+        one_piece = noise is not None and len(plan.starts) == 1
+        size = len(audible) if one_piece else self._batch_size
+        for first in range(0, len(jobs), size):
+            batch = jobs[first : first + size]
+            starts = [start for start, _ in batch]
+            noisy = [recording.read(start, start + plan.length)[c] for start, c in batch]
+            peaks = np.array([[recording.peaks[c]] for _, c in batch])
+            draw = self._draws(field, starts, noise)
+            clean, compared = self._enhance(np.stack(noisy) / peaks, sampling, draw)
+            if comparison is not None and compared is not None:
+                comparison.add(starts, compared)
+            for (_, channel), piece in zip(batch, clean * peaks, strict=True):
+                segment[channel] = piece
+                if channel == audible[-1]:
+                    yield segment
+                    segment = np.zeros_like(segment)
+
+    @torch.inference_mode()
+    def _enhance(
+        self, noisy: Samples, sampling: Sampling, draw: Draw
+    ) -> tuple[Samples, Tensor | None]:
+        """Segments ``[batch, samples]`` of peak 1 -> enhanced, and where the decoders disagree."""
+        compared = None
+        for step in self._reverse(noisy, sampling, draw):
+            if step.generative is not None and step.predictive is not None:
+                compared = disagreement(step.generative, step.predictive)
+        clean = self.spectrogram.inverse(step.result, noisy.shape[1])
+        return clean.cpu().numpy(), compared
+
+    def _reverse(self, noisy: Samples, sampling: Sampling, draw: Draw) -> Iterator[Step]:
+        y = self.spectrogram.forward(torch.from_numpy(noisy).to(self.device))
+        # As in SGMSE+, the inverse later takes these frames in: they touch the last half window.
+        missing = -y.shape[-1] % self._system.frame_multiple
+        y = torch.nn.functional.pad(y, (0, missing))
+        return reverse(self._system, self._system.process, y, sampling, draw)
+
+    def _draws(self, field: NoiseField, starts: Sequence[int], noise: Draw | None) -> Draw:
+        """Draws one after another for a batch of segments that start at these samples."""
+        firsts = [start // self.spectrogram.hop for start in starts]
+        numbers = count()
+
+        def draw(shape: tuple[int, ...]) -> Tensor:
+            if noise is not None:
+                return noise(shape).to(self.device)
+            number = next(numbers)
+            drawn = {f: field.frames(number, f, f + shape[-1]) for f in set(firsts)}
+            return torch.stack([drawn[first] for first in firsts]).to(self.device)
+
+        return draw
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        # Not mps: it lacks some of the complex arithmetic, so it is taken only when asked for.
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    available = ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
+    if torch.cuda.is_available():
+        available.append("cuda")
+    if torch.backends.mps.is_available():
+        available.append("mps")
+    if name not in available:
+        raise SettingError(
+            f"device {name!r} is not there", "auto or one of " + ", ".join(available)
+        )
+    return torch.device(name)

@@ -1,0 +1,120 @@
+"""A recording at the model's sample rate, of any length, and the way back to its own rate."""
+
+from collections.abc import Iterable, Iterator
+from math import ceil
+from typing import BinaryIO
+
+import numpy as np
+import soxr
+
+from speechduet.audio import Samples
+from speechduet.errors import AudioError, SettingError
+
+
+class Recording:
+    """Samples at the model's rate in a file on disk or in memory, any stretch of which is read.
+
+    Made from blocks ``[samples, channels]`` at their own rate, each of which is seen once, so
+    that a long recording takes no more memory than a short one. Raises AudioError if there is no
+    sample, or one that is not a number.
+    """
+
+    def __init__(
+        self,
+        blocks: Iterable[Samples],
+        sample_rate: int,
+        model_rate: int,
+        storage: BinaryIO,
+        name: str = "the waveform",
+    ) -> None:
+        if sample_rate < 1:
+            raise AudioError(f"{name} has a sample rate of {sample_rate} Hz", "at least 1 Hz")
+        self.sample_rate = sample_rate
+        self.model_rate = model_rate
+        self.samples = 0
+        """Length at its own rate."""
+        self.channels = 0
+        self._storage = storage
+        self._name = name
+        peaks = np.zeros(1, np.float32)
+        for block in resampled(self._checked(blocks), sample_rate, model_rate):
+            if len(block):
+                peaks = np.maximum(peaks, np.abs(block).max(axis=0))
+                storage.write(np.ascontiguousarray(block).data)
+        if not self.samples:
+            raise AudioError(f"{name} holds no samples", "at least one")
+        self.peaks = np.broadcast_to(peaks, self.channels)
+        """Largest magnitude of each channel, at the model's rate."""
+        self.length = ceil(self.samples * model_rate / sample_rate)
+        """Length at the model's rate."""
+
+    @property
+    def duration_s(self) -> float:
+        """Length in seconds."""
+        return self.samples / self.sample_rate
+
+    def read(self, start: int, stop: int) -> Samples:
+        """Samples at the model's rate, ``[channels, stop - start]``, zero beyond the end."""
+        frame = 4 * self.channels
+        self._storage.seek(start * frame)
+        held = np.frombuffer(self._storage.read((stop - start) * frame), np.float32)
+        stretch = np.zeros((stop - start, self.channels), np.float32)
+        stretch.reshape(-1)[: held.size] = held
+        return stretch.T
+
+    def restored(self, blocks: Iterable[Samples]) -> Iterator[Samples]:
+        """Blocks at the model's rate -> blocks at the recording's rate, of its exact length."""
+        remaining = self.samples
+        for block in resampled(blocks, self.model_rate, self.sample_rate):
+            yield block[:remaining]
+            remaining -= min(remaining, len(block))
+        if remaining:
+            yield np.zeros((remaining, self.channels), np.float32)
+
+    def _checked(self, blocks: Iterable[Samples]) -> Iterator[Samples]:
+        for block in blocks:
+            if not np.isfinite(block).all():
+                first = int(np.argmin(np.isfinite(block).all(axis=1)))
+                raise AudioError(
+                    f"sample {self.samples + first} of {self._name} is NaN or infinite",
+                    "finite samples",
+                )
+            self.samples += len(block)
+            self.channels = block.shape[1]
+            yield block
+
+
+def resampled(blocks: Iterable[Samples], from_rate: int, to_rate: int) -> Iterator[Samples]:
+    """Blocks ``[samples, channels]`` at another rate, without a seam between them."""
+    if from_rate == to_rate:
+        yield from blocks
+        return
+    stream = None
+    for block in blocks:
+        if stream is None:
+            stream = soxr.ResampleStream(from_rate, to_rate, block.shape[1], dtype="float32")
+        yield stream.resample_chunk(np.ascontiguousarray(block))
+    if stream is not None:
+        yield stream.resample_chunk(np.zeros_like(block[:0]), last=True)
+
+
+def check_strength(strength: float) -> None:
+    """Raise SettingError unless a strength lies between 0 and 1."""
+    if not 0 <= strength <= 1:
+        raise SettingError(f"strength is {strength}", "0 (input) to 1 (enhanced)")
+
+
+def mixed(
+    enhanced: Iterable[Samples], original: Iterator[Samples], strength: float
+) -> Iterator[Samples]:
+    """``strength`` of the enhanced blocks and the rest of the original, of whatever block sizes."""
+    held: Samples | None = None
+    for block in enhanced:
+        if strength == 1:
+            yield block
+            continue
+        while held is None or len(held) < len(block):
+            following = next(original)
+            held = following if held is None else np.concatenate([held, following])
+        yield strength * block + (1 - strength) * held[: len(block)]
+        held = held[len(block) :]

@@ -1,0 +1,106 @@
+"""Long recordings in overlapping segments of equal length that are faded into each other.
+
+Segments start on frames of the spectrogram, so that a frame of a segment is a frame of the whole
+recording, and the noise of a frame is the same in every segment that holds it.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from math import ceil
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from speechduet.audio import Samples
+from speechduet.errors import SettingError
+
+OVERLAP_S = 2.0
+"""Least overlap of neighbouring segments; the fade takes its middle half."""
+
+
+@dataclass(frozen=True)
+class Segmentation:
+    """Where the segments of a recording lie; every number counts samples at the model's rate."""
+
+    samples: int
+    length: int
+    """Length of every segment."""
+    starts: tuple[int, ...]
+    fade: int
+
+    @classmethod
+    def plan(cls, samples: int, hop: int, frames: int, overlap_frames: int) -> "Segmentation":
+        """Segments of so many frames, spread evenly; one piece if the recording fits one."""
+        if 1 + samples // hop <= frames:
+            return cls(samples, samples, (0,), 0)
+        length = (frames - 1) * hop
+        beyond_first = ceil((samples - length) / hop)
+        count = 1 + ceil(beyond_first / (frames - 1 - overlap_frames))
+        starts = tuple(hop * ceil(i * beyond_first / (count - 1)) for i in range(count))
+        return cls(samples, length, starts, hop * max(overlap_frames // 2, 1))
+
+    def borders(self) -> list[int]:
+        """Where one segment takes over from the one before: the middles of their overlaps."""
+        middles = [(start + before + self.length) // 2 for before, start in self._neighbours()]
+        return [0, *middles, self.samples]
+
+    def _neighbours(self) -> list[tuple[int, int]]:
+        return list(zip(self.starts, self.starts[1:], strict=False))
+
+    def join(self, pieces: Iterable[Samples]) -> Iterator[Samples]:
+        """Segments ``[channels, length]`` in order -> blocks ``[channels, samples]`` end to end.
+
+        Holds two segments at a time. The two weights of a fade add up to one, for neighbours
+        see the same recording and the same noise, and so make much the same sound.
+        """
+        rising = np.sin(np.linspace(0, np.pi / 2, self.fade, dtype=np.float32)) ** 2
+        borders = self.borders()
+        fading: Samples | None = None
+        done = 0
+        for index, piece in enumerate(pieces):
+            start = self.starts[index]
+            if fading is not None:
+                into = piece[:, done - start : done - start + self.fade]
+                yield fading * (1 - rising) + into * rising
+                done += self.fade
+            if index + 1 == len(self.starts):
+                yield piece[:, done - start : self.samples - start]
+                return
+            fade_start = borders[index + 1] - self.fade // 2
+            yield piece[:, done - start : fade_start - start]
+            fading = piece[:, fade_start - start : fade_start - start + self.fade]
+            done = fade_start
+
+
+@dataclass(frozen=True)
+class NoiseField:
+    """Standard complex normal noise (total variance 1) for any stretch of frames, without end.
+
+    Every number is a function of the seed, the number of the draw, and its place, whichever
+    stretch is asked for: overlapping segments agree, and nothing needs to be kept.
+    """
+
+    seed: int
+    bins: int
+
+    _BLOCK = 64
+
+    def __post_init__(self) -> None:
+        if self.seed < 0:
+            raise SettingError(f"seed is {self.seed}", "0 or more")
+
+    def frames(self, draw: int, start: int, stop: int) -> Tensor:
+        """Noise of the draw with this number in frames start to stop, ``[1, bins, frames]``."""
+        first, last = start // self._BLOCK, ceil(stop / self._BLOCK)
+        blocks = np.concatenate([self._block(draw, i) for i in range(first, last)])
+        offset = first * self._BLOCK
+        chosen = torch.from_numpy(blocks[start - offset : stop - offset])
+        noise: Tensor = torch.view_as_complex(chosen).T.unsqueeze(0) * 0.5**0.5
+        return noise
+
+    def _block(self, draw: int, block: int) -> Samples:
+        # A counter-based generator: its counter is the place, so that no state is carried along.
+        counter = np.array([0, 0, block, draw], np.uint64)
+        generator = np.random.Generator(np.random.Philox(key=self.seed, counter=counter))
+        return generator.standard_normal((self._BLOCK, self.bins, 2), dtype=np.float32)
