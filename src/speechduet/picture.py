@@ -1,0 +1,62 @@
+"""Pictures of recordings: their spectrograms one above the other, on one colour scale."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from torch import Tensor
+
+from speechduet.errors import SettingError
+from speechduet.spectrogram import Spectrogram
+
+DYNAMIC_RANGE_DB = 70
+
+
+def level_db(waveform: Tensor, sample_rate: int) -> Tensor:
+    """Short-time spectrum of a waveform ``[samples]`` in dB, ``[bins, frames]``.
+
+    Windows of 32 ms, 8 ms apart, whatever the rate.
+    """
+    transform = Spectrogram(
+        sample_rate, n_fft=2 * (sample_rate * 16 // 1000), hop=sample_rate * 8 // 1000, exponent=1
+    )
+    magnitude = transform.forward(waveform.float()[None])[0, 0].abs()
+    return 20 * magnitude.clamp_min(1e-12).log10()
+
+
+def draw_spectrograms(
+    recordings: Mapping[str, Tensor], sample_rate: int, path: Path, width: float = 9.0
+) -> None:
+    """Write a picture of named waveforms ``[samples]``, one above the other.
+
+    The colour scale is common to all: the loudest point of any is 0 dB, what lies 70 dB and more
+    below it is dark. The suffix of the path (.png, .svg, .pdf) sets the format.
+    """
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ModuleNotFoundError as missing:
+        raise SettingError(
+            "matplotlib is not installed", remedy="pip install 'speechduet[evaluation]'"
+        ) from missing
+    levels = {title: level_db(waveform, sample_rate) for title, waveform in recordings.items()}
+    loudest = max(float(level.max()) for level in levels.values())
+    figure = Figure(figsize=(width, 0.6 + 1.9 * len(levels)), layout="constrained", dpi=150)
+    FigureCanvasAgg(figure)
+    rows = figure.subplots(len(levels), sharex=True, squeeze=False)[:, 0]
+    for axes, (title, level) in zip(rows, levels.items(), strict=True):
+        duration_s = recordings[title].shape[-1] / sample_rate
+        image = axes.imshow(
+            (level - loudest).numpy(),
+            origin="lower",
+            aspect="auto",
+            extent=(0, duration_s, 0, sample_rate / 2000),
+            cmap="magma",
+            vmin=-DYNAMIC_RANGE_DB,
+            vmax=0,
+            interpolation="nearest",
+        )
+        axes.set_title(title, loc="left", fontsize=11, fontweight="bold")
+        axes.set_ylabel("kHz")
+    rows[-1].set_xlabel("s")
+    figure.colorbar(image, ax=list(rows), label="dB", aspect=12 * len(levels), pad=0.02)
+    figure.savefig(path)

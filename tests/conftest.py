@@ -1,0 +1,79 @@
+"""What all tests share: the neighbouring corpus, small signals, and repeatable numbers."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The repository."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder beside the repository with corpus and reference vectors; skips without it."""
+    folder = ROOT.parent / "shared"
+    if not folder.is_dir():
+        pytest.skip("needs the folder `shared` beside the repository")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def corpus(shared: Path) -> Path:
+    """The corpus of real recordings; skips without it."""
+    folder = shared / "corpus"
+    if not folder.is_dir():
+        pytest.skip("needs the corpus in the folder `shared` beside the repository")
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def repeatable() -> None:
+    """The same random numbers in every test, alone or in company, and few threads."""
+    torch.manual_seed(0)
+    np.random.seed(0)
+    torch.set_num_threads(1)
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    """Random numbers of the test's own."""
+    return np.random.default_rng(0)
+
+
+@pytest.fixture
+def speech(root: Path) -> np.ndarray:
+    """Two seconds of a bundled clean sample, ``[samples]`` at 16 kHz."""
+    import soundfile
+
+    return soundfile.read(root / "samples/clean/rain.flac", frames=32_000, dtype="float32")[0]
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model folder: a very small joint system with random weights and all three modes."""
+    from speechduet.checkpoint import Pretrained, save
+    from speechduet.network.compact import Compact
+    from speechduet.network.joint import Layout, System
+    from speechduet.process import OrnsteinUhlenbeck
+    from speechduet.sampler import Sampling
+    from speechduet.spectrogram import Spectrogram
+
+    torch.manual_seed(0)
+    backbone = Compact(channels=(4, 4, 6, 6), width=16, encoder_blocks=1, decoder_blocks=1)
+    system = System(Layout(True, "shared", "clean"), OrnsteinUhlenbeck(), backbone)
+    for parameter in system.parameters():
+        torch.nn.init.normal_(parameter, std=0.1)
+    modes = {
+        mode: Sampling(steps=steps, corrector_steps=0, predictor="ancestral", beta=0.5)
+        for mode, steps in (("fast", 0), ("balanced", 2), ("best", 3))
+    }
+    folder = tmp_path_factory.mktemp("models") / "tiny"
+    save(Pretrained("tiny", system, Spectrogram(), modes), folder)
+    return folder

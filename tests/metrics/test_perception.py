@@ -1,0 +1,88 @@
+import numpy as np
+import pytest
+
+from speechduet.metrics import MetricError, estoi, pesq, stoi
+
+RATE = 16_000
+
+
+@pytest.fixture
+def noisy(speech: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    return speech + 0.01 * rng.standard_normal(speech.size)
+
+
+def test_a_perfect_estimate_has_the_top_score(speech: np.ndarray) -> None:
+    assert pesq(speech, speech, RATE) == pytest.approx(4.644, abs=1e-3)
+    assert stoi(speech, speech, RATE) == pytest.approx(1, abs=1e-6)
+    # ESTOI adds noise, so 1 is only approached.
+    assert estoi(speech, speech, RATE) == pytest.approx(1, abs=1e-3)
+
+
+def test_narrowband_at_8_khz(speech: np.ndarray) -> None:
+    assert pesq(speech[::2], speech[::2], 8_000) == pytest.approx(4.549, abs=1e-3)
+
+
+@pytest.mark.parametrize("metric", [pesq, stoi, estoi])
+def test_more_noise_scores_lower(metric, speech: np.ndarray, rng: np.random.Generator) -> None:
+    noise = rng.standard_normal(speech.size)
+    scores = [metric(speech + level * noise, speech, RATE) for level in (0.001, 0.01, 0.1)]
+    assert scores == sorted(scores, reverse=True)
+    assert scores[0] > scores[-1] + 0.1
+
+
+def test_the_estimate_comes_first(speech: np.ndarray, noisy: np.ndarray) -> None:
+    package = pytest.importorskip("pesq")
+    assert pesq(noisy, speech, RATE) == package.pesq(RATE, speech, noisy, "wb")
+    assert pesq(noisy, speech, RATE) != pesq(speech, noisy, RATE)
+
+
+def test_estoi_is_repeatable_and_leaves_numpy_alone(speech: np.ndarray, noisy: np.ndarray) -> None:
+    np.random.seed(1)
+    expected = np.random.random(3)
+    np.random.seed(1)
+    first = estoi(noisy, speech, RATE)
+    assert np.random.random(3).tolist() == expected.tolist()
+    assert estoi(noisy, speech, RATE) == first
+
+
+def test_pesq_of_a_long_recording_is_the_mean_over_its_parts(
+    speech: np.ndarray, noisy: np.ndarray
+) -> None:
+    # 24 s: two parts of 12 s, each of which is six repetitions.
+    score = pesq(np.tile(noisy, 12), np.tile(speech, 12), RATE)
+    assert score == pytest.approx(pesq(np.tile(noisy, 6), np.tile(speech, 6), RATE), abs=1e-6)
+
+
+def test_pesq_survives_more_than_fifty_utterances(rng: np.random.Generator) -> None:
+    # 31 s of bursts, 0.45 s apart: the reference code alone would end the process.
+    times = np.arange(31 * RATE) / RATE
+    bursts = 0.1 * rng.standard_normal(times.size) * (times % 0.45 < 0.225)
+    assert 1 < pesq(bursts + 0.003 * rng.standard_normal(times.size), bursts, RATE) < 4.6
+
+
+@pytest.mark.parametrize("metric", [pesq, stoi, estoi])
+@pytest.mark.parametrize(
+    ("estimate", "reference", "told"),
+    [
+        (np.ones(RATE), np.zeros(RATE), "reference is silent"),
+        (np.zeros(RATE), np.ones(RATE), "estimate is silent"),
+        (np.ones(RATE), np.ones(RATE + 1), "lengths differ"),
+        (np.ones(10), np.ones(10), r"expected (over 0\.25|0\.4) s"),
+        (np.full(RATE, np.nan), np.ones(RATE), "NaN"),
+    ],
+)
+def test_signals_without_a_score_are_refused(metric, estimate, reference, told: str) -> None:
+    with pytest.raises(MetricError, match=told):
+        metric(estimate, reference, RATE)
+
+
+def test_mostly_silent_speech_is_too_short_for_estoi() -> None:
+    click = np.zeros(RATE)
+    click[100:300] = 1
+    with pytest.raises(MetricError, match="too little speech"):
+        estoi(click, click, RATE)
+
+
+def test_pesq_has_two_rates(speech: np.ndarray) -> None:
+    with pytest.raises(MetricError, match=r"sample rate 44100; expected 16000 .* resample"):
+        pesq(speech, speech, 44_100)

@@ -1,0 +1,97 @@
+"""README keeps its word: its links lead somewhere and its commands work."""
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import typer
+
+from speechduet import checkpoint
+from speechduet.cli import app
+
+ROOT = Path(__file__).parents[1]
+README = ROOT / "README.md"
+TEXT = README.read_text(encoding="utf-8") if README.exists() else ""
+
+# What is run as it stands; the others need a corpus, a checkpoint or hours.
+RUN = ("speechduet enhance samples", "speechduet models")
+
+pytestmark = pytest.mark.skipif(not TEXT, reason="needs README.md")
+
+
+def blocks(language: str) -> list[str]:
+    """The code blocks in a language."""
+    return re.findall(rf"^```{language}\n(.*?)^```", TEXT, flags=re.MULTILINE | re.DOTALL)
+
+
+def commands() -> list[str]:
+    """The shell commands, continued lines joined, prompts and comments gone."""
+    text = "\n".join(blocks("console")).replace("\\\n", " ")
+    lines = [line.removeprefix("$ ").strip() for line in text.splitlines()]
+    return [" ".join(shlex.split(line, comments=True)) for line in lines if line]
+
+
+@pytest.fixture
+def bundled_model() -> None:
+    """Skips without the bundled model."""
+    if not checkpoint.bundled():
+        pytest.skip("needs the bundled model")
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path) -> Path:
+    """A folder that has the repository's samples but not its out/."""
+    (tmp_path / "samples").symlink_to(ROOT / "samples")
+    return tmp_path
+
+
+def run(arguments: list[str], folder: Path) -> None:
+    result = subprocess.run(
+        [sys.executable, *arguments], cwd=folder, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stderr
+
+
+def test_the_two_commands_of_the_set_up() -> None:
+    assert "make demo" in TEXT
+    assert "make test" in TEXT
+    targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
+    assert set(re.findall(r"\bmake ([a-z]+)\b(?=`|\n| IN=)", TEXT)) <= set(targets)
+
+
+def test_local_links_lead_somewhere() -> None:
+    links = re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", TEXT)
+    absent = [link for link in links if "://" not in link and not (ROOT / link).exists()]
+    assert not absent
+
+
+@pytest.mark.parametrize("command", [c for c in commands() if c.startswith("speechduet")])
+def test_options_exist(command: str) -> None:
+    _, name, *words = shlex.split(command)
+    group = typer.main.get_command(app)
+    assert name in group.commands, f"no command {name}"
+    options = {option for param in group.commands[name].params for option in param.opts}
+    assert {word for word in words if re.match(r"--?[a-z]", word)} <= options | {"--help"}
+
+
+@pytest.mark.parametrize("command", [c for c in commands() if c.startswith(RUN)])
+def test_commands_run(command: str, bundled_model: None, elsewhere: Path) -> None:
+    run(["-c", "from speechduet.cli import main; main()", *shlex.split(command)[1:]], elsewhere)
+
+
+@pytest.mark.parametrize("number", range(len(blocks("python"))))
+def test_python_runs(number: int, bundled_model: None, elsewhere: Path) -> None:
+    run(["-c", blocks("python")[number]], elsewhere)
+
+
+@pytest.mark.parametrize("script", [c for c in commands() if c.startswith("python ")])
+def test_scripts_exist_and_explain_themselves(script: str) -> None:
+    path, *words = shlex.split(script)[1:]
+    told = subprocess.run(
+        [sys.executable, ROOT / path, "--help"], capture_output=True, text=True, check=True
+    ).stdout
+    for word in words:
+        assert not word.startswith("--") or word in told
