@@ -1,0 +1,22 @@
+"""``speechduet convert``: a published checkpoint as a model folder."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def convert(
+    checkpoint: Annotated[
+        Path, typer.Argument(help="Checkpoint of SGMSE+ or StoRM (.ckpt).", show_default=False)
+    ],
+    folder: Annotated[Path, typer.Argument(help="Model folder to make.", show_default=False)],
+) -> None:
+    """Convert a checkpoint of SGMSE+ or StoRM to a model folder.
+
+    Weights and settings are read; nothing that the checkpoint contains is ever run.
+    """
+    from speechduet import external
+
+    pretrained = external.convert(checkpoint, folder)
+    typer.echo(f"{folder}: {pretrained.name}, modes {', '.join(pretrained.modes)}", err=True)

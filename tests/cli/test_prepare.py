@@ -1,0 +1,103 @@
+from pathlib import Path
+from zipfile import ZipFile
+
+import numpy as np
+import pytest
+import soundfile
+from typer.testing import CliRunner, Result
+
+from speechduet.cli import app
+from speechduet.data import find_pairs
+
+RATE = 16_000
+
+
+def run(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(app, ["prepare", *map(str, arguments)])
+
+
+@pytest.fixture
+def folder(tmp_path: Path, rng: np.random.Generator) -> Path:
+    for role in ("clean", "noisy", "noise"):
+        (tmp_path / role).mkdir()
+        for name in ("a", "b"):
+            samples = rng.uniform(-0.3, 0.3, 4800)
+            soundfile.write(tmp_path / role / f"{name}.wav", samples, 48_000)
+    return tmp_path
+
+
+def test_pairs(folder: Path) -> None:
+    result = run("pairs", folder / "clean", folder / "noisy", "-o", folder / "set")
+    assert result.exit_code == 0, result.stderr
+    assert "2 pairs, 0.00 h" in result.stderr
+    pairs = find_pairs(folder / "set" / "manifest.csv")
+    assert [pair.clean.path.name for pair in pairs] == ["a.wav", "b.wav"]
+    assert soundfile.info(pairs[0].noisy.path).samplerate == RATE
+
+
+def test_a_pair_that_fails_is_named_and_the_rest_is_made(folder: Path) -> None:
+    soundfile.write(folder / "noisy/a.wav", np.zeros(7), 48_000)
+    arguments = ("pairs", folder / "clean", folder / "noisy", "-o", folder / "set")
+    result = run(*arguments)
+    assert result.exit_code == 1
+    assert "failed: a: " in result.stderr and "expected one length" in result.stderr
+    assert "1 of 2 pairs failed" in result.stderr
+    assert (folder / "set/clean/b.wav").exists()
+    assert not (folder / "set/manifest.csv").exists()
+    soundfile.write(folder / "noisy/a.wav", np.zeros(4800), 48_000)
+    assert run(*arguments).exit_code == 0
+    assert len(find_pairs(folder / "set/manifest.csv")) == 2
+
+
+def test_mix_is_the_same_again(folder: Path) -> None:
+    arguments = ("mix", "--speech", folder / "clean", "--noise", folder / "noise", "--count", 5)
+    for name in ("one", "same"):
+        result = run(*arguments, "--snr", "-5,5", "--seed", 3, "-o", folder / name)
+        assert result.exit_code == 0, result.stderr
+    sums = [(folder / name / "SHA256SUMS").read_text() for name in ("one", "same")]
+    assert sums[0] == sums[1] and sums[0].count("\n") == 11
+    assert "snr_db" in (folder / "one/manifest.csv").read_text()
+
+
+def test_another_set_needs_another_folder(folder: Path) -> None:
+    arguments = ("mix", "--speech", folder / "clean", "--noise", folder / "noise")
+    assert run(*arguments, "-o", folder / "set").exit_code == 0
+    result = run(*arguments, "-o", folder / "set", "--seed", 1)
+    assert result.exit_code == 2
+    assert "other settings" in result.stderr
+
+
+def test_mix_with_measured_rooms(folder: Path) -> None:
+    (folder / "rooms").mkdir()
+    soundfile.write(folder / "rooms/r.wav", np.eye(1, 500)[0] * 0.9, RATE)
+    sources = ("--speech", folder / "clean", "--noise", folder / "noise")
+    result = run("mix", *sources, "--rooms", folder / "rooms", "-o", folder / "set")
+    assert result.exit_code == 0, result.stderr
+    assert "r.wav" in (folder / "set/manifest.csv").read_text()
+
+
+def test_settings_are_checked(folder: Path) -> None:
+    sources = ("--speech", folder / "clean", "--noise", folder / "noise", "-o", folder / "set")
+    assert run("mix", *sources, "--snr", "loud").exit_code == 2
+    both = run("mix", *sources, "--rooms", folder / "noise", "--simulate-rooms", 2)
+    assert both.exit_code == 2 and "one of them" in both.stderr
+    (folder / "empty").mkdir()
+    empty = run("pairs", folder / "empty", folder / "empty", "-o", folder / "set")
+    assert empty.exit_code == 1 and "no recordings" in empty.stderr
+
+
+def test_voicebank(folder: Path) -> None:
+    source = folder / "archives"
+    source.mkdir()
+    result = run("voicebank", source, "-o", folder / "set")
+    assert result.exit_code == 2 and "clean_trainset_28spk_wav.zip" in result.stderr
+    for role in ("clean", "noisy"):
+        for part, names in (("trainset_28spk", ("p226_1", "p300_1")), ("testset", ("p232_1",))):
+            with ZipFile(source / f"{role}_{part}_wav.zip", "w") as archive:
+                for name in names:
+                    archive.write(folder / role / "a.wav", f"{role}_{part}_wav/{name}.wav")
+    few = ("--expect-train", 2, "--expect-test", 1)
+    result = run("voicebank", source, "-o", folder / "set", *few)
+    assert result.exit_code == 0, result.stderr
+    for split, name in (("train", "p300_1"), ("valid", "p226_1"), ("test", "p232_1")):
+        assert [pair.name for pair in find_pairs(folder / "set" / split)] == [name]
