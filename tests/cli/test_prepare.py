@@ -49,6 +49,13 @@ def test_a_pair_that_fails_is_named_and_the_rest_is_made(folder: Path) -> None:
     assert len(find_pairs(folder / "set/manifest.csv")) == 2
 
 
+def test_recordings_are_never_replaced_by_what_is_made_of_them(folder: Path) -> None:
+    before = (folder / "clean/a.wav").read_bytes()
+    result = run("pairs", folder / "clean", folder / "noisy", "-o", folder)
+    assert result.exit_code == 2 and "would replace" in result.stderr
+    assert (folder / "clean/a.wav").read_bytes() == before
+
+
 def test_mix_is_the_same_again(folder: Path) -> None:
     arguments = ("mix", "--speech", folder / "clean", "--noise", folder / "noise", "--count", 5)
     for name in ("one", "same"):

@@ -1,12 +1,12 @@
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
-import torch
+
 from speechduet.data import Mixing, Mixtures, Recordings
-from speechduet.errors import AudioError
-from torch.utils.data import DataLoader
+from speechduet.errors import AudioError, SettingError
 
 RATE = 16_000
 PLAIN = Mixing(
@@ -49,17 +49,12 @@ def test_example_depends_on_seed_and_number_alone(folders: tuple[Path, Path]) ->
     assert not np.array_equal(one.example(2)[1], mixtures(folders, seed=4).example(2)[1])
 
 
-def test_workers_and_resuming_give_the_same_stream(folders: tuple[Path, Path]) -> None:
-    whole = mixtures(folders)
-    expected = [torch.from_numpy(whole.example(index)[1]) for index in range(4, 8)]
-    whole.first = 4
-    resumed = iter(DataLoader(whole, batch_size=1, num_workers=2))
-    for clean in expected:
-        assert torch.equal(next(resumed)[1][0], clean)
-
-
 def test_every_kind_of_noise_is_finite(folders: tuple[Path, Path]) -> None:
-    for kind in ({"coloured_noise": 1.0}, {"babble": 1.0, "coloured_noise": 0.0}, {"second_noise": 1.0}):
+    for kind in (
+        {"coloured_noise": 1.0},
+        {"babble": 1.0, "coloured_noise": 0.0},
+        {"second_noise": 1.0},
+    ):
         clean, noisy = mixtures(folders, Mixing(excerpt_s=0.5, **kind)).example(0)
         assert np.isfinite(noisy).all() and len(noisy) == len(clean) == 8000
         assert np.abs(noisy - clean).max() > 0
@@ -82,4 +77,112 @@ def test_unusable_folders_are_named(tmp_path: Path) -> None:
         Recordings(tmp_path, RATE)
     soundfile.write(tmp_path / "fast.wav", np.zeros(10), 44_100)
     with pytest.raises(AudioError, match="44100 Hz.*16000"):
+        Recordings(tmp_path, RATE)
+
+
+GOLDEN_CLEAN = [-0.0144, 0.0199, 0.0293, -0.0946, -0.1325]
+GOLDEN_NOISY = [0.0202, 0.0472, 0.1415, 0.0322, -0.0927]
+
+
+def test_the_order_of_draws_is_kept(folders: tuple[Path, Path]) -> None:
+    """Runs of earlier versions resume with the same mixtures: these numbers must not change."""
+    clean, noisy = mixtures(folders, Mixing(excerpt_s=0.5)).example(1)
+    np.testing.assert_allclose(clean[::1600], GOLDEN_CLEAN, atol=2e-4)
+    np.testing.assert_allclose(noisy[::1600], GOLDEN_NOISY, atol=2e-4)
+
+
+DEGRADED = {
+    "reverberation": {"reverberation": 1.0},
+    "clipping": {"clipping": 1.0},
+    "band_limit": {"band_limit": 1.0},
+}
+
+
+@pytest.fixture
+def rooms(tmp_path: Path) -> Recordings:
+    (tmp_path / "rooms").mkdir()
+    for number in range(3):
+        impulse = np.zeros(2000)
+        impulse[10], impulse[1500] = 0.9, 0.5 / (number + 1)
+        soundfile.write(tmp_path / "rooms" / f"{number}.wav", impulse, RATE)
+    return Recordings(tmp_path / "rooms", RATE)
+
+
+def degraded(
+    folders: tuple[Path, Path], rooms: Recordings, index: int = 0, **settings: Any
+) -> tuple[np.ndarray, np.ndarray]:
+    speech, noise = (Recordings(folder, RATE) for folder in folders)
+    plain = Mixing(**{**PLAIN.__dict__, **settings})
+    return Mixtures(speech, noise, plain, RATE, 3, rooms).example(index)
+
+
+@pytest.mark.parametrize("kind", DEGRADED)
+def test_degradations_repeat_and_change_no_other_draw(
+    folders: tuple[Path, Path], rooms: Recordings, kind: str
+) -> None:
+    plain = degraded(folders, rooms, snr_db=(60.0, 60.0))
+    one = degraded(folders, rooms, snr_db=(60.0, 60.0), **DEGRADED[kind])
+    same = degraded(folders, rooms, snr_db=(60.0, 60.0), **DEGRADED[kind])
+    assert np.array_equal(one[1], same[1]) and np.array_equal(one[0], same[0])
+    assert np.abs(one[1] - plain[1]).max() > 0.01
+    # The speech beneath is the same: clean waveforms are alike but for the change of level.
+    assert np.corrcoef(one[0], plain[0])[0, 1] > 0.6
+
+
+def test_reverberation_leaves_the_early_sound_as_target(
+    folders: tuple[Path, Path], rooms: Recordings
+) -> None:
+    plain, _ = degraded(folders, rooms, snr_db=(90.0, 90.0))
+    clean, noisy = degraded(folders, rooms, snr_db=(90.0, 90.0), reverberation=1.0)
+    scale = np.dot(clean, plain) / np.dot(plain, plain)
+    np.testing.assert_allclose(clean, scale * plain, atol=1e-3)
+    assert np.linalg.norm(noisy - clean) > 0.1 * np.linalg.norm(clean)
+
+
+def test_ratio_is_that_of_the_reverberant_speech(
+    folders: tuple[Path, Path], rooms: Recordings
+) -> None:
+    quiet = degraded(folders, rooms, snr_db=(90.0, 90.0), reverberation=1.0, pause_s=0.0)
+    loud = degraded(folders, rooms, snr_db=(0.0, 0.0), reverberation=1.0, pause_s=0.0)
+    scale = np.dot(quiet[0], loud[0]) / np.dot(quiet[0], quiet[0])
+    reverberant = scale * quiet[1]
+    noise = loud[1] - reverberant
+    assert 10 * np.log10(np.mean(reverberant**2) / np.mean(noise**2)) == pytest.approx(0, abs=0.3)
+
+
+@pytest.mark.parametrize(("share", "limited"), [(0.0, False), (1.0, True)])
+def test_band_limit_may_spare_the_target(
+    folders: tuple[Path, Path], rooms: Recordings, share: float, limited: bool
+) -> None:
+    clean, noisy = degraded(
+        folders, rooms, band_limit=1.0, band_limit_hz=(3000.0, 3000.0), band_limit_target=share
+    )
+
+    def above(samples: np.ndarray) -> float:
+        spectrum = np.abs(np.fft.rfft(samples)) ** 2
+        return float(spectrum[len(spectrum) // 2 :].sum() / spectrum.sum())
+
+    assert above(noisy) < 0.01
+    assert (above(clean) < 0.01) is limited
+
+
+@pytest.mark.parametrize(
+    "settings", [{"clipping": 1.5}, {"babble": -0.1}, {"snr_db": (5.0, 0.0)}, {"level_db": (0.0,)}]
+)
+def test_settings_are_checked(settings: dict[str, Any]) -> None:
+    with pytest.raises(SettingError, match=f"{next(iter(settings))} is"):
+        Mixing(**settings)
+
+
+def test_reverberation_needs_rooms(folders: tuple[Path, Path]) -> None:
+    with pytest.raises(SettingError, match="reverberation is 0.5; expected a folder of room"):
+        mixtures(folders, Mixing(reverberation=0.5))
+
+
+def test_recordings_that_cannot_be_read_are_named(tmp_path: Path) -> None:
+    (tmp_path / "text.wav").write_text("not audio")
+    with pytest.raises(AudioError, match=r"cannot read .*text\.wav"):
+        Recordings(tmp_path, RATE)
+    soundfile.write(tmp_path / "text.wav", np.zeros(0), RATE)
+    with pytest.raises(AudioError, match="no samples"):
         Recordings(tmp_path, RATE)

@@ -7,7 +7,7 @@ import typer
 if TYPE_CHECKING:
     from torch import nn
 
-    from speechduet.network.joint import Layout, System
+    from speechduet.network.joint import System
 
 _FRAMES = 256
 
@@ -19,6 +19,8 @@ def models(
     ] = False,
 ) -> None:
     """List the systems of the literature that this package holds."""
+    import torch
+
     from speechduet.recipe import RECIPES
 
     if not table:
@@ -31,7 +33,9 @@ def models(
     )
     typer.echo("|---|---:|---:|---:|---:|---:|---:|---:|")
     for recipe in RECIPES:
-        system = _published(recipe.layout)
+        # Shapes without numbers: nothing is allocated.
+        with torch.device("meta"):
+            system = recipe.build()
         predictive = system.predictive_network or system.predictive_decoder
         parts = (system, system.encoder, system.generative_decoder, predictive)
         cells = [
@@ -41,19 +45,6 @@ def models(
             str(recipe.sampling.evaluations),
         ]
         typer.echo(f"| {recipe.name} | {' | '.join(cells)} |")
-
-
-def _published(layout: "Layout") -> "System":
-    """A system at its published size, of shapes without numbers."""
-    import torch
-
-    from speechduet.network.joint import System
-    from speechduet.network.ncsnpp import SGMSE_PLUS, STORM
-    from speechduet.process import OrnsteinUhlenbeck
-
-    process = OrnsteinUhlenbeck() if layout.generative else None
-    with torch.device("meta"):
-        return System(layout, process, STORM if layout.predictive == "own" else SGMSE_PLUS)
 
 
 def _parameters(part: "nn.Module") -> int:

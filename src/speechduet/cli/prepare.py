@@ -3,12 +3,13 @@
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, track
+from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, track
 
 from speechduet.errors import SettingError
 
@@ -90,17 +91,21 @@ def pairs(
 
     Of several channels the first is taken.
     """
-    from functools import partial
-
     from speechduet.audio import READABLE_SUFFIXES
     from speechduet.data.pairs import from_folders
     from speechduet.data.preparation import Task, read_pair
 
+    if {(output / role).resolve() for role in ("clean", "noisy")} & {
+        clean.resolve(),
+        noisy.resolve(),
+    }:
+        raise SettingError(f"{output} would replace the recordings it is made of", "a new folder")
     tasks = [
         Task(pair.name, partial(read_pair, pair.clean.path, pair.noisy.path, sample_rate))
         for pair in from_folders(clean, noisy, READABLE_SUFFIXES)
     ]
-    _make(tasks, output, sample_rate, {"set": "pairs"}, jobs)
+    described = {"set": "pairs", "clean": str(clean.resolve()), "noisy": str(noisy.resolve())}
+    _make(tasks, output, sample_rate, described, jobs)
 
 
 @app.command()
@@ -158,7 +163,8 @@ def _make(
 
     console = Console(stderr=True)
     outcomes = prepare(tasks, output, sample_rate, settings, jobs or os.cpu_count() or 1)
-    told = list(track(outcomes, "Preparing", total=len(tasks), console=console, transient=True))
+    quiet = not console.is_terminal
+    told = list(track(outcomes, "Preparing", len(tasks), console=console, disable=quiet))
     failed = [outcome for outcome in told if isinstance(outcome, Failure)]
     for failure in failed[:_FAILURES_TOLD]:
         typer.echo(f"failed: {failure.name}: {failure.error}", err=True)
@@ -182,13 +188,14 @@ def _download(source: Path) -> None:
     from speechduet.data.voicebank import download
 
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        rows: dict[str, Any] = {}
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+        rows: dict[str, TaskID] = {}
 
         def advance(name: str, held: int, whole: int) -> None:
-            row = rows.setdefault(name, None) or progress.add_task(name)
-            rows[name] = row
-            progress.update(row, completed=held, total=whole or None)
+            if name not in rows:
+                rows[name] = progress.add_task(name)
+            progress.update(rows[name], completed=held, total=whole or None)
 
         download(source, advance)
 

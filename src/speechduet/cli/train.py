@@ -32,6 +32,8 @@ def train(
 ) -> None:
     """Train a system. The same command started again resumes after whatever stopped it."""
     try:
+        from lightning.pytorch.utilities import rank_zero_only
+
         from speechduet.training.listing import settings_text
         from speechduet.training.recipe_file import read_recipe
         from speechduet.training.run import train as run
@@ -46,4 +48,4 @@ def train(
         raise SettingError("no recipe", "--config FILE", "see the folder recipes")
     recipe = read_recipe(config, override or [])
     model = run(recipe, folder or Path("runs") / recipe.model.name)
-    typer.echo(model)
+    rank_zero_only(typer.echo)(model)

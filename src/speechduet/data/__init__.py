@@ -1,6 +1,8 @@
-"""Training data: recordings, and mixtures made of them on the fly."""
+"""Training data: recordings, mixtures made of them on the fly, and pairs made before."""
 
+from speechduet.data.examples import Examples
 from speechduet.data.mixing import Mixing, Mixtures
+from speechduet.data.pairs import Pair, PairExcerpts, find_pairs
 from speechduet.data.recordings import Recordings
 
-__all__ = ["Mixing", "Mixtures", "Recordings"]
+__all__ = ["Examples", "Mixing", "Mixtures", "Pair", "PairExcerpts", "Recordings", "find_pairs"]

@@ -1,15 +1,13 @@
 """Noisy speech mixed on the fly: random speech, noise, signal-to-noise ratio, colour and level."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from scipy.signal import fftconvolve
-from torch import Tensor
-from torch.utils.data import IterableDataset, get_worker_info
 
+from speechduet.data.degradation import clipped, in_room, low_passed
 from speechduet.data.recordings import Recordings, Samples
+from speechduet.errors import SettingError
 
 
 @dataclass(frozen=True)
@@ -28,47 +26,78 @@ class Mixing:
     """Probability of stationary noise with a random slope of -6..0 dB per octave instead."""
     babble: float = 0.1
     """Probability of three to eight talkers from the speech recordings instead."""
+    reverberation: float = 0.0
+    """Probability of a room for the speech; the target keeps its early sound."""
+    early_s: float = 0.05
+    """How much of the room's sound stays in the target, from the direct one on."""
+    clipping: float = 0.0
+    """Probability of cutting off what is noisy at a level against its peak."""
+    clipping_db: tuple[float, float] = (-15.0, -3.0)
+    band_limit: float = 0.0
+    """Probability of a low-pass on what is noisy."""
+    band_limit_hz: tuple[float, float] = (2000.0, 7000.0)
+    band_limit_target: float = 0.5
+    """Share of low-passed examples whose target is too, so that nothing must be invented."""
+
+    def __post_init__(self) -> None:
+        for name in (
+            *("second_noise", "coloured_noise", "babble"),
+            *("reverberation", "clipping", "band_limit", "band_limit_target"),
+        ):
+            if not 0 <= getattr(self, name) <= 1:
+                raise SettingError(f"{name} is {getattr(self, name)}", "a probability, 0 to 1")
+        for name in ("snr_db", "level_db", "clipping_db", "band_limit_hz"):
+            if len(ends := getattr(self, name)) != 2 or ends[0] > ends[1]:
+                raise SettingError(f"{name} is {list(ends)}", "a lower and an upper end")
 
 
-class Mixtures(IterableDataset[tuple[Tensor, Tensor]]):
-    """An endless stream of ``(clean, noisy)`` waveforms, float32 ``[samples]`` each.
+class Mixtures:
+    """Mixtures of speech and noise, without end: `Examples`.
 
-    Example number n is a function of (seed, n) alone, so that a run can be stopped at any example
-    and resumed, with any number of workers.
+    ``rooms`` holds impulse responses for reverberation. Raises SettingError if that is asked for
+    without them.
     """
 
     def __init__(
-        self, speech: Recordings, noise: Recordings, settings: Mixing, sample_rate: int, seed: int
+        self,
+        speech: Recordings,
+        noise: Recordings,
+        settings: Mixing,
+        sample_rate: int,
+        seed: int,
+        rooms: Recordings | None = None,
     ) -> None:
-        super().__init__()
+        if settings.reverberation and rooms is None:
+            raise SettingError(
+                f"reverberation is {settings.reverberation}", "a folder of room impulse responses"
+            )
         self.speech = speech
         self.noise = noise
         self.settings = settings
         self.sample_rate = sample_rate
         self.seed = seed
-        self.first = 0
-
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        worker = get_worker_info()
-        index = self.first + (worker.id if worker else 0)
-        while True:
-            clean, noisy = self.example(index)
-            yield torch.from_numpy(clean), torch.from_numpy(noisy)
-            index += worker.num_workers if worker else 1
+        self.rooms = rooms
 
     def example(self, index: int) -> tuple[Samples, Samples]:
         """Mixture number ``index``."""
         random = np.random.default_rng([self.seed, index])
+        degrading = degradation_generator(self.seed, index)
         settings = self.settings
         length = round(settings.excerpt_s * self.sample_rate)
         pause = round(settings.pause_s * self.sample_rate)
         clean = self._coloured(random, self.speech.excerpt(random, length, pause))
         noise = self._coloured(random, self._noise(random, length))
-        snr_db = random.uniform(*settings.snr_db)
-        gain = _active_rms(clean) / (_rms(noise) * 10 ** (snr_db / 20) + 1e-9)
-        noisy = clean + gain * noise
-        peak = 10 ** (random.uniform(*settings.level_db) / 20) / (np.abs(noisy).max() + 1e-9)
-        return (clean * peak).astype(np.float32), (noisy * peak).astype(np.float32)
+        clean, reverberant = self._in_room(degrading, clean)
+        noisy = add_noise(reverberant, noise, random.uniform(*settings.snr_db))
+        clean, noisy = distorted(degrading, clean, noisy, settings, self.sample_rate)
+        return levelled(clean, noisy, random.uniform(*settings.level_db))
+
+    def _in_room(self, random: np.random.Generator, speech: Samples) -> tuple[Samples, Samples]:
+        chance, room = random.random(2)
+        if chance >= self.settings.reverberation or self.rooms is None:
+            return speech, speech
+        early_samples = round(self.settings.early_s * self.sample_rate)
+        return in_room(speech, self.rooms.at(room), early_samples)
 
     def _noise(self, random: np.random.Generator, length: int) -> Samples:
         kind = random.random()
@@ -79,7 +108,8 @@ class Mixtures(IterableDataset[tuple[Tensor, Tensor]]):
             talkers = [
                 self.speech.excerpt(random, length, pause) for _ in range(random.integers(3, 9))
             ]
-            return np.sum([t / (_rms(t) + 1e-4) for t in talkers], axis=0, dtype=np.float32)
+            babble: Samples = np.sum([t / (_rms(t) + 1e-4) for t in talkers], 0, np.float32)
+            return babble
         noise = self.noise.excerpt(random, length, 0)
         if random.random() < self.settings.second_noise:
             other = self.noise.excerpt(random, length, 0)
@@ -95,6 +125,40 @@ class Mixtures(IterableDataset[tuple[Tensor, Tensor]]):
         response = np.roll(response, 64) * np.hanning(128)
         filtered: Samples = fftconvolve(samples, response, mode="same").astype(np.float32)
         return filtered
+
+
+def degradation_generator(seed: int, index: int) -> np.random.Generator:
+    """What an example's degradations are drawn from: switching one on changes no other draw."""
+    return np.random.default_rng([seed, index, 1])
+
+
+def add_noise(speech: Samples, noise: Samples, snr_db: float) -> Samples:
+    """The sum at a ratio of the speech's level, without its pauses, to the noise's."""
+    gain = _active_rms(speech) / (_rms(noise) * 10 ** (snr_db / 20) + 1e-9)
+    noisy: Samples = speech + gain * noise
+    return noisy
+
+
+def distorted(
+    random: np.random.Generator, clean: Samples, noisy: Samples, settings: Mixing, sample_rate: int
+) -> tuple[Samples, Samples]:
+    """Clean and noisy waveforms after the clipping and the low-pass that may befall them."""
+    threshold_db = random.uniform(*settings.clipping_db)
+    cutoff_hz = random.uniform(*settings.band_limit_hz)
+    chances = random.random(3)
+    if chances[0] < settings.clipping:
+        noisy = clipped(noisy, threshold_db)
+    if chances[1] < settings.band_limit:
+        noisy = low_passed(noisy, cutoff_hz, sample_rate)
+        if chances[2] < settings.band_limit_target:
+            clean = low_passed(clean, cutoff_hz, sample_rate)
+    return clean, noisy
+
+
+def levelled(clean: Samples, noisy: Samples, level_db: float) -> tuple[Samples, Samples]:
+    """Both scaled alike, to a peak of the noisy one in dB against full scale."""
+    peak = 10 ** (level_db / 20) / (np.abs(noisy).max() + 1e-9)
+    return (clean * peak).astype(np.float32), (noisy * peak).astype(np.float32)
 
 
 def _slanted(random: np.random.Generator, length: int) -> Samples:

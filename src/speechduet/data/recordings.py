@@ -12,6 +12,7 @@ from speechduet.errors import AudioError
 
 SUFFIXES = (".flac", ".wav", ".ogg", ".opus")
 Samples = NDArray[np.float32]
+_FULL_SCALE = np.float32(32768)
 
 
 class Recordings:
@@ -26,7 +27,9 @@ class Recordings:
     ) -> None:
         paths = sorted(p for p in Path(folder).rglob("*") if p.suffix in SUFFIXES)
         if not paths:
-            raise AudioError(f"no recording ({', '.join(SUFFIXES)}) in {folder}", "a folder of recordings")
+            raise AudioError(
+                f"no recording ({', '.join(SUFFIXES)}) in {folder}", "a folder of recordings"
+            )
         self.names = [path.stem for path in paths]
         self._samples = [_read(path, sample_rate) for path in paths]
         shares = [
@@ -43,7 +46,11 @@ class Recordings:
     def draw(self, random: np.random.Generator) -> Samples:
         """One whole recording, float32 in [-1, 1]."""
         index = int(np.searchsorted(self._cumulative, random.random(), side="right"))
-        return self._samples[index].astype(np.float32) / 32768
+        return self._samples[index].astype(np.float32) / _FULL_SCALE
+
+    def at(self, place: float) -> Samples:
+        """The recording at a place in [0, 1) of the list, float32 in [-1, 1]."""
+        return self._samples[int(place * len(self._samples))].astype(np.float32) / _FULL_SCALE
 
     def excerpt(self, random: np.random.Generator, length: int, pause: int) -> Samples:
         """So many samples: a random stretch, or short recordings joined by pauses of silence.
@@ -63,11 +70,16 @@ class Recordings:
 
 
 def _read(path: Path, sample_rate: int) -> NDArray[np.int16]:
-    samples, rate = soundfile.read(path, dtype="int16", always_2d=True)
+    try:
+        samples, rate = soundfile.read(path, dtype="int16", always_2d=True)
+    except soundfile.LibsndfileError as error:
+        raise AudioError(f"cannot read {path} ({error.error_string})", "a recording") from error
     if rate != sample_rate:
         raise AudioError(
             f"{path} has {rate} Hz", f"{sample_rate} Hz", "resample the training set first"
         )
+    if not len(samples):
+        raise AudioError(f"{path} holds no samples", "at least one")
     mono: NDArray[np.int16] = samples[:, 0].copy()
     return mono
 
