@@ -166,12 +166,12 @@ def test_a_confidence_map(model: Path) -> None:
         (["in/a.wav"], "say where results go"),
         (["-o", "out"], "give at least one recording"),
         (["in/a.wav", "-o", "x.wav", "--steps", "many"], "Invalid value for '--steps'"),
-        (["in/a.wav", "-o", "x.wav", "--steps", "-1"], "steps is -1; expected 0"),
-        (["in/a.wav", "-o", "x.wav", "--grid", "fine"], "grid is 'fine'; expected one of exact"),
+        (["in/a.wav", "-o", "x.wav", "--steps", "-1"], "Invalid value for '--steps'"),
+        (["in/a.wav", "-o", "x.wav", "--grid", "fine"], "'fine' is not one of 'exact', 'paper'"),
         (["in/a.wav", "-o", "x.wav", "--mode", "best"], "has no mode 'best'; expected one of fast"),
-        (["in/a.wav", "-o", "x.wav", "--beta", "2"], "beta is 2.0; expected a weight"),
-        (["in/a.wav", "-o", "x.wav", "--strength", "2"], "strength is 2.0"),
-        (["in/a.wav", "-o", "x.wav", "--seed", "-2"], "seed is -2"),
+        (["in/a.wav", "-o", "x.wav", "--beta", "2"], "Invalid value for '--beta'"),
+        (["in/a.wav", "-o", "x.wav", "--strength", "2"], "Invalid value for '--strength'"),
+        (["in/a.wav", "-o", "x.wav", "--seed", "-2"], "Invalid value for '--seed'"),
         (["in/a.wav", "-o", "x.wav", "--device", "gpu"], "device 'gpu' is not there"),
         (["in/a.wav", "-o", "x.wav", "--threads", "0"], "0 threads"),
         (["in/a.wav", "-o", "x.wav", "--segment", "0"], "segments of 0.0 s"),
@@ -189,6 +189,13 @@ def test_wrong_usage(model: Path, arguments: list[str], message: str) -> None:
     assert message in " ".join(result.stderr.replace("│", " ").split())
     assert "Traceback" not in result.stderr
     assert files(".") == before
+
+
+@pytest.mark.usefixtures("place")
+@pytest.mark.parametrize("option", [("--alpha", "3"), ("--grid", "fine"), ("--mode", "quick")])
+def test_wrong_usage_with_nothing_left_to_do(model: Path, option: tuple[str, str]) -> None:
+    assert run(model, "in/a.wav", "-o", "out.wav").exit_code == 0
+    assert run(model, "in/a.wav", "-o", "out.wav", *option).exit_code == 2
 
 
 @pytest.mark.usefixtures("place")

@@ -1,5 +1,7 @@
 import pytest
 import torch
+from torch import Tensor
+
 from speechduet.process import OrnsteinUhlenbeck
 from speechduet.spectrogram import Spectrogram
 from speechduet.training.losses import (
@@ -10,7 +12,6 @@ from speechduet.training.losses import (
     predictive_loss,
     squared_error,
 )
-from torch import Tensor
 
 TRANSFORM = Spectrogram()
 SAMPLES = 3200

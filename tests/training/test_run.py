@@ -1,93 +1,214 @@
+import json
+import math
+import resource
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-import soundfile
 import torch
+from torch import Tensor
+
 from speechduet.checkpoint import load
-from speechduet.network.compact import Compact
-from speechduet.network.joint import Layout, System
-from speechduet.process import OrnsteinUhlenbeck
-from speechduet.spectrogram import Spectrogram
-from speechduet.training.losses import LossSettings
-from speechduet.training.module import Optimisation, Training, TrainingTime
+from speechduet.data.recordings import Samples
+from speechduet.errors import AudioError, ModelError, SettingError
+from speechduet.training import run
+from speechduet.training.errors import TrainingError
+from speechduet.training.loading import Batch
+from speechduet.training.module import Losses, Training
 from speechduet.training.recipe_file import read_recipe
-from speechduet.training.run import train
+from speechduet.training.run import build, train
 
-RATE = 16_000
-RECIPE = """
-name: tiny
-system: {layout: {generative: true, predictive: shared, parametrisation: clean}}
-network: {kind: compact, channels: [4, 4], width: 8, encoder_blocks: 1, decoder_blocks: 1}
-process: {kind: ornstein_uhlenbeck}
-spectrogram: {hop: 256}
-modes: {fast: {steps: 0}}
-data:
-  speech: FOLDER/speech
-  noise: FOLDER/noise
-  valid_clean: FOLDER/clean
-  valid_noisy: FOLDER/noisy
-mixing: {excerpt_s: 0.3}
-losses: {weighting: clean}
-run: {max_steps: 4, batch_size: 2, workers: 0, valid_every_steps: 2, checkpoint_every_steps: 2}
-"""
+pytestmark = pytest.mark.filterwarnings("ignore")
 
 
-@pytest.fixture
-def recipe(tmp_path: Path) -> Path:
-    random = np.random.default_rng(0)
-    for folder in ("speech", "noise", "clean", "noisy"):
-        (tmp_path / folder).mkdir()
-        soundfile.write(tmp_path / folder / "a.wav", 0.3 * random.standard_normal(9000), RATE)
-    path = tmp_path / "tiny.yaml"
-    path.write_text(RECIPE.replace("FOLDER", str(tmp_path)))
-    return path
+def saved(folder: Path) -> dict[str, Any]:
+    """What ``last.ckpt`` holds."""
+    state: dict[str, Any] = torch.load(folder / "last.ckpt", weights_only=True)
+    return state
 
 
-@pytest.mark.filterwarnings("ignore")
-def test_training_leaves_a_model_folder_and_resumes(recipe: Path, tmp_path: Path) -> None:
-    model = load(train(read_recipe(recipe), tmp_path / "run"))
-    assert model.metadata["training"]["steps"] == 4
-    longer = load(train(read_recipe(recipe, ["run.max_steps=6"]), tmp_path / "run"))
-    assert longer.metadata["training"]["steps"] == 6
-    log = (tmp_path / "run" / "log" / "metrics.csv").read_text()
-    assert "valid/si_sdr_fast" in log.splitlines()[0]
+def log(folder: Path) -> list[dict[str, float]]:
+    return [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
 
 
-def training(parametrisation: str = "clean") -> Training:
-    size = Compact(bins=256, channels=(4, 4), width=8, encoder_blocks=1, decoder_blocks=1)
-    layout = Layout(True, "shared", parametrisation)  # type: ignore[arg-type]
-    module = Training(
-        System(layout, OrnsteinUhlenbeck(), size),
-        Spectrogram(hop=256),
-        LossSettings(weighting="clean"),
-        TrainingTime(at_start=0.5),
-        Optimisation(),
+def test_a_run_leaves_a_model_its_scores_and_its_log(validated: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    settings = ["run.other_ema_decays=[0.5]", "run.keep_best=2", "run.show_examples=1"]
+    model = load(train(read_recipe(validated, settings), folder))
+    assert model.metadata["training"] == {"steps": 9, "audio_hours": 0.0}
+    assert load(folder / "model_ema_0.5").name == "tiny"
+    best = [load(path) for path in (folder / "best").iterdir()]
+    assert len(best) == 2
+    assert "valid/pesq_balanced" in best[0].metadata["training"]["validation"]
+    lines = log(folder)
+    assert [line["step"] for line in lines if "train/loss" in line] == [3, 6, 9]
+    measured = [line for line in lines if "valid/pesq_fast" in line]
+    assert [line["step"] for line in measured] == [4, 8, 9]
+    for score in ("pesq", "estoi", "si_sdr"):
+        assert math.isfinite(measured[0][f"valid/{score}_balanced"])
+    events = next((folder / "tensorboard").glob("events*")).read_bytes()
+    assert b"cafe/balanced" in events
+
+
+def test_nan_stops_names_the_examples_and_keeps_the_checkpoint(
+    recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = Training.part_losses
+
+    def poisoned(module: Training, x_0: Tensor, y: Tensor, n: int, examples: Any) -> Losses:
+        losses = whole(module, x_0, y, n, examples)
+        assert losses.predictive is not None
+        bad = losses._replace(predictive=losses.predictive * math.nan)
+        return bad if 10 in examples else losses
+
+    monkeypatch.setattr(Training, "part_losses", poisoned)
+    with pytest.raises(TrainingError, match=r"nan in step 5 with the examples 10, 11"):
+        train(read_recipe(recipe), tmp_path / "run")
+    kept = saved(tmp_path / "run")
+    assert kept["global_step"] == 4
+    assert all(weight.isfinite().all() for weight in kept["state_dict"].values())
+
+
+def test_weights_that_are_not_finite_are_not_kept(
+    recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step = Training.training_step
+
+    def exploding(module: Training, batch: Batch, index: int) -> Tensor:
+        return step(module, batch, index) * (math.inf if 6 in batch.examples else 1)
+
+    monkeypatch.setattr(Training, "training_step", exploding)
+    with pytest.raises(TrainingError, match="not finite after step 4"):
+        train(read_recipe(recipe), tmp_path / "run")
+    assert saved(tmp_path / "run")["global_step"] == 2
+
+
+@contextmanager
+def files_of_at_most(size: int) -> Iterator[None]:
+    """A file that grows beyond so many bytes fails, as on a full disk."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, handler)
+
+
+def test_a_full_disk_is_one_line_and_the_run_goes_on_later(recipe: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    train(read_recipe(recipe, ["run.max_minutes=1e-9"]), folder)
+    before = (folder / "last.ckpt").read_bytes()
+    with files_of_at_most(20_000), pytest.raises(TrainingError, match=r"cannot write.*disk space"):
+        train(read_recipe(recipe), folder)
+    assert (folder / "last.ckpt").read_bytes() == before
+    assert not (folder / "last.ckpt.part").exists()
+    train(read_recipe(recipe), folder)
+    assert saved(folder)["global_step"] == 9
+
+
+def test_a_checkpoint_of_another_system_is_refused(recipe: Path, tmp_path: Path) -> None:
+    train(read_recipe(recipe, ["run.max_steps=1"]), tmp_path / "run")
+    for other, told in (
+        ("network.width=12", r"network.width is 8, here 12"),
+        ("process={kind: flow_matching}", r"process\.\w+ is"),
+        ("run.other_ema_decays=[0.5]", "ema_decays"),
+    ):
+        with pytest.raises(ModelError, match=f"another system: {told}"):
+            train(read_recipe(recipe, [other]), tmp_path / "run")
+
+
+@pytest.mark.parametrize("content", [{"state_dict": {}}, [1], {"hparams": Path("a")}])
+def test_a_foreign_checkpoint_is_refused(content: object, recipe: Path, tmp_path: Path) -> None:
+    torch.save(content, tmp_path / "last.ckpt")
+    with pytest.raises(ModelError, match="no checkpoint of a run"):
+        train(read_recipe(recipe), tmp_path)
+
+
+def test_gradient_norms_are_logged_and_balanced(recipe: Path, tmp_path: Path) -> None:
+    settings = ["run.gradient_norms_every_steps=2", "losses.balance=gradient_norm"]
+    train(read_recipe(recipe, settings), tmp_path)
+    for line in log(tmp_path):
+        assert line["train/gradient_norm_generative"] > 0
+        assert line["train/gradient_norm_predictive"] > 0
+        weights = [line["train/weight_generative"], line["train/weight_predictive"]]
+        assert sum(weights) == pytest.approx(1.0, abs=1e-4)
+
+
+def test_a_run_may_start_from_a_model_of_the_same_system(recipe: Path, tiny_model: Path) -> None:
+    size = "channels: [4, 4, 6, 6], width: 16, encoder_blocks: 1, decoder_blocks: 1"
+    network = f"network={{kind: compact, {size}}}"
+    settings = [network, "spectrogram={}", f"run.start_from={tiny_model}"]
+    module = build(read_recipe(recipe, settings))
+    known = load(tiny_model).system.state_dict()
+    found = module.system.state_dict()
+    assert all(torch.equal(found[name], weights) for name, weights in known.items())
+    assert all(parameter.requires_grad for parameter in module.system.parameters())
+    with pytest.raises(ModelError, match="same system and size"):
+        build(read_recipe(recipe, [f"run.start_from={tiny_model}"]))
+
+
+def test_settings_that_make_no_sense_together(recipe: Path, tmp_path: Path) -> None:
+    ncsnpp = ["network={kind: ncsnpp, base_channels: 4, multipliers: [1, 1], bins: 64}"]
+    with pytest.raises(SettingError, match=r"76 frames; expected a multiple of.*64.*0\.508"):
+        build(read_recipe(recipe, ncsnpp))
+    with pytest.raises(SettingError, match="gradient_norms_every_steps of 1"):
+        build(read_recipe(recipe, ["losses.balance=gradient_norm"]))
+    alone = ["system.layout.predictive=none", "run.gradient_norms_every_steps=1"]
+    with pytest.raises(SettingError, match="predictive 'shared'"):
+        build(read_recipe(recipe, alone))
+    (tmp_path / "file").touch()
+    with pytest.raises(TrainingError, match="cannot create"):
+        train(read_recipe(recipe), tmp_path / "file" / "run")
+
+
+def test_a_machine_without_the_device_is_told_so(recipe: Path, tmp_path: Path) -> None:
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU")
+    with pytest.raises(SettingError, match=r"cannot train so.*run\.accelerator"):
+        train(read_recipe(recipe, ["run.accelerator=gpu"]), tmp_path / "run")
+
+
+def test_compiled_networks_give_the_same_losses(
+    recipe: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = read_recipe(recipe, ["run.compile=true"])
+    compile_part = torch.nn.Module.compile
+    monkeypatch.setattr(
+        torch.nn.Module, "compile", lambda part: compile_part(part, backend="eager")
     )
-    module.log = lambda *values, **settings: None  # type: ignore[method-assign,assignment]
-    return module
+    x_0, y = (torch.randn(2, 1, 64, 76, dtype=torch.complex64) for _ in range(2))
+    compiled, plain = build(settings), build(read_recipe(recipe))
+    for one, other in zip(
+        compiled.part_losses(x_0, y, 4800, (0, 1)),
+        plain.part_losses(x_0, y, 4800, (0, 1)),
+        strict=True,
+    ):
+        torch.testing.assert_close(one, other)
+    assert compiled.state_dict().keys() == plain.state_dict().keys()
+    with pytest.raises(SettingError, match="one of the two"):
+        build(read_recipe(recipe, ["run.compile=true", "run.gradient_norms_every_steps=5"]))
 
 
-def test_steps_on_one_batch_lower_the_loss() -> None:
-    torch.manual_seed(0)
-    module = training()
-    clean = 0.1 * torch.randn(2, 5000)
-    x_0 = module.spectrogram.forward(clean)
-    y = module.spectrogram.forward(clean + 0.1 * torch.randn_like(clean))
-    optimizer = torch.optim.Adam(module.parameters(), lr=3e-3)
-    losses = []
-    for _ in range(60):
-        optimizer.zero_grad()
-        loss = module.joint_loss(x_0, y, 5000)
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-        losses.append(loss.item())
-    assert np.mean(losses[-10:]) < 0.7 * np.mean(losses[:3])
+class Unreadable:
+    """A recording among the examples is damaged."""
+
+    def example(self, index: int) -> tuple[Samples, Samples]:
+        if index == 5:
+            raise AudioError("rain.flac is damaged", "a recording")
+        return np.ones(4800, np.float32), np.ones(4800, np.float32)
 
 
-def test_times_keep_to_their_range_and_share() -> None:
-    torch.manual_seed(0)
-    t = TrainingTime(at_start=0.25).draw(20_000, 0.03, torch.device("cpu"))
-    assert 0.03 <= float(t.min()) and float(t.max()) == 1.0
-    assert float((t == 1).float().mean()) == pytest.approx(0.25, abs=0.02)
-    assert float(t[t < 1].mean()) == pytest.approx(0.515, abs=0.02)
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_damaged_recording_is_one_line(
+    workers: int, recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run, "examples_of", lambda recipe: Unreadable())
+    with pytest.raises(AudioError) as caught:
+        train(read_recipe(recipe, [f"run.workers={workers}"]), tmp_path / "run")
+    assert str(caught.value) == "rain.flac is damaged; expected a recording"

@@ -1,13 +1,21 @@
 """The options of ``speechduet enhance``."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
 
-def _option(*names: str, text: str, panel: str | None = None) -> Any:
-    return typer.Option(*names, help=text, rich_help_panel=panel)
+def _option(
+    *names: str,
+    text: str,
+    panel: str | None = None,
+    least: float | None = None,
+    most: float | None = None,
+) -> Any:
+    # Ranges and choices are checked here too, for a batch of which nothing is left to do would
+    # otherwise never meet the sampler's own check.
+    return typer.Option(*names, help=text, rich_help_panel=panel, min=least, max=most)
 
 
 _MACHINE = "Machine"
@@ -30,11 +38,17 @@ Model = Annotated[
     ),
 ]
 ListModels = Annotated[bool, _option("--list-models", text="List the bundled models and exit.")]
-Mode = Annotated[str, _option("--mode", text="fast (one evaluation), balanced or best.")]
-Strength = Annotated[
-    float, _option("--strength", text="Mix of the enhanced speech (1) and the input (0).")
+Mode = Annotated[
+    Literal["fast", "balanced", "best"],
+    _option("--mode", text="fast is the predictive decoder alone, in one evaluation."),
 ]
-Seed = Annotated[int, _option("--seed", text="The same seed gives the same result.")]
+Strength = Annotated[
+    float,
+    _option(
+        "--strength", text="Mix of the enhanced speech (1) and the input (0).", least=0, most=1
+    ),
+]
+Seed = Annotated[int, _option("--seed", text="The same seed gives the same result.", least=0)]
 Format = Annotated[
     str | None,
     _option("--format", text="wav, flac, ogg, opus, mp3, ...; by default the input's, or wav."),
@@ -70,28 +84,37 @@ Segment = Annotated[
 ]
 
 Steps = Annotated[
-    int | None, _option("--steps", text="Reverse steps; 0: predictive estimate.", panel=_EXPERT)
+    int | None,
+    _option("--steps", text="Reverse steps; 0: predictive estimate.", panel=_EXPERT, least=0),
 ]
-Grid = Annotated[str | None, _option("--grid", text="exact or paper step sizes.", panel=_EXPERT)]
+Grid = Annotated[
+    Literal["exact", "paper"] | None, _option("--grid", text="Step sizes.", panel=_EXPERT)
+]
 Alpha = Annotated[
     float | None,
-    _option("--alpha", text="Generative weight after the first step, 0..1.", panel=_EXPERT),
+    _option(
+        "--alpha", text="Generative weight after the first step.", panel=_EXPERT, least=0, most=1
+    ),
 ]
 Beta = Annotated[
     float | None,
-    _option("--beta", text="Generative weight after the last step, 0..1.", panel=_EXPERT),
+    _option(
+        "--beta", text="Generative weight after the last step.", panel=_EXPERT, least=0, most=1
+    ),
 ]
 Predictor = Annotated[
-    str | None,
-    _option("--predictor", text="deterministic, ancestral or euler_maruyama.", panel=_EXPERT),
+    Literal["deterministic", "ancestral", "euler_maruyama"] | None,
+    _option("--predictor", text="Kind of reverse step.", panel=_EXPERT),
 ]
 CorrectorSteps = Annotated[
     int | None,
-    _option("--corrector-steps", text="Langevin corrections in each step.", panel=_EXPERT),
+    _option("--corrector-steps", text="Langevin corrections in each step.", panel=_EXPERT, least=0),
 ]
 Start = Annotated[
-    float | None, _option("--start", text="Time of the first step, up to 1.", panel=_EXPERT)
+    float | None,
+    _option("--start", text="Time of the first step.", panel=_EXPERT, least=0, most=1),
 ]
 StartFrom = Annotated[
-    str | None, _option("--start-from", text="noisy or predictive.", panel=_EXPERT)
+    Literal["noisy", "predictive"] | None,
+    _option("--start-from", text="Around what the first state is drawn.", panel=_EXPERT),
 ]

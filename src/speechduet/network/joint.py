@@ -48,6 +48,8 @@ def stack(*spectrograms: Tensor) -> Tensor:
 
 def unstack(channels: Tensor) -> Tensor:
     """Real ``[batch, 2, bins, frames]`` -> complex ``[batch, 1, bins, frames]``."""
+    if channels.dtype in (torch.bfloat16, torch.float16):  # there are no complex numbers of these
+        channels = channels.float()
     return torch.complex(channels[:, :1], channels[:, 1:])
 
 

@@ -14,6 +14,7 @@ from speechduet.process import Process
 from speechduet.spectrogram import Spectrogram
 
 Weighting = Literal["score", "clean"]
+Balancing = Literal["fixed", "gradient_norm"]
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,11 @@ class LossSettings:
 
     weighting: Weighting = "score"
     generative: float = 0.5
+    """Weight of the generative loss."""
     predictive: float = 0.5
+    """Weight of the predictive loss."""
+    balance: Balancing = "fixed"
+    """*gradient_norm* makes the two weights shares of the gradient at the shared encoder."""
     magnitude: float = 0.0
     si_sdr: float = 0.0
 

@@ -1,59 +1,52 @@
 """One training step of any system, as a Lightning module."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import lightning
 import torch
 from torch import Tensor
 
+from speechduet.errors import SettingError
 from speechduet.network.joint import System
-from speechduet.sampler import Sampling, reverse
 from speechduet.spectrogram import Spectrogram
+from speechduet.training.balance import Balance, gradient_norms
+from speechduet.training.chance import TrainingTime, draw
+from speechduet.training.errors import TrainingError
+from speechduet.training.loading import Batch
 from speechduet.training.losses import LossSettings, generative_loss, predictive_loss
+from speechduet.training.optimisation import Optimisation
 
 
-@dataclass(frozen=True)
-class Optimisation:
-    """Adam's settings and the course of the learning rate.
+class Losses(NamedTuple):
+    """The loss of each part, before weights; None where the system lacks the part."""
 
-    It rises over ``warmup_steps``, stays, and falls linearly to 0 over the last ``decay_steps`` of
-    the run; both 0 keep it constant, as SGMSE+ does.
-    """
-
-    learning_rate: float = 1e-4
-    weight_decay: float = 0.0
-    warmup_steps: int = 0
-    decay_steps: int = 0
+    generative: Tensor | None
+    predictive: Tensor | None
 
 
-@dataclass(frozen=True)
-class TrainingTime:
-    """How the diffusion time of an example is drawn.
+class Tally:
+    """Sums of what was measured since they were last asked for."""
 
-    Uniform from the process's t_min to 1 (paper eq. 8), but exactly 1 for a share ``at_start`` of
-    the examples: the first reverse step, and all that a purely predictive answer ever sees.
-    """
+    def __init__(self) -> None:
+        self._sums: dict[str, tuple[Tensor, int]] = {}
 
-    at_start: float = 0.0
+    def add(self, name: str, value: Tensor) -> None:
+        """Count a number in; nothing waits for a GPU."""
+        total, count = self._sums.get(name, (torch.zeros_like(value.detach()), 0))
+        self._sums[name] = total + value.detach(), count + 1
 
-    def draw(self, batch: int, t_min: float, device: torch.device) -> Tensor:
-        """Times ``[batch]``."""
-        t = t_min + (1 - t_min) * torch.rand(batch, device=device)
-        return torch.where(torch.rand(batch, device=device) < self.at_start, torch.ones_like(t), t)
-
-
-@dataclass(frozen=True)
-class ValidationPass:
-    """A sampler setting to validate with, under a name for the log."""
-
-    name: str
-    sampling: Sampling = field(default_factory=lambda: Sampling(steps=0))
+    def means(self) -> dict[str, Tensor]:
+        """The mean of each, and begin again."""
+        means = {name: total / count for name, (total, count) in self._sums.items()}
+        self._sums = {}
+        return means
 
 
 class Training(lightning.LightningModule):
-    """Joint score-matching and predictive training of a `System` on waveform pairs."""
+    """Joint score-matching and predictive training of a `System` on waveform pairs.
+
+    ``norms_every`` steps the gradient norms of both losses at the shared encoder are measured.
+    """
 
     def __init__(
         self,
@@ -62,87 +55,116 @@ class Training(lightning.LightningModule):
         losses: LossSettings,
         times: TrainingTime,
         optimisation: Optimisation,
-        validation: Sequence[ValidationPass] = (),
+        seed: int = 0,
+        norms_every: int = 0,
     ) -> None:
         super().__init__()
+        balanced = losses.balance != "fixed"
+        if (norms_every or balanced) and system.predictive_decoder is None:
+            raise SettingError(
+                "gradient norms at the shared encoder of a system that has none",
+                "layout.predictive 'shared'",
+            )
+        if balanced and not norms_every:
+            raise SettingError(
+                f"losses.balance is {losses.balance!r}, but no gradient norm is measured",
+                "run.gradient_norms_every_steps of 1 or more",
+            )
         self.system = system
+        self.balance = Balance()
         self.spectrogram = spectrogram
         self.losses = losses
         self.times = times
         self.optimisation = optimisation
-        self.validation = tuple(validation)
+        self.seed = seed
+        self.norms_every = norms_every
+        self.examples_seen = 0
+        self.tally = Tally()
 
-    def training_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> Tensor:
-        """Loss of a batch of ``(clean, noisy)`` waveforms ``[batch, samples]``."""
-        clean, noisy = batch
-        x_0, y = self.spectrogram.forward(clean), self.spectrogram.forward(noisy)
-        loss = self.joint_loss(x_0, y, clean.shape[-1])
-        self.log("train/loss", loss, prog_bar=True)
+    def training_step(self, batch: Batch, batch_index: int) -> Tensor:
+        """Weighted loss of a batch; TrainingError if it is not finite."""
+        x_0, y = self.spectrogram.forward(batch.clean), self.spectrogram.forward(batch.noisy)
+        losses = self.part_losses(x_0, y, batch.clean.shape[-1], batch.examples)
+        if self.norms_every and self.global_step % self.norms_every == 0:
+            self._measure(losses)
+        loss = self.weighted(losses)
+        if not torch.isfinite(loss.detach()):
+            raise TrainingError(
+                f"the loss is {float(loss)} in step {self.global_step} with the examples "
+                f"{', '.join(str(example) for example in batch.examples)}",
+                "a finite number",
+                "lower optimisation.learning_rate or set run.gradient_clip, and start again "
+                "from the last checkpoint, which is kept",
+            )
+        self.examples_seen += len(batch.examples) * self.trainer.world_size
+        self.tally.add("loss", loss)
+        for name, part in losses._asdict().items():
+            if part is not None:
+                self.tally.add(name, part)
         return loss
 
-    def joint_loss(self, x_0: Tensor, y: Tensor, samples: int) -> Tensor:
-        """Weighted sum of the losses of the parts that the system has.
+    def part_losses(
+        self, x_0: Tensor, y: Tensor, samples: int, examples: tuple[int, ...]
+    ) -> Losses:
+        """The losses on spectrograms that cover so many samples, of examples with these numbers.
 
-        The spectrograms cover so many samples. Both decoders read the features of the same x_t.
+        Both decoders read the features of the same x_t.
         """
-        system, weights = self.system, self.losses
+        system, settings = self.system, self.losses
         anchor = system.anchor(y)
-        total = torch.zeros((), device=y.device)
-        generative = prediction = None
+        generative = None
         if system.layout.generative and system.process is not None:
-            t = self.times.draw(y.shape[0], system.process.t_min, y.device)
-            x_t = system.process.perturb(x_0, anchor, t, torch.randn_like(y))
-            generative, prediction = system.estimate(
+            chance, z = draw(self.seed, examples, y.shape[1:], y.device)
+            t = self.times.of(chance, system.process.t_min)
+            x_t = system.process.perturb(x_0, anchor, t, z)
+            clean, prediction = system.estimate(
                 x_t, y, anchor, t, generative=True, predictive=system.predicts
             )
-            assert generative is not None
-            error = generative_loss(system.process, generative, x_0, t, weights.weighting)
-            total = total + weights.generative * error
-            self.log("train/generative", error)
-        elif system.predictive_network is not None:
+            assert clean is not None
+            generative = generative_loss(system.process, clean, x_0, t, settings.weighting)
+        else:
+            assert system.predictive_network is not None
             prediction = system.predictive_network(y)
+        predictive = None
         if prediction is not None:
-            error = predictive_loss(prediction, x_0, weights, self.spectrogram, samples)
-            total = total + weights.predictive * error
-            self.log("train/predictive", error)
-        return total
+            predictive = predictive_loss(prediction, x_0, settings, self.spectrogram, samples)
+        return Losses(generative, predictive)
 
-    def validation_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> None:
-        """Enhance one pair ``[1, samples]`` with each validation setting; logs SI-SDR in dB."""
-        clean, noisy = batch
-        peak = noisy.abs().max()
-        y = self.spectrogram.forward(noisy / peak)
-        padding = -y.shape[-1] % self.system.frame_multiple
-        y = torch.nn.functional.pad(y, (0, padding))
-        generator = torch.Generator(y.device).manual_seed(batch_index)
+    def weighted(self, losses: Losses) -> Tensor:
+        """Sum of the losses, each with its weight."""
+        shares = self.losses.generative, self.losses.predictive
+        weights: tuple[Tensor | float, ...] = shares
+        if self.losses.balance == "gradient_norm":
+            weights = self.balance.weights(*shares)
+        parts = [part * w for w, part in zip(weights, losses, strict=True) if part is not None]
+        return torch.stack(parts).sum()
 
-        def draw(shape: tuple[int, ...]) -> Tensor:
-            return torch.randn(shape, dtype=y.dtype, device=y.device, generator=generator)
-
-        for check in self.validation:
-            *_, last = reverse(self.system, self.system.process, y, check.sampling, draw)
-            enhanced = self.spectrogram.inverse(last.result, noisy.shape[-1]) * peak
-            scale = (enhanced * clean).sum() / clean.square().sum()
-            target = scale * clean
-            si_sdr = 10 * torch.log10(
-                target.square().sum() / ((enhanced - target).square().sum() + 1e-9)
-            )
-            self.log(f"valid/si_sdr_{check.name}", si_sdr, batch_size=1, prog_bar=True)
+    def _measure(self, losses: Losses) -> None:
+        assert losses.generative is not None and losses.predictive is not None
+        assert self.system.encoder is not None
+        norms = gradient_norms((losses.generative, losses.predictive), self.system.encoder)
+        norms = self.trainer.strategy.reduce(norms, reduce_op="mean")
+        assert isinstance(norms, Tensor)
+        self.balance.observe(norms)
+        weights = self.balance.weights(self.losses.generative, self.losses.predictive)
+        for index, name in enumerate(losses._fields):
+            self.tally.add(f"gradient_norm_{name}", norms[index])
+            if self.losses.balance == "gradient_norm":
+                self.tally.add(f"weight_{name}", weights[index])
 
     def configure_optimizers(self) -> Any:
-        """AdamW with the learning rate's course."""
-        settings = self.optimisation
-        optimizer = torch.optim.AdamW(
-            (p for p in self.parameters() if p.requires_grad),
-            lr=settings.learning_rate,
-            weight_decay=settings.weight_decay,
+        """The optimiser and its schedule, step by step."""
+        optimiser = self.optimisation.optimiser(self.parameters())
+        steps = int(self.trainer.max_steps)
+        schedule = torch.optim.lr_scheduler.LambdaLR(
+            optimiser, lambda step: self.optimisation.factor(step, steps)
         )
-        total = int(self.trainer.estimated_stepping_batches)
+        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
-        def factor(step: int) -> float:
-            rise = min(1.0, (step + 1) / settings.warmup_steps) if settings.warmup_steps else 1.0
-            left = (total - step) / settings.decay_steps if settings.decay_steps else 1.0
-            return max(0.0, min(rise, left))
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Note how many examples are behind this state, over all processes."""
+        checkpoint["examples_seen"] = self.examples_seen
 
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Go on counting."""
+        self.examples_seen = int(checkpoint["examples_seen"])

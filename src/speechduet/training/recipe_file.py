@@ -1,11 +1,13 @@
 """A training recipe: one YAML file with the model, its data, its losses and its run.
 
-The model's sections (``name``, ``system``, ``network``, ``process``, ``spectrogram``, ``modes``) are
-those of a model folder's ``config.json``, so that what is trained is what will be loaded.
+The model's sections (``name``, ``system``, ``network``, ``process``, ``spectrogram``, ``modes``)
+are those of a model folder's ``config.json``, so that what is trained is what will be loaded.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -14,39 +16,10 @@ import yaml
 from speechduet.config import FORMAT, Config, record
 from speechduet.data import Mixing
 from speechduet.errors import SettingError
+from speechduet.training.chance import TrainingTime
 from speechduet.training.losses import LossSettings
-from speechduet.training.module import Optimisation, TrainingTime
-
-
-@dataclass(frozen=True)
-class DataSettings:
-    """Folders of training audio, and the pairs to validate on; paths are relative to the caller."""
-
-    speech: str
-    noise: str
-    speech_weights: Mapping[str, float] = field(default_factory=dict)
-    noise_weights: Mapping[str, float] = field(default_factory=dict)
-    valid_clean: str = ""
-    valid_noisy: str = ""
-
-
-@dataclass(frozen=True)
-class RunSettings:
-    """How long, how often, where, and from what."""
-
-    max_steps: int = 100_000
-    batch_size: int = 8
-    workers: int = 1
-    seed: int = 0
-    ema_decay: float = 0.999
-    gradient_clip: float = 0.0
-    precision: str = "32-true"
-    accelerator: str = "auto"
-    valid_every_steps: int = 1000
-    checkpoint_every_steps: int = 200
-    log_every_steps: int = 50
-    start_from: str = ""
-    """A model folder whose weights to begin with."""
+from speechduet.training.optimisation import Optimisation
+from speechduet.training.settings import DataSettings, RunSettings
 
 
 @dataclass(frozen=True)
@@ -61,9 +34,9 @@ class TrainingRecipe:
     optimisation: Optimisation
     run: RunSettings
 
-    def audio_hours(self, steps: int) -> float:
-        """Hours of mixtures seen after so many steps."""
-        return steps * self.run.batch_size * self.mixing.excerpt_s / 3600
+    def audio_hours(self, examples: int) -> float:
+        """Hours of audio in so many examples."""
+        return examples * self.mixing.excerpt_s / 3600
 
 
 SECTIONS = {
@@ -74,26 +47,51 @@ SECTIONS = {
     "optimisation": Optimisation,
     "run": RunSettings,
 }
+MODEL_SECTIONS = (
+    *("name", "system", "network", "predictive_network", "process", "spectrogram"),
+    *("modes", "metadata"),
+)
+
+
+class _Loader(yaml.SafeLoader):  # type: ignore[misc]
+    """YAML in which 1e-4 is a number too, and not only 1.0e-4."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"^[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
+)
 
 
 def read_recipe(path: Path, overrides: Sequence[str] = ()) -> TrainingRecipe:
     """Read a recipe; each override is ``section.key=value`` with the value in YAML."""
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise SettingError(f"cannot read {path} ({error.strerror})", "a recipe file") from None
-    except yaml.YAMLError as error:
-        line = str(error).replace("\n", " ")
-        raise SettingError(f"{path} is not YAML ({line})", "a recipe file") from None
+        values = _parse(path.read_text(encoding="utf-8"), str(path))
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingError(f"cannot read {path} ({error})", "a recipe file") from None
     if not isinstance(values, dict):
         raise SettingError(f"{path} holds {type(values).__name__}", "named sections")
     for override in overrides:
         _apply(values, override)
-    sections: dict[str, Any] = {
-        name: record(kind, values.pop(name, {}), name) for name, kind in SECTIONS.items()
-    }
+    known = [*MODEL_SECTIONS, *SECTIONS]
+    for name in values:
+        if name not in known:
+            nearest = get_close_matches(str(name), known, n=1)
+            remedy = f"did you mean {nearest[0]!r}?" if nearest else ""
+            raise SettingError(f"unknown key {name!r} in {path}", ", ".join(known), remedy)
+    settings = {name: values.pop(name, None) or {} for name in SECTIONS}
     model = Config.from_json({"format": FORMAT, **values})
+    sections: dict[str, Any] = {
+        name: record(kind, settings[name], name) for name, kind in SECTIONS.items()
+    }
     return TrainingRecipe(model, **sections)
+
+
+def _parse(text: str, where: str) -> Any:
+    try:
+        return yaml.load(text, _Loader)
+    except yaml.YAMLError as error:
+        line = str(error).replace("\n", " ")
+        raise SettingError(f"{where} is not YAML ({line})", "named sections") from None
 
 
 def _apply(values: dict[str, Any], override: str) -> None:
@@ -105,4 +103,4 @@ def _apply(values: dict[str, Any], override: str) -> None:
         values = values.setdefault(section, {})
         if not isinstance(values, dict):
             raise SettingError(f"override {override!r}: {section} is a value, not a section")
-    values[name] = yaml.safe_load(text)
+    values[name] = _parse(text, f"override {override!r}")

@@ -1,147 +1,172 @@
 """Train a recipe: from a YAML file to a model folder, resuming whatever its run folder holds."""
 
-from collections.abc import Iterator
+import logging
+import os
+import warnings
 from pathlib import Path
+from typing import Any
 
 import lightning
-import numpy as np
-import soundfile
 import torch
-from lightning.pytorch.callbacks import (
-    EMAWeightAveraging,
-    LearningRateMonitor,
-    ModelCheckpoint,
-    TQDMProgressBar,
-)
-from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
-from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.loggers import Logger, TensorBoardLogger
+from lightning.pytorch.strategies import DDPStrategy
 
-from speechduet.checkpoint import Pretrained, load, save
-from speechduet.data import Mixtures, Recordings
-from speechduet.errors import AudioError
-from speechduet.training.module import Training, ValidationPass
+from speechduet.checkpoint import load_any
+from speechduet.errors import AudioError, ModelError, SettingError
+from speechduet.network.joint import System
+from speechduet.training.averages import Averages
+from speechduet.training.errors import TrainingError
+from speechduet.training.keeping import Keeping, newest, save_model
+from speechduet.training.loading import examples_of, training_batches, validation_pairs
+from speechduet.training.module import Training
+from speechduet.training.pictures import has_tensorboard
 from speechduet.training.recipe_file import TrainingRecipe
-
-
-class Pairs(Dataset[tuple[Tensor, Tensor]]):
-    """Recordings of the same name in a clean and a noisy folder."""
-
-    def __init__(self, clean: Path, noisy: Path) -> None:
-        self.clean = sorted(path for path in clean.iterdir() if path.is_file())
-        self.noisy = [noisy / path.name for path in self.clean]
-        missing = [path.name for path in self.noisy if not path.exists()]
-        if missing or not self.clean:
-            raise AudioError(
-                f"{len(missing)} of {len(self.clean)} files of {clean} have no partner in {noisy}"
-                + (f" (first: {missing[0]})" if missing else ""),
-                "the same file names in both folders",
-            )
-
-    def __len__(self) -> int:
-        return len(self.clean)
-
-    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
-        clean, noisy = (
-            torch.from_numpy(soundfile.read(path[index], dtype="float32")[0])
-            for path in (self.clean, self.noisy)
-        )
-        return clean, noisy
-
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        return (self[index] for index in range(len(self)))
+from speechduet.training.reports import JsonLog, Pace
+from speechduet.training.settings import RunSettings
+from speechduet.training.validation import Validation
 
 
 def train(recipe: TrainingRecipe, folder: Path) -> Path:
     """Train, or go on training, and return the model folder ``folder/model``.
 
-    ``folder`` holds the checkpoints (``last.ckpt`` is resumed from), CSV and TensorBoard logs. The
-    weights of the model are the exponential moving average.
+    ``folder`` holds ``last.ckpt`` and ``previous.ckpt`` to resume from, ``log.jsonl``, TensorBoard
+    events, the models ``best/*`` of validation, and in the end ``model``: the averaged weights, and
+    ``model_ema_DECAY`` of every other average.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     settings = recipe.run
-    lightning.seed_everything(settings.seed, verbose=False)
+    examples, pairs = examples_of(recipe), validation_pairs(recipe)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise TrainingError(
+            f"cannot create {folder} ({error.strerror})", "a folder for the run"
+        ) from None
+    resumed = newest(folder, recipe)
+    step, seen = (resumed[1]["global_step"], resumed[1]["examples_seen"]) if resumed else (0, 0)
+    checkpoint = resumed[0] if resumed else None
+    module = build(recipe, with_weights=resumed is None)
+    del resumed  # a mapped file, soon to be renamed
+    averages = Averages(settings.ema_decays)
+    callbacks: list[lightning.Callback] = [averages]
+    if pairs:
+        callbacks.append(Validation(pairs, recipe, averages, folder / "best"))
+    callbacks += [Pace(settings.log_every_steps), Keeping(folder, recipe, checkpoint)]
+    trainer = _trainer(settings, module.system, callbacks, _loggers(folder, step))
+    batches = training_batches(examples, seen, recipe, trainer.global_rank, trainer.world_size)
+    try:
+        trainer.fit(module, batches, ckpt_path=checkpoint, weights_only=True)
+    except AudioError as error:
+        # A worker's error arrives with its traceback as its text; the last line is the error.
+        line = str(error).strip().splitlines()[-1]
+        raise AudioError(line.rpartition("AudioError: ")[2]) from None
+    if trainer.is_global_zero:
+        for decay in averages.decays:
+            with averages.in_place(module, decay):
+                own = decay == settings.ema_decay
+                place = folder / ("model" if own else f"model_ema_{decay}")
+                save_model(recipe, module, place, trainer.global_step)
+    return folder / "model"
+
+
+def build(recipe: TrainingRecipe, with_weights: bool = True) -> Training:
+    """The module with the weights that a run begins with."""
+    settings = recipe.run
+    _check_excerpt(recipe)
+    # config.build() restores the random state, which therefore has to be set for it.
+    torch.manual_seed(settings.seed)
     system = recipe.model.build()
-    if settings.start_from:
-        system.load_state_dict(load(settings.start_from).system.state_dict())
-    module = Training(
+    if settings.start_from and with_weights:
+        _start_from(settings.start_from, system)
+    if settings.channels_last:
+        system.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if settings.compile:
+        if settings.gradient_norms_every_steps:
+            raise SettingError(
+                "run.compile with run.gradient_norms_every_steps",
+                "one of the two: compiled networks allow one backward pass",
+            )
+        for part in system.children():
+            part.compile()
+    return Training(
         system,
         recipe.model.spectrogram,
         recipe.losses,
         recipe.times,
         recipe.optimisation,
-        [ValidationPass(name, sampling) for name, sampling in recipe.model.modes.items()],
-    )
-    last = folder / "last.ckpt"
-    resume = last if last.exists() else None
-    loaders = _loaders(recipe, _steps_done(resume))
-    trainer = lightning.Trainer(
-        accelerator=settings.accelerator,
-        precision=settings.precision,
-        max_steps=settings.max_steps,
-        gradient_clip_val=settings.gradient_clip or None,
-        val_check_interval=settings.valid_every_steps if loaders[1] is not None else None,
-        check_val_every_n_epoch=None,
-        limit_val_batches=None if loaders[1] is not None else 0,
-        num_sanity_val_steps=0,
-        log_every_n_steps=settings.log_every_steps,
-        logger=[
-            CSVLogger(folder, name="log", version=""),
-            TensorBoardLogger(folder, name="tensorboard", version=""),
-        ],
-        callbacks=[
-            EMAWeightAveraging(decay=settings.ema_decay),
-            ModelCheckpoint(
-                folder, filename="last", every_n_train_steps=settings.checkpoint_every_steps,
-                enable_version_counter=False,
-            ),
-            LearningRateMonitor("step"),
-            TQDMProgressBar(refresh_rate=settings.log_every_steps),
-        ],
-        enable_model_summary=False,
-    )
-    trainer.fit(module, loaders[0], loaders[1], ckpt_path=resume, weights_only=False)
-    system.eval()
-    model = folder / "model"
-    steps = trainer.global_step
-    trained = {"steps": steps, "audio_hours": round(recipe.audio_hours(steps), 1)}
-    metadata = {**recipe.model.metadata, "training": trained}
-    save(
-        Pretrained(
-            recipe.model.name, system, recipe.model.spectrogram, recipe.model.modes, metadata
-        ),
-        model,
-        torch.float16,
-    )
-    return model
-
-
-def _steps_done(checkpoint: Path | None) -> int:
-    if checkpoint is None:
-        return 0
-    return int(torch.load(checkpoint, map_location="cpu", weights_only=False)["global_step"])
-
-
-def _loaders(
-    recipe: TrainingRecipe, steps_done: int
-) -> tuple[DataLoader[tuple[Tensor, Tensor]], DataLoader[tuple[Tensor, Tensor]] | None]:
-    data, settings = recipe.data, recipe.run
-    rate = recipe.model.spectrogram.sample_rate
-    mixtures = Mixtures(
-        Recordings(data.speech, rate, data.speech_weights),
-        Recordings(data.noise, rate, data.noise_weights),
-        recipe.mixing,
-        rate,
         settings.seed,
+        settings.gradient_norms_every_steps,
     )
-    mixtures.first = steps_done * settings.batch_size
-    training = DataLoader(
-        mixtures,
-        batch_size=settings.batch_size,
-        num_workers=settings.workers,
-        persistent_workers=settings.workers > 0,
-    )
-    if not data.valid_clean:
-        return training, None
-    pairs = Pairs(Path(data.valid_clean), Path(data.valid_noisy))
-    return training, DataLoader(pairs, batch_size=1)
+
+
+def _check_excerpt(recipe: TrainingRecipe) -> None:
+    transform, multiple = recipe.model.spectrogram, recipe.model.network.frame_multiple
+    frames = transform.frames(round(recipe.mixing.excerpt_s * transform.sample_rate))
+    if frames % multiple:
+        fitting = (frames + -frames % multiple - 1) * transform.hop / transform.sample_rate
+        raise SettingError(
+            f"mixing.excerpt_s of {recipe.mixing.excerpt_s} makes {frames} frames",
+            f"a multiple of the network's {multiple}",
+            f"set mixing.excerpt_s to {fitting:g}",
+        )
+
+
+def _start_from(source: str, system: System) -> None:
+    known = load_any(source).system
+    if (known.layout, known.backbone) != (system.layout, system.backbone):
+        raise ModelError(
+            f"{source} has {known.layout} on {known.backbone}",
+            f"{system.layout} on {system.backbone}",
+            "start from a model of the same system and size",
+        )
+    system.load_state_dict(known.state_dict())
+
+
+def _trainer(
+    settings: RunSettings,
+    system: System,
+    callbacks: list[lightning.Callback],
+    loggers: list[Logger],
+) -> lightning.Trainer:
+    # torchrun says how many processes there are; SLURM's word is checked by Lightning.
+    devices = int(os.environ.get("LOCAL_WORLD_SIZE", settings.devices))
+    nodes = int(os.environ.get("GROUP_WORLD_SIZE", settings.nodes))
+    strategy: Any = "auto"
+    if devices * nodes > 1:
+        strategy = DDPStrategy(
+            # A predictive network carries the time layers of its kind, which stay idle.
+            find_unused_parameters=system.predictive_network is not None,
+            broadcast_buffers=False,
+        )
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", ".*(does not have many workers|LeafSpec).*")
+    try:
+        return lightning.Trainer(
+            accelerator=settings.accelerator,
+            devices=devices,
+            num_nodes=nodes,
+            strategy=strategy,
+            precision=settings.precision,
+            max_steps=settings.max_steps,
+            accumulate_grad_batches=settings.accumulate,
+            gradient_clip_val=settings.gradient_clip or None,
+            logger=loggers,
+            callbacks=callbacks,
+            use_distributed_sampler=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+        )
+    except (MisconfigurationException, ValueError) as error:
+        raise SettingError(
+            f"this machine cannot train so ({' '.join(str(error).split())})",
+            remedy="change run.accelerator, run.devices or run.precision",
+        ) from error
+
+
+def _loggers(folder: Path, step: int) -> list[Logger]:
+    loggers: list[Logger] = [JsonLog(folder / "log.jsonl", step)]
+    if has_tensorboard():
+        board = TensorBoardLogger(folder, name="tensorboard", version="", purge_step=step or None)
+        loggers.append(board)
+    return loggers

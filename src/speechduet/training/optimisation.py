@@ -1,0 +1,32 @@
+"""The optimiser and the course of its learning rate."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+
+@dataclass(frozen=True)
+class Optimisation:
+    """AdamW's settings and the course of the learning rate.
+
+    It rises over ``warmup_steps``, stays, and falls linearly to 0 over the last ``decay_steps`` of
+    the run; both 0 keep it constant, as SGMSE+ does.
+    """
+
+    learning_rate: float = 1e-4
+    weight_decay: float = 0.0
+    warmup_steps: int = 0
+    decay_steps: int = 0
+
+    def optimiser(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+        """For the parameters that are trained."""
+        trained = [parameter for parameter in parameters if parameter.requires_grad]
+        return torch.optim.AdamW(trained, lr=self.learning_rate, weight_decay=self.weight_decay)
+
+    def factor(self, step: int, steps: int) -> float:
+        """Of the learning rate, at a step of so many; in [0, 1]."""
+        rise = min(1.0, (step + 1) / self.warmup_steps) if self.warmup_steps else 1.0
+        left = (steps - step) / self.decay_steps if self.decay_steps else 1.0
+        return max(0.0, min(rise, left))

@@ -1,0 +1,87 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from speechduet.training.module import Tally, Training
+from speechduet.training.optimisation import Optimisation
+from speechduet.training.recipe_file import read_recipe
+from speechduet.training.run import build
+
+
+@pytest.fixture
+def module(recipe: Path) -> Training:
+    return build(read_recipe(recipe, ["times.at_start=0.5"]))
+
+
+@pytest.fixture
+def pair(module: Training) -> tuple[Tensor, Tensor]:
+    """Spectrograms of noise in noise, 5000 samples long."""
+    clean = 0.1 * torch.randn(2, 5000)
+    noisy = clean + 0.1 * torch.randn_like(clean)
+    return module.spectrogram.forward(clean), module.spectrogram.forward(noisy)
+
+
+def test_steps_on_one_batch_lower_the_loss(module: Training, pair: tuple[Tensor, Tensor]) -> None:
+    optimiser = torch.optim.Adam(module.parameters(), lr=3e-3)
+    losses = []
+    for step in range(60):
+        optimiser.zero_grad()
+        loss = module.weighted(module.part_losses(*pair, 5000, (2 * step, 2 * step + 1)))
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+        losses.append(loss.item())
+    assert np.mean(losses[-10:]) < 0.7 * np.mean(losses[:3])
+
+
+def test_losses_are_means_of_those_of_single_examples(
+    module: Training, pair: tuple[Tensor, Tensor]
+) -> None:
+    x_0, y = pair
+    both = module.part_losses(x_0, y, 5000, (8, 9))
+    alone = [module.part_losses(x_0[i : i + 1], y[i : i + 1], 5000, (8 + i,)) for i in range(2)]
+    for part in range(2):
+        torch.testing.assert_close(both[part], torch.stack([one[part] for one in alone]).mean())
+
+
+def test_networks_in_half_precision_give_nearly_the_same_losses(
+    module: Training, pair: tuple[Tensor, Tensor]
+) -> None:
+    exact = module.part_losses(*pair, 5000, (0, 1))
+    with torch.autocast("cpu", torch.bfloat16):
+        rough = module.part_losses(*pair, 5000, (0, 1))
+    for part, reference in zip(rough, exact, strict=True):
+        assert part.dtype == torch.float32
+        torch.testing.assert_close(part, reference, rtol=0.05, atol=0)
+
+
+def test_half_precision_with_every_network(recipe: Path, pair: tuple[Tensor, Tensor]) -> None:
+    network = (
+        "network={kind: ncsnpp, base_channels: 4, multipliers: [1, 1], bins: 64, frame_multiple: 2}"
+    )
+    module = build(read_recipe(recipe, [network, "run.channels_last=true"]))
+    x_0, y = (s[..., :64] for s in pair)
+    with torch.autocast("cpu", torch.bfloat16):
+        losses = module.part_losses(x_0, y, 4032, (0, 1))
+    assert all(part.isfinite() for part in losses)
+    weights = [p for p in module.system.parameters() if p.ndim == 4 and min(p.shape) > 1]
+    assert all(w.is_contiguous(memory_format=torch.channels_last) for w in weights)
+
+
+def test_the_learning_rate_rises_stays_and_falls() -> None:
+    course = Optimisation(warmup_steps=4, decay_steps=5)
+    factors = [course.factor(step, 20) for step in range(21)]
+    assert factors[:4] == [0.25, 0.5, 0.75, 1.0]
+    assert set(factors[4:16]) == {1.0}
+    assert factors[16:] == pytest.approx([0.8, 0.6, 0.4, 0.2, 0.0])
+    assert {Optimisation().factor(step, 20) for step in range(20)} == {1.0}
+
+
+def test_the_tally_tells_means_and_begins_again() -> None:
+    tally = Tally()
+    for value in (1.0, 2.0, 6.0):
+        tally.add("loss", torch.tensor(value))
+    assert tally.means() == {"loss": 3.0}
+    assert tally.means() == {}

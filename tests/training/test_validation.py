@@ -1,0 +1,79 @@
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from speechduet.checkpoint import Pretrained, save
+from speechduet.enhancer import Enhancer
+from speechduet.training import validation
+from speechduet.training.keeping import keep_best
+from speechduet.training.recipe_file import read_recipe
+from speechduet.training.run import build
+from speechduet.training.validation import enhance, means, score
+
+SAMPLES = 16_000
+
+
+def test_validation_enhances_as_the_enhancer_does(recipe: Path, tmp_path: Path) -> None:
+    settings = read_recipe(recipe)
+    module = build(settings)
+    model = settings.model
+    save(Pretrained("tiny", module.system, model.spectrogram, model.modes), tmp_path / "model")
+    noisy = 0.1 * torch.randn(SAMPLES)
+    enhancer = Enhancer.from_pretrained(tmp_path / "model", device="cpu")
+    generator = torch.Generator().manual_seed(3)
+
+    def draw(shape: tuple[int, ...]) -> torch.Tensor:
+        return torch.randn(shape, dtype=torch.complex64, generator=generator)
+
+    for mode, sampling in model.modes.items():
+        generator.manual_seed(3)
+        expected = enhancer(noisy, 16_000, mode=mode, noise=draw)
+        found = enhance(module.system, module.spectrogram, noisy, sampling, 3)
+        torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-5)
+
+
+def test_scores_of_known_signals(speech: np.ndarray) -> None:
+    clean = torch.from_numpy(speech)
+    assert validation.metrics() == ("pesq", "estoi", "si_sdr")
+    pesq, estoi, _ = score(clean + 1e-4 * torch.randn_like(clean), clean, 16_000)
+    assert pesq > 4.3 and estoi > 0.98
+    assert all(math.isnan(value) for value in score(torch.zeros_like(clean), clean, 16_000))
+
+
+def test_pairs_without_a_score_are_counted_not_averaged() -> None:
+    nan = math.nan
+    table = torch.tensor([[[2.0, 0.5, 10.0]], [[nan, nan, 20.0]], [[3.0, 0.7, 30.0]]])
+    assert means(table, ["fast"]) == {
+        "valid/pesq_fast": 2.5,
+        "valid/pesq_fast_missing": 1,
+        "valid/estoi_fast": pytest.approx(0.6),
+        "valid/estoi_fast_missing": 1,
+        "valid/si_sdr_fast": 20.0,
+    }
+
+
+def test_without_the_extra_si_sdr_decides(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(validation, "find_spec", lambda name: None)
+    assert validation.metrics() == ("si_sdr",)
+
+
+def test_the_best_models_are_kept(tmp_path: Path) -> None:
+    def offer(value: float, step: int) -> bool:
+        name = f"si_sdr_{value:.3f}_step_{step:07d}"
+        kept = keep_best(tmp_path, 2, name)
+        if kept:
+            (tmp_path / name).mkdir()
+            (tmp_path / name / "config.json").touch()
+        return kept
+
+    (tmp_path / "si_sdr_99.000_step_0000001").mkdir()  # cut short: it has no config
+    assert [offer(*model) for model in ((-3.0, 1), (-12.0, 2), (2.0, 3), (-4.0, 4), (10.0, 5))] == [
+        *(True, True, True, False, True)
+    ]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "si_sdr_10.000_step_0000005",
+        "si_sdr_2.000_step_0000003",
+    ]
