@@ -1,10 +1,13 @@
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
+from speechduet.errors import SettingError
+from speechduet.training.chance import draw
 from speechduet.training.module import Tally, Training
 from speechduet.training.optimisation import Optimisation
 from speechduet.training.recipe_file import read_recipe
@@ -85,3 +88,53 @@ def test_the_tally_tells_means_and_begins_again() -> None:
         tally.add("loss", torch.tensor(value))
     assert tally.means() == {"loss": 3.0}
     assert tally.means() == {}
+
+
+class Watched:
+    """A system's process and estimates, with the arguments of each call kept."""
+
+    def __init__(self, module: Training, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.states: list[Tensor] = []
+        self.told: list[Tensor] = []
+        estimate = module.system.estimate
+
+        def watching(x_t: Tensor, *rest: Any, **wanted: bool) -> Any:
+            told = estimate(x_t, *rest, **wanted)
+            self.states.append(x_t)
+            self.told.append(told.predictive)
+            return told
+
+        monkeypatch.setattr(module.system, "estimate", watching)
+
+
+@pytest.mark.parametrize("kind", ["around x_0", "at_start", "own_states"])
+def test_what_a_state_is_drawn_around(
+    recipe: Path, kind: str, pair: tuple[Tensor, Tensor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Subtracting the noise of the kernel leaves x_0, the anchor, or the estimate behind it."""
+    shares = [] if kind == "around x_0" else [f"times.{kind}=1.0"]
+    module = build(read_recipe(recipe, shares))
+    process = module.system.process
+    assert process is not None
+    watched, (x_0, y), examples = Watched(module, monkeypatch), pair, (0, 1)
+    module.part_losses(x_0, y, 5000, examples).predictive.backward()  # type: ignore[union-attr,no-untyped-call]
+    chance, z, first_z = draw(module.seed, examples, y.shape[1:], y.device)
+    t = module.times.of(chance, process.t_min)
+    centre = x_0
+    if kind == "at_start":
+        assert (t == 1).all()
+        centre = y
+    if kind == "own_states":
+        first = process.perturb(y, y, torch.ones(2), first_z)
+        torch.testing.assert_close(watched.states[0], first)
+        centre = watched.told[0]
+        assert not centre.requires_grad
+    assert len(watched.states) == (2 if kind == "own_states" else 1)
+    torch.testing.assert_close(watched.states[-1], process.perturb(centre, y, t, z))
+
+
+def test_own_states_need_a_predictive_part(recipe: Path) -> None:
+    without = "system={layout: {generative: true, predictive: none, parametrisation: clean}}"
+    modes = "modes={balanced: {steps: 1, predictor: ancestral}}"
+    with pytest.raises(SettingError, match="does not predict"):
+        build(read_recipe(recipe, [without, modes, "times.own_states=0.5"]))

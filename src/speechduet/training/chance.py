@@ -6,38 +6,71 @@ was never stopped.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from speechduet.errors import SettingError
+
 
 @dataclass(frozen=True)
 class TrainingTime:
-    """How the diffusion time of an example is drawn.
+    """At which time, and around what, the state of an example is drawn.
 
-    Uniform from the process's t_min to 1 (paper eq. 8), but exactly 1 for a share ``at_start`` of
-    the examples: the first reverse step, and all that a purely predictive answer ever sees.
+    Published: t uniform from the process's t_min to 1 (paper eq. 8), the state around x_0. But no
+    state that a sampler meets knows x_0. So two shares of the examples can be as in inference:
+    ``at_start`` of all have the sampler's first state, at t = 1 around the anchor, which is all
+    that a purely predictive answer ever sees; ``own_states`` of the others are drawn around what
+    the predictive decoder, without gradient, makes of such a first state. There the first fusion
+    and a truncated start lead.
     """
 
     at_start: float = 0.0
+    """Share of examples with the sampler's first state."""
+    own_states: float = 0.0
+    """Share of the others whose state is drawn around the model's own predictive estimate."""
+
+    def __post_init__(self) -> None:
+        for name, share in (("at_start", self.at_start), ("own_states", self.own_states)):
+            if not 0 <= share <= 1:
+                raise SettingError(f"{name} is {share}", "a share between 0 and 1")
 
     def of(self, chance: Tensor, t_min: float) -> Tensor:
-        """Times ``[batch]`` of numbers ``[batch, 2]``, uniform in [0, 1)."""
+        """Times ``[batch]`` of numbers ``[batch, 3]``, uniform in [0, 1)."""
         t = t_min + (1 - t_min) * chance[:, 0]
-        return torch.where(chance[:, 1] < self.at_start, torch.ones_like(t), t)
+        return torch.where(self.begins(chance), torch.ones_like(t), t)
+
+    def begins(self, chance: Tensor) -> Tensor:
+        """Which examples ``[batch]`` have the sampler's first state."""
+        return chance[:, 1] < self.at_start
+
+    def own(self, chance: Tensor) -> Tensor:
+        """Which examples ``[batch]`` have a state around the model's own estimate."""
+        return ~self.begins(chance) & (chance[:, 2] < self.own_states)
 
 
-def draw(
-    seed: int, examples: Sequence[int], shape: Sequence[int], device: torch.device
-) -> tuple[Tensor, Tensor]:
-    """Uniform numbers ``[batch, 2]`` and standard complex noise ``[batch, *shape]``."""
+class Draws(NamedTuple):
+    """The random numbers of a batch: the same for an example in whatever company."""
+
+    chance: Tensor
+    """Uniform in [0, 1), ``[batch, 3]``."""
+    z: Tensor
+    """Standard complex normal, ``[batch, *shape]``: of the state."""
+    first_z: Tensor
+    """Likewise: of the first state behind a state of the model's own."""
+
+
+def draw(seed: int, examples: Sequence[int], shape: Sequence[int], device: torch.device) -> Draws:
+    """Random numbers for spectrograms of a shape, of the examples with these numbers."""
     chance, noise = [], []
     for example in examples:
         mixed = np.random.SeedSequence([seed, example]).generate_state(1, np.uint64)[0]
         generator = torch.Generator(device).manual_seed(int(mixed >> np.uint64(1)))
-        chance.append(torch.rand(2, generator=generator, device=device))
+        chance.append(torch.rand(3, generator=generator, device=device))
         noise.append(
-            torch.randn(tuple(shape), generator=generator, device=device, dtype=torch.complex64)
+            torch.randn((2, *shape), generator=generator, device=device, dtype=torch.complex64)
         )
-    return torch.stack(chance), torch.stack(noise)
+    z, first_z = torch.stack(noise, dim=1)
+    return Draws(torch.stack(chance), z, first_z)

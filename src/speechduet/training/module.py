@@ -8,6 +8,7 @@ from torch import Tensor
 
 from speechduet.errors import SettingError
 from speechduet.network.joint import System
+from speechduet.process import Process
 from speechduet.spectrogram import Spectrogram
 from speechduet.training.balance import Balance, gradient_norms
 from speechduet.training.chance import TrainingTime, draw
@@ -70,6 +71,11 @@ class Training(lightning.LightningModule):
                 f"losses.balance is {losses.balance!r}, but no gradient norm is measured",
                 "run.gradient_norms_every_steps of 1 or more",
             )
+        if times.own_states and not system.predicts:
+            raise SettingError(
+                f"times.own_states is {times.own_states} for a system that does not predict",
+                "0, or a predictive part",
+            )
         self.system = system
         self.balance = Balance()
         self.spectrogram = spectrogram
@@ -114,9 +120,7 @@ class Training(lightning.LightningModule):
         anchor = system.anchor(y)
         generative = None
         if system.layout.generative and system.process is not None:
-            chance, z = draw(self.seed, examples, y.shape[1:], y.device)
-            t = self.times.of(chance, system.process.t_min)
-            x_t = system.process.perturb(x_0, anchor, t, z)
+            t, x_t = self._state(system.process, x_0, y, anchor, examples)
             clean, prediction = system.estimate(
                 x_t, y, anchor, t, generative=True, predictive=system.predicts
             )
@@ -129,6 +133,25 @@ class Training(lightning.LightningModule):
         if prediction is not None:
             predictive = predictive_loss(prediction, x_0, settings, self.spectrogram, samples)
         return Losses(generative, predictive)
+
+    def _state(
+        self, process: Process, x_0: Tensor, y: Tensor, anchor: Tensor, examples: tuple[int, ...]
+    ) -> tuple[Tensor, Tensor]:
+        """Times and states as the settings want them; see `TrainingTime`."""
+        chance, z, first_z = draw(self.seed, examples, y.shape[1:], y.device)
+        t = self.times.of(chance, process.t_min)
+        centre = torch.where(self.times.begins(chance)[:, None, None, None], anchor, x_0)
+        own = self.times.own(chance)
+        if own.any():
+            start = torch.ones_like(t[own])
+            first = process.perturb(anchor[own], anchor[own], start, first_z[own])
+            with torch.no_grad():
+                told = self.system.estimate(
+                    first, y[own], anchor[own], start, generative=False, predictive=True
+                )
+            assert told.predictive is not None
+            centre[own] = told.predictive
+        return t, process.perturb(centre, anchor, t, z)
 
     def weighted(self, losses: Losses) -> Tensor:
         """Sum of the losses, each with its weight."""
