@@ -66,7 +66,8 @@ def scores(enhancer: Enhancer, sampling: Sampling, pairs: list[tuple[Path, Path]
                 metrics.si_sdr(enhanced, clean),
             ]
         )
-    return np.mean(values, axis=0)
+    means: Scores = np.mean(values, axis=0)
+    return means
 
 
 def name(sampling: Sampling) -> str:
