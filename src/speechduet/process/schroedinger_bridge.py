@@ -18,7 +18,7 @@ class SchroedingerBridge(Process):
     t_min: float = 1e-4
 
     def kernel(self, t: Tensor) -> Kernel:
-        """``a = 1 - p``, ``b = p``, ``s^2 = p (1 - p) sigma_1^2``, ``p = (sigma_t / sigma_1)^2``."""
+        """``a = 1 - p``, ``b = p``, ``s^2 = p (1 - p) sigma_1^2``; ``p = (sigma_t/sigma_1)^2``."""
         progress, total = self._progress(t), self._total()
         # Exactly 0 at t = 1, where rounding would leave a tiny weight on x_0.
         clean = torch.where(t >= 1, torch.zeros_like(t), 1 - progress)
