@@ -8,7 +8,7 @@ between candidates. The test sets are never touched here.
 """
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from itertools import product
 from pathlib import Path
 from typing import Annotated
@@ -30,25 +30,14 @@ Scores = NDArray[np.float64]
 def candidates() -> list[Sampling]:
     """The settings tried: how many steps, which kind, from where, and with how much fusion."""
     tried = [Sampling(steps=0)]
-    for steps, predictor, beta in product(
-        (1, 2, 3, 5, 8, 15), ("ancestral", "deterministic"), (1.0, 0.5, 0.1)
-    ):
-        tried.append(Sampling(steps=steps, predictor=predictor, corrector_steps=0, beta=beta))  # type: ignore[arg-type]
-    for steps, start, beta in product((1, 2, 3, 5), (0.2, 0.5), (1.0, 0.5)):
-        tried.append(
-            Sampling(
-                steps=steps,
-                predictor="ancestral",
-                corrector_steps=0,
-                beta=beta,
-                start=start,
-                start_from="predictive",
-            )
-        )
-    for steps, alpha in product((5, 15), (0.2, 0.6)):
-        tried.append(Sampling(steps=steps, predictor="ancestral", corrector_steps=0, alpha=alpha))
+    for steps, beta in product((1, 2, 5), (1.0, 0.5, 0.1)):
+        tried.append(Sampling(steps=steps, predictor="ancestral", corrector_steps=0, beta=beta))
+    for steps, start, beta in product((1, 2), (0.1, 0.2, 0.5), (1.0, 0.5, 0.25)):
+        truncated = Sampling(steps, "exact", "ancestral", 0, beta=beta, start=start)
+        tried.append(replace(truncated, start_from="predictive"))
+    fused = Sampling(steps=3, predictor="ancestral", corrector_steps=0, alpha=0.2, beta=0.1)
+    tried += [fused, replace(fused, predictor="deterministic"), replace(fused, steps=5)]
     tried.append(Sampling(steps=5, alpha=0.2, beta=0.1))
-    tried.append(Sampling(steps=15, alpha=0.2, beta=0.1))
     return tried
 
 

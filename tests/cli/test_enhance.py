@@ -228,6 +228,8 @@ def test_an_interruption_leaves_nothing_behind(model: Path, place: Path) -> None
         [*command, "-m", str(model), "--segment", "1", "--steps", "20"],
         stderr=subprocess.PIPE,
         env={**os.environ, "PYTHONPATH": str(Path(speechduet.__file__).parents[1])},
+        # A shell that starts the tests in the background makes them ignore interruptions.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     deadline = time.monotonic() + 60
     while not files("out") and process.poll() is None and time.monotonic() < deadline:

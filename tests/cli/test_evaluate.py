@@ -7,6 +7,8 @@ import soundfile
 from typer.testing import CliRunner, Result
 
 from speechduet.cli import app
+from speechduet.cli.evaluate import _Further
+from speechduet.evaluation import FURTHER
 
 
 @pytest.fixture
@@ -69,3 +71,93 @@ def test_usage_errors(folder: Path) -> None:
     result = run(folder)
     assert result.exit_code == 2
     assert "no recordings" in result.stderr
+
+
+def several(folder: Path, *options: str) -> Result:
+    """The enhanced recordings against the noisy ones, as two systems."""
+    systems = ["--enhanced", f"noisy={folder / 'noisy'}"]
+    return run(folder, *systems, *options)
+
+
+def test_systems_are_compared(folder: Path) -> None:
+    json_file, csv_file = folder / "scores.json", folder / "scores.csv"
+    result = several(folder, "--json", str(json_file), "--csv", str(csv_file))
+    assert result.exit_code == 0
+    assert "| enhanced | " in result.stdout
+    assert "| PESQ | enhanced − noisy | +" in result.stdout
+    told = json.loads(json_file.read_text())
+    assert list(told["systems"]) == ["enhanced", "noisy"]
+    assert told["summary"] == told["systems"]["enhanced"]["summary"]
+    rows = csv_file.read_text().splitlines()
+    assert rows[0] == "system,file,pesq,estoi,si_sdr,si_sir,si_sar"
+    assert [row.split(",")[:2] for row in rows[1:]] == [
+        ["enhanced", "a"],
+        ["enhanced", "b"],
+        ["noisy", "a"],
+        ["noisy", "b"],
+    ]
+
+
+def test_a_failure_names_its_system(folder: Path) -> None:
+    (folder / "noisy/a.flac").unlink()
+    result = several(folder)
+    assert result.exit_code == 1
+    assert "failed: noisy: a: no enhanced recording of this name" in result.stderr
+    assert result.stdout.count("| PESQ | enhanced − noisy |") == 1
+
+
+def test_a_manifest_breaks_the_means_down(folder: Path) -> None:
+    manifest, json_file = folder / "manifest.csv", folder / "scores.json"
+    manifest.write_text("name,snr_db,noise\na,0,rain\nb,5,fan\n")
+    result = run(folder, "--manifest", str(manifest), "--json", str(json_file))
+    assert result.exit_code == 0
+    assert "## By input SNR\n\n| input SNR | PESQ |" in result.stdout
+    assert "\n| rain | " in result.stdout
+    groups = json.loads(json_file.read_text())["groups"]
+    assert list(groups["snr_db"]) == ["0 dB", "5 dB"]
+    assert groups["noise"]["fan"]["pesq"]["n"] == 1
+
+
+def test_a_manifest_of_other_recordings_is_refused(folder: Path) -> None:
+    manifest = folder / "manifest.csv"
+    manifest.write_text("name,snr_db\nx,0\n")
+    result = run(folder, "--manifest", str(manifest))
+    assert result.exit_code == 2
+    assert "tells nothing about a or any other recording" in result.stderr
+
+
+def test_metrics_can_be_added(folder: Path) -> None:
+    csv_file = folder / "scores.csv"
+    result = run(folder, "--metric", "lsd", "--metric", "stoi", "--csv", str(csv_file))
+    assert result.exit_code == 0
+    assert "| LSD (dB; less is better) | " in result.stdout
+    assert csv_file.read_text().startswith("file,pesq,estoi,si_sdr,si_sir,si_sar,lsd,stoi\n")
+    assert {metric.value for metric in _Further} == set(FURTHER)
+
+
+def test_a_page_is_written(folder: Path) -> None:
+    pytest.importorskip("matplotlib", reason="needs matplotlib for the figures")
+    page = folder / "report.html"
+    assert run(folder, "--report", str(page)).exit_code == 0
+    assert page.read_text().startswith("<!DOCTYPE html>")
+
+
+@pytest.mark.parametrize(
+    ("enhanced", "told"),
+    [
+        ("absent", "absent is not a folder"),
+        ("x=absent", "absent is not a folder"),
+        ("enhanced={folder}/noisy", "would be 'enhanced'"),
+        ("={folder}/noisy", "without a name"),
+    ],
+)
+def test_systems_are_folders_with_names(folder: Path, enhanced: str, told: str) -> None:
+    result = run(folder, "--enhanced", enhanced.format(folder=folder))
+    assert result.exit_code == 2
+    assert told in " ".join(result.stderr.replace("│", " ").split())
+
+
+def test_a_folder_may_have_an_equals_sign_in_its_name(folder: Path) -> None:
+    (folder / "enhanced").rename(folder / "beta=0.5")
+    options = ["--clean", str(folder / "clean"), "--enhanced", str(folder / "beta=0.5")]
+    assert CliRunner().invoke(app, ["evaluate", *options, "--jobs", "1"]).exit_code == 0
