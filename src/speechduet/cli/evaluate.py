@@ -1,9 +1,10 @@
-"""``speechduet evaluate``: score a folder of enhanced recordings."""
+"""``speechduet evaluate``: score folders of enhanced recordings."""
 
 import csv
 import io
 import json
 import os
+from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
@@ -12,16 +13,29 @@ from rich.console import Console
 from rich.progress import track
 
 from speechduet import audio
-from speechduet.errors import AudioError
-from speechduet.evaluation import Evaluation, Scores, evaluate_pairs, pair_up
+from speechduet.errors import AudioError, SettingError
+from speechduet.evaluation import (
+    FURTHER,
+    Condition,
+    Dnsmos,
+    Evaluation,
+    Failure,
+    Manifest,
+    Metric,
+    Pair,
+    evaluate_pairs,
+    pair_up,
+)
+from speechduet.evaluation.page import to_html
+from speechduet.evaluation.report import Report, to_markdown
 
-_TITLES = {
-    "pesq": "PESQ",
-    "estoi": "ESTOI",
-    "si_sdr": "SI-SDR (dB)",
-    "si_sir": "SI-SIR (dB)",
-    "si_sar": "SI-SAR (dB)",
-}
+
+class _Further(Enum):
+    """The names of FURTHER, for a list of Literals is more than typer understands."""
+
+    STOI = "stoi"
+    LSD = "lsd"
+    PESQ_NB = "pesq_nb"
 
 
 def evaluate(
@@ -29,12 +43,35 @@ def evaluate(
         Path, typer.Option(exists=True, file_okay=False, help="Folder of clean references.")
     ],
     enhanced: Annotated[
-        Path, typer.Option(exists=True, file_okay=False, help="Folder of what is to be scored.")
+        list[str],
+        typer.Option(
+            metavar="[NAME=]DIR",
+            help="Folder of what is to be scored. Several, each with an option of its own, are "
+            "compared with one another.",
+        ),
     ],
     noisy: Annotated[
         Path | None,
         typer.Option(
             exists=True, file_okay=False, help="Folder of noisy inputs, for SI-SIR and SI-SAR."
+        ),
+    ] = None,
+    manifest: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True,
+            dir_okay=False,
+            help="CSV file with the columns file, snr_db and noise, for means by each of these.",
+        ),
+    ] = None,
+    metric: Annotated[
+        list[_Further] | None,
+        typer.Option(help="A metric to add; may be repeated."),
+    ] = None,
+    dnsmos: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True, dir_okay=False, help="sig_bak_ovr.onnx, to add DNSMOS P.835 by it."
         ),
     ] = None,
     csv_file: Annotated[
@@ -44,7 +81,8 @@ def evaluate(
         Path | None, typer.Option("--json", help="Write summary, files and failures here.")
     ] = None,
     report: Annotated[
-        Path | None, typer.Option(help="Write tables of summary and files here (.md).")
+        Path | None,
+        typer.Option(help="Write all tables (.md), with figures and examples (.html), here."),
     ] = None,
     jobs: Annotated[
         int | None,
@@ -57,61 +95,93 @@ def evaluate(
     Means go to stdout; a file that cannot be scored is named, left out of them, and makes the
     exit status 1.
     """
-    if report is not None and report.suffix != ".md":
-        raise typer.BadParameter(f"{report.name} is not a Markdown file (.md)", param_hint="report")
-    pairs, unpaired = pair_up(clean, enhanced, noisy)
-    if not pairs and not unpaired:
-        raise typer.BadParameter(f"no recordings in {clean} and {enhanced}", param_hint="clean")
-    console = Console(stderr=True)
-    outcomes = evaluate_pairs(pairs, jobs or os.cpu_count() or 1)
-    evaluation = Evaluation.of(
-        [*unpaired, *track(outcomes, "Scoring", total=len(pairs), console=console, transient=True)]
+    if report is not None and report.suffix not in (".md", ".html"):
+        raise typer.BadParameter(
+            f"{report.name} is neither Markdown (.md) nor a page (.html)", param_hint="report"
+        )
+    paired = {name: pair_up(clean, folder, noisy) for name, folder in _folders(enhanced).items()}
+    for name, (pairs, unpaired) in paired.items():
+        if not pairs and not unpaired:
+            raise typer.BadParameter(f"no recordings in {clean} and {name}", param_hint="clean")
+    conditions = _manifest(manifest, [pair for pairs, _ in paired.values() for pair in pairs])
+    further: dict[str, Metric] = {name.value: FURTHER[name.value] for name in metric or ()}
+    if dnsmos is not None:
+        further["dnsmos"] = Dnsmos(dnsmos)
+    measured = Report(
+        _score(paired, jobs or os.cpu_count() or 1, further),
+        {name: {pair.name: pair for pair in pairs} for name, (pairs, _) in paired.items()},
+        conditions,
     )
-    for path, text in (
-        (csv_file, _csv(evaluation)),
-        (json_file, json.dumps(evaluation.to_json(), indent=1, allow_nan=False) + "\n"),
-        (report, _report(evaluation)),
-    ):
-        if path is not None:
-            _write(path, text)
-    if evaluation.files:
-        typer.echo(summary_table(evaluation), nl=False)
-    for failure in evaluation.failed:
-        typer.echo(f"failed: {failure.file}: {failure.error}", err=True)
-    if evaluation.failed:
+    if csv_file is not None:
+        _write(csv_file, _csv(measured))
+    if json_file is not None:
+        _write(json_file, json.dumps(measured.to_json(), indent=1, allow_nan=False) + "\n")
+    if report is not None:
+        _write(report, (to_html if report.suffix == ".html" else to_markdown)(measured))
+    if any(evaluation.files for evaluation in measured.systems.values()):
+        typer.echo(measured.terminal(), nl=False)
+    for failure in measured.failures():
+        typer.echo(f"failed: {failure}", err=True)
+    if measured.failures():
         raise typer.Exit(1)
 
 
-def summary_table(evaluation: Evaluation) -> str:
-    """Mean and interval of each metric, as a Markdown table."""
-    lines = ["| metric | mean | 95 % interval | files |", "|---|---|---|---|"]
-    for name, interval in evaluation.summary().items():
-        if interval is not None:
-            digits = 2 if name.startswith("si_") else 3
-            low, mean, high = (
-                f"{value:.{digits}f}" for value in (interval.low, interval.mean, interval.high)
+def _folders(enhanced: list[str]) -> dict[str, Path]:
+    """Folders by the names of their systems; a folder without a name is its own."""
+    folders: dict[str, Path] = {}
+    for told in enhanced:
+        name, equals, place = told.partition("=")
+        if not equals or Path(told).is_dir():  # a folder may have = in its name
+            name, place = Path(told).resolve().name, told
+        if not Path(place).is_dir():
+            raise typer.BadParameter(f"{place} is not a folder", param_hint="enhanced")
+        if not name or name in folders:
+            raise typer.BadParameter(
+                f"{told} would be {name or 'without a name'!r}; give each system a name of its "
+                "own with NAME=DIR",
+                param_hint="enhanced",
             )
-            lines.append(f"| {_TITLES[name]} | {mean} | {low} to {high} | {interval.n} |")
-    return "\n".join(lines) + "\n"
+        folders[name] = Path(place)
+    return folders
 
 
-def _report(evaluation: Evaluation) -> str:
-    lines = ["# Evaluation", "", summary_table(evaluation)]
-    lines += [f"| file | {' | '.join(_TITLES.values())} |", "|---" * (1 + len(_TITLES)) + "|"]
-    for file, *scores in evaluation.files:
-        cells = ["–" if score is None else f"{score:.3f}" for score in scores]
-        lines.append(f"| {file} | {' | '.join(cells)} |")
-    if evaluation.failed:
-        lines += ["", "Failed, and not in the means:", ""]
-        lines += [f"- {failure.file}: {failure.error}" for failure in evaluation.failed]
-    return "\n".join(lines) + "\n"
+def _manifest(path: Path | None, pairs: list[Pair]) -> Manifest | None:
+    """The manifest, looked into before anything is scored."""
+    if path is None:
+        return None
+    manifest = Manifest(path)
+    if pairs and {manifest[pair.name] for pair in pairs} == {Condition()}:
+        raise SettingError(
+            f"{path} tells nothing about {pairs[0].name} or any other recording",
+            "their names, without or with suffix and folders",
+        )
+    return manifest
 
 
-def _csv(evaluation: Evaluation) -> str:
+def _score(
+    paired: dict[str, tuple[list[Pair], list[Failure]]], jobs: int, further: dict[str, Metric]
+) -> dict[str, Evaluation]:
+    """Each system's evaluation, with a progress bar on stderr for each."""
+    console = Console(stderr=True)
+    systems = {}
+    for name, (pairs, unpaired) in paired.items():
+        told = "Scoring" if len(paired) == 1 else f"Scoring {name}"
+        outcomes = evaluate_pairs(pairs, jobs, further)
+        watched = track(outcomes, told, total=len(pairs), console=console, transient=True)
+        systems[name] = Evaluation.of([*unpaired, *watched])
+    return systems
+
+
+def _csv(report: Report) -> str:
+    """A line per file, under a header; with several systems, each line begins with its name."""
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
-    table.writerow(Scores._fields)
-    table.writerows(evaluation.files)
+    several = len(report.systems) > 1
+    table.writerow([*(["system"] if several else []), "file", *report.metrics()])
+    for name, evaluation in report.systems.items():
+        for scores in evaluation.files:
+            values = scores.by_metric().values()
+            table.writerow([*([name] if several else []), scores.file, *values])
     return text.getvalue()
 
 

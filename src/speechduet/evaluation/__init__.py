@@ -1,0 +1,39 @@
+"""Scores of folders of enhanced recordings against their clean references."""
+
+from speechduet.evaluation.comparison import Comparison, compare, signed_rank
+from speechduet.evaluation.conditions import Condition, Manifest, by_noise, by_snr
+from speechduet.evaluation.pairing import Failure, Pair, pair_up
+from speechduet.evaluation.scoring import (
+    FURTHER,
+    METRICS,
+    Dnsmos,
+    Metric,
+    Scores,
+    evaluate_pairs,
+    score,
+)
+from speechduet.evaluation.summary import Evaluation, Interval, bootstrap, summarise
+
+__all__ = [
+    "FURTHER",
+    "METRICS",
+    "Comparison",
+    "Condition",
+    "Dnsmos",
+    "Evaluation",
+    "Failure",
+    "Interval",
+    "Manifest",
+    "Metric",
+    "Pair",
+    "Scores",
+    "bootstrap",
+    "by_noise",
+    "by_snr",
+    "compare",
+    "evaluate_pairs",
+    "pair_up",
+    "score",
+    "signed_rank",
+    "summarise",
+]

@@ -1,0 +1,181 @@
+"""Figures and sounds of a report as data URIs, so that a page holds all that it shows."""
+
+import base64
+import io
+import math
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import soundfile
+import torch
+
+from speechduet import audio
+from speechduet.errors import SettingError
+from speechduet.evaluation.conditions import Manifest, by_snr
+from speechduet.evaluation.scoring import Scores
+from speechduet.evaluation.summary import Evaluation, bootstrap, summarise
+from speechduet.evaluation.tables import title
+from speechduet.metrics.signals import Samples
+from speechduet.picture import DYNAMIC_RANGE_DB, level_db
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+EXCERPT_S = 10.0
+_COLUMNS = 3
+
+
+def distributions(systems: Mapping[str, Evaluation]) -> str:
+    """Every score of every system: boxes from quartile to quartile, and a point per file."""
+    figure, panels = _panels(_metrics(systems), 0.9 + 0.5 * len(systems))
+    scatter = np.random.default_rng(0)
+    for metric, axes in panels.items():
+        columns = [_finite(metric, told.files) for told in systems.values()]
+        places = range(len(columns), 0, -1)
+        axes.boxplot(columns, positions=places, orientation="horizontal", showfliers=False)
+        for place, column in zip(places, columns, strict=True):
+            heights = place + scatter.uniform(-0.2, 0.2, len(column))
+            axes.plot(column, heights, ".", alpha=0.4, markersize=4)
+        axes.set_yticks(places, list(systems))
+        axes.set_xlabel(title(metric))
+    return _svg(figure)
+
+
+def against_snr(systems: Mapping[str, Evaluation], manifest: Manifest) -> str:
+    """Scores over the input SNR: a point per file, and means of groups with their intervals."""
+    figure, panels = _panels(_metrics(systems), 2.6)
+    files = dict.fromkeys(scores.file for told in systems.values() for scores in told.files)
+    groups = by_snr(files, manifest).values()
+    for metric, axes in panels.items():
+        for index, (system, told) in enumerate(systems.items()):
+            points = [_points(told.among(names), metric, manifest) for names in groups]
+            _draw_line(axes, [group for group in points if group.size], f"C{index}", system)
+        axes.set_xlabel("input SNR (dB)")
+        axes.set_ylabel(title(metric))
+    if len(systems) > 1:
+        next(iter(panels.values())).legend()
+    return _svg(figure)
+
+
+def excerpt(path: Path) -> tuple[Samples, int]:
+    """The first 10 s of a recording of one channel, and its sample rate."""
+    sample_rate = audio.probe(path).sample_rate
+    wanted = round(EXCERPT_S * sample_rate)
+    blocks: list[audio.Samples] = []
+    for block in audio.read_blocks(path):
+        blocks.append(block)
+        if sum(map(len, blocks)) >= wanted:
+            break
+    return np.concatenate(blocks)[:wanted, 0].astype(np.float64), sample_rate
+
+
+def spectrograms(recordings: Iterable[Samples], sample_rate: int) -> list[str]:
+    """A picture for each recording; 0 dB is the loudest point of any, dark lies 70 dB below."""
+    levels = [level_db(torch.from_numpy(samples), sample_rate) for samples in recordings]
+    loudest = max(float(level.max()) for level in levels)
+    pictures = []
+    for level in levels:
+        figure = _figure(4.4, 2.6)
+        axes = figure.subplots()
+        axes.imshow(
+            (level - loudest).numpy(),
+            origin="lower",
+            aspect="auto",
+            # Frames are 8 ms apart.
+            extent=(0, 0.008 * level.shape[1], 0, sample_rate / 2000),
+            cmap="magma",
+            vmin=-DYNAMIC_RANGE_DB,
+            vmax=0,
+        )
+        axes.set_xlabel("s")
+        axes.set_ylabel("kHz")
+        pictures.append(_data_uri("image/webp", _saved(figure, "webp")))
+    return pictures
+
+
+def sound(samples: Samples, sample_rate: int) -> str:
+    """A recording as lossless FLAC of 16 bits, for a codec would be heard in the comparison."""
+    file = io.BytesIO()
+    soundfile.write(file, np.clip(samples, -1, 1), sample_rate, "PCM_16", format="FLAC")
+    return _data_uri("audio/flac", file.getvalue())
+
+
+def _metrics(systems: Mapping[str, Evaluation]) -> list[str]:
+    """Those that every system has."""
+    summaries = [summarise(told.files) for told in systems.values()]
+    return [name for name in summaries[0] if all(told.get(name) for told in summaries)]
+
+
+def _finite(metric: str, files: list[Scores]) -> list[float]:
+    values = [scores.by_metric()[metric] for scores in files]
+    return [value for value in values if value is not None and math.isfinite(value)]
+
+
+def _points(files: list[Scores], metric: str, manifest: Manifest) -> Samples:
+    """Input SNR and score of each file that has both, ``[files, 2]``."""
+    told = ((manifest[scores.file].snr_db, scores.by_metric()[metric]) for scores in files)
+    return np.array(
+        [(x, y) for x, y in told if x is not None and y is not None and math.isfinite(y)]
+    )
+
+
+def _draw_line(axes: "Axes", groups: list[Samples], colour: str, label: str) -> None:
+    means = [bootstrap(group[:, 1]) for group in groups]
+    for group in groups:
+        axes.plot(group[:, 0], group[:, 1], ".", color=colour, alpha=0.3, markersize=4)
+    axes.errorbar(
+        [group[:, 0].mean() for group in groups],
+        [interval.mean for interval in means],
+        [
+            [interval.mean - interval.low for interval in means],
+            [interval.high - interval.mean for interval in means],
+        ],
+        color=colour,
+        marker="o",
+        capsize=3,
+        label=label,
+    )
+
+
+def _panels(metrics: list[str], height: float) -> tuple["Figure", dict[str, "Axes"]]:
+    rows = math.ceil(len(metrics) / _COLUMNS)
+    figure = _figure(4 * _COLUMNS, rows * height)
+    axes = figure.subplots(rows, _COLUMNS, squeeze=False).ravel()
+    for unused in axes[len(metrics) :]:
+        unused.remove()
+    return figure, dict(zip(metrics, axes, strict=False))
+
+
+def _figure(width: float, height: float) -> "Figure":
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ModuleNotFoundError as missing:
+        raise SettingError(
+            "matplotlib is not installed", remedy="pip install 'speechduet[evaluation]'"
+        ) from missing
+    figure = Figure(figsize=(width, height), layout="constrained", dpi=90)
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def _svg(figure: "Figure") -> str:
+    return _data_uri("image/svg+xml", _saved(figure, "svg"))
+
+
+def _saved(figure: "Figure", kind: str) -> bytes:
+    import matplotlib
+
+    file = io.BytesIO()
+    # Neither date nor random names in it, so that the same scores give the same page.
+    settings: dict[str, Any] = {"metadata": {"Date": None}} if kind == "svg" else {}
+    with matplotlib.rc_context({"svg.hashsalt": "report"}):
+        figure.savefig(file, format=kind, **settings)
+    return file.getvalue()
+
+
+def _data_uri(kind: str, content: bytes) -> str:
+    return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"

@@ -1,0 +1,54 @@
+"""Which recordings belong together: folders matched by the names of their files."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+from speechduet import audio
+
+
+class Pair(NamedTuple):
+    """An enhanced recording, its clean reference and, for SI-SIR and SI-SAR, the noisy one."""
+
+    name: str
+    """Path within the folder, without its suffix."""
+    clean: Path
+    enhanced: Path
+    noisy: Path | None = None
+
+
+class Failure(NamedTuple):
+    """A file that could not be scored, and why."""
+
+    file: str
+    error: str
+
+
+def pair_up(
+    clean: Path, enhanced: Path, noisy: Path | None = None
+) -> tuple[list[Pair], list[Failure]]:
+    """Recordings of two (or three) folders that share a path but for its suffix."""
+    folders = {"clean": clean, "enhanced": enhanced} | ({"noisy": noisy} if noisy else {})
+    found = {role: _by_name(folder) for role, folder in folders.items()}
+    pairs: list[Pair] = []
+    failed: list[Failure] = []
+    for name in sorted(found["clean"].keys() | found["enhanced"].keys()):
+        candidates = {role: files.get(name, []) for role, files in found.items()}
+        missing = [role for role, paths in candidates.items() if not paths]
+        doubles = [paths for paths in candidates.values() if len(paths) > 1]
+        if missing:
+            failed.append(Failure(name, f"no {' and no '.join(missing)} recording of this name"))
+        elif doubles:
+            told = " and ".join(str(path) for path in doubles[0])
+            failed.append(Failure(name, f"{told} share this name"))
+        else:
+            pairs.append(Pair(name, **{role: paths[0] for role, paths in candidates.items()}))
+    return pairs, failed
+
+
+def _by_name(folder: Path) -> dict[str, list[Path]]:
+    found: dict[str, list[Path]] = {}
+    for path in sorted(folder.rglob("*")):
+        if path.suffix.lower() in audio.READABLE_SUFFIXES and path.is_file():
+            name = path.relative_to(folder).with_suffix("").as_posix()
+            found.setdefault(name, []).append(path)
+    return found

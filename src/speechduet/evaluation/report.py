@@ -1,0 +1,170 @@
+"""A report of one or several systems: sections of tables, as Markdown and as plain values."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from speechduet.evaluation.comparison import compare
+from speechduet.evaluation.conditions import Manifest, by_noise, by_snr
+from speechduet.evaluation.pairing import Pair
+from speechduet.evaluation.scoring import METRICS, Scores
+from speechduet.evaluation.summary import Evaluation, summarise, summary_to_json
+from speechduet.evaluation.tables import (
+    Table,
+    comparison_table,
+    files_table,
+    means_table,
+    summary_table,
+    systems_table,
+)
+
+_CONDITIONS = {"snr_db": "input SNR", "noise": "noise"}
+
+
+class Section(NamedTuple):
+    """A heading, a sentence on how to read what follows, and a table."""
+
+    heading: str
+    text: str
+    table: Table
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was measured of one or several systems, by their names, and on which recordings.
+
+    Where a single system stands for all, in the examples and at the top of the JSON, it is the
+    first.
+    """
+
+    systems: Mapping[str, Evaluation]
+    pairs: Mapping[str, Mapping[str, Pair]]
+    """Of every system, by the names of files."""
+    manifest: Manifest | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The first system's summary, files and failures; then all systems, where several are.
+
+        With a manifest, ``groups`` holds summaries by ``snr_db`` and by ``noise``.
+        """
+        told = {name: self._system_to_json(evaluation) for name, evaluation in self.systems.items()}
+        whole = dict(next(iter(told.values())))
+        if len(told) > 1:
+            whole["systems"] = told
+            whole["comparison"] = [compared.to_json() for compared in compare(self.systems)]
+        return whole
+
+    def overview(self) -> list[Section]:
+        """Means, comparison and breakdown: what fits a terminal."""
+        text = "Means over files with 95 % bootstrap intervals."
+        sections = [Section("Summary", text, self._means())]
+        if len(self.systems) > 1:
+            text = (
+                "Paired over the files that both systems have. p is that of one two-sided "
+                "signed-rank test; among many of them, some are small by chance."
+            )
+            sections.append(Section("Comparison", text, comparison_table(compare(self.systems))))
+        for condition, groups in self.groups().items():
+            sections.append(
+                Section(f"By {_CONDITIONS[condition]}", "", self._by(condition, groups))
+            )
+        return sections
+
+    def terminal(self) -> str:
+        """The overview in Markdown; of one system and nothing else, its table alone."""
+        sections = self.overview()
+        if len(sections) == 1:
+            return sections[0].table.to_markdown()
+        return "\n".join(_markdown(section) for section in sections)
+
+    def metrics(self) -> list[str]:
+        """The names of all metrics that were asked for."""
+        files = [scores for told in self.systems.values() for scores in told.files]
+        return list(files[0].by_metric()) if files else list(METRICS)
+
+    def details(self) -> Iterator[Section]:
+        """The best and the worst files, and all files."""
+        for name, evaluation in self.systems.items():
+            ranked = evaluation.ranked()
+            extremes = ranked if len(ranked) <= 6 else [*ranked[:3], *ranked[-3:]]
+            yield Section(f"Best and worst{self._of(name)}", "By PESQ.", files_table(extremes))
+        for name, evaluation in self.systems.items():
+            yield Section(f"All files{self._of(name)}", "", files_table(evaluation.files))
+
+    def failures(self) -> list[str]:
+        """A line for every file that could not be scored."""
+        several = len(self.systems) > 1
+        return [
+            f"{name}: {failure.file}: {failure.error}"
+            if several
+            else f"{failure.file}: {failure.error}"
+            for name, evaluation in self.systems.items()
+            for failure in evaluation.failed
+        ]
+
+    def examples(self) -> dict[str, Scores]:
+        """The best, the median and the worst file by PESQ, of the first system that has any."""
+        ranked = next((told.ranked() for told in self.systems.values() if told.files), [])
+        if not ranked:
+            return {}
+        # Of few files one may be two of these: the later name holds, and there are fewer.
+        places = {len(ranked) // 2: "Median", len(ranked) - 1: "Worst", 0: "Best"}
+        return {places[place]: ranked[place] for place in sorted(places)}
+
+    def groups(self) -> dict[str, dict[str, list[str]]]:
+        """Names of files by ``snr_db`` and by ``noise``, as far as the manifest tells these."""
+        if self.manifest is None:
+            return {}
+        # A file that one system lacks may be the other's: the groups are the same for all.
+        files = dict.fromkeys(
+            scores.file for evaluation in self.systems.values() for scores in evaluation.files
+        )
+        found = {"snr_db": by_snr(files, self.manifest), "noise": by_noise(files, self.manifest)}
+        return {condition: labelled for condition, labelled in found.items() if labelled}
+
+    def _means(self) -> Table:
+        if len(self.systems) > 1:
+            return systems_table(self.systems)
+        return summary_table(next(iter(self.systems.values())))
+
+    def _by(self, condition: str, groups: dict[str, list[str]]) -> Table:
+        several = len(self.systems) > 1
+        heading = (_CONDITIONS[condition], *(["system"] if several else []))
+        return means_table(
+            heading,
+            {
+                (label, *([name] if several else [])): evaluation.among(names)
+                for label, names in groups.items()
+                for name, evaluation in self.systems.items()
+            },
+        )
+
+    def _system_to_json(self, evaluation: Evaluation) -> dict[str, Any]:
+        groups = {
+            condition: {
+                label: summary_to_json(summarise(files))
+                for label, names in labelled.items()
+                if (files := evaluation.among(names))
+            }
+            for condition, labelled in self.groups().items()
+        }
+        return evaluation.to_json() | ({"groups": groups} if groups else {})
+
+    def _of(self, name: str) -> str:
+        return f": {name}" if len(self.systems) > 1 else ""
+
+
+def to_markdown(report: Report) -> str:
+    """All tables, and what failed."""
+    parts = ["# Evaluation\n"]
+    for section in (*report.overview(), *report.details()):
+        parts.append(_markdown(section))
+    if failures := report.failures():
+        lines = "".join(f"- {failure}\n" for failure in failures)
+        parts.append(f"## Failed, and not in the means\n\n{lines}")
+    return "\n".join(parts)
+
+
+def _markdown(section: Section) -> str:
+    text = f"{section.text}\n\n" if section.text else ""
+    return f"## {section.heading}\n\n{text}{section.table.to_markdown()}"

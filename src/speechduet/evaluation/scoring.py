@@ -1,0 +1,137 @@
+"""Scores of one enhanced recording, and of many in parallel processes."""
+
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
+import soxr
+
+from speechduet import audio, metrics
+from speechduet.errors import AudioError
+from speechduet.evaluation.pairing import Failure, Pair
+from speechduet.metrics.signals import Samples
+
+METRICS = ("pesq", "estoi", "si_sdr", "si_sir", "si_sar")
+
+Metric: TypeAlias = Callable[[Samples, Samples, int], "float | Mapping[str, float]"]
+"""Of estimate and reference ``[samples]`` at a sample rate in Hz: a score, or several by name.
+
+It raises MetricError where there is none. To run in several processes it must be picklable: a
+function of a module, a `functools.partial` of one, or an instance of a class.
+"""
+
+
+class Scores(NamedTuple):
+    """The scores of one file; SI-SIR and SI-SAR are None without the noisy recording."""
+
+    file: str
+    pesq: float
+    estoi: float
+    si_sdr: float
+    si_sir: float | None = None
+    si_sar: float | None = None
+    further: Mapping[str, float] = {}
+    """Metrics that were asked for in addition, by name."""
+
+    def by_metric(self) -> dict[str, float | None]:
+        """Every score by the name of its metric."""
+        return {**{name: getattr(self, name) for name in METRICS}, **self.further}
+
+
+def score(pair: Pair, further: Mapping[str, Metric] | None = None) -> Scores:
+    """All metrics of one enhanced recording; SpeechduetError if one of them has no value.
+
+    PESQ is computed at 16 kHz (wideband), or at 8 kHz (narrowband) for such recordings. A
+    further metric with several scores gives each as ``metric_score``.
+    """
+    recordings = {"clean": _read(pair.clean), "enhanced": _read(pair.enhanced)}
+    if pair.noisy is not None:
+        recordings["noisy"] = _read(pair.noisy)
+    rates = {role: rate for role, (_, rate) in recordings.items()}
+    if len(set(rates.values())) > 1:
+        told = ", ".join(f"{role} {rate} Hz" for role, rate in rates.items())
+        raise AudioError(f"sample rates differ ({told})", "recordings of one rate")
+    clean, rate = recordings["clean"]
+    enhanced = recordings["enhanced"][0]
+    si_sdr, si_sir, si_sar = metrics.si_sdr(enhanced, clean), None, None
+    if pair.noisy is not None:
+        noisy = metrics.signals.same_length(noisy=recordings["noisy"][0], clean=clean)[0]
+        si_sdr, si_sir, si_sar = metrics.energy_ratios(enhanced, clean, noisy - clean)
+    pesq = _pesq_at(8_000 if rate == 8_000 else 16_000, enhanced, clean, rate)
+    estoi = metrics.estoi(enhanced, clean, rate)
+    added: dict[str, float] = {}
+    for name, metric in (further or {}).items():
+        value = metric(enhanced, clean, rate)
+        if isinstance(value, Mapping):
+            added |= {f"{name}_{part}": float(part_score) for part, part_score in value.items()}
+        else:
+            added[name] = float(value)
+    return Scores(pair.name, pesq, estoi, si_sdr, si_sir, si_sar, added)
+
+
+def evaluate_pairs(
+    pairs: list[Pair], jobs: int = 1, further: Mapping[str, Metric] | None = None
+) -> Iterator[Scores | Failure]:
+    """Scores or failure of each pair, in order, computed by so many processes."""
+    attempt = partial(_attempt, further=further)
+    if jobs == 1 or len(pairs) < 2:
+        yield from map(attempt, pairs)
+        return
+    # Spawned, for a fork would inherit the locks of torch's threads.
+    with ProcessPoolExecutor(min(jobs, len(pairs)), get_context("spawn")) as executor:
+        try:
+            yield from executor.map(attempt, pairs)
+        finally:
+            executor.shutdown(cancel_futures=True)
+
+
+def narrowband_pesq(estimate: Samples, reference: Samples, sample_rate: int) -> float:
+    """PESQ at 8 kHz, resampled to it."""
+    return _pesq_at(8_000, estimate, reference, sample_rate)
+
+
+@dataclass(frozen=True)
+class Dnsmos:
+    """DNSMOS P.835 of the estimate, resampled to 16 kHz; the reference is not used."""
+
+    model: Path
+
+    def __call__(self, estimate: Samples, reference: Samples, sample_rate: int) -> dict[str, float]:
+        """Signal, background and overall quality."""
+        resampled = soxr.resample(estimate, sample_rate, 16_000)
+        return metrics.dnsmos(resampled, 16_000, self.model)._asdict()
+
+
+FURTHER: dict[str, Metric] = {
+    "stoi": metrics.stoi,
+    "lsd": metrics.log_spectral_distance,
+    "pesq_nb": narrowband_pesq,
+}
+"""Metrics that are computed only if asked for, as many add little to those that always are."""
+
+
+def _attempt(pair: Pair, further: Mapping[str, Metric] | None) -> Scores | Failure:
+    try:
+        return score(pair, further)
+    except (AudioError, metrics.MetricError) as error:
+        return Failure(pair.name, str(error))
+
+
+def _pesq_at(pesq_rate: int, estimate: Samples, reference: Samples, sample_rate: int) -> float:
+    return metrics.pesq(
+        soxr.resample(estimate, sample_rate, pesq_rate),
+        soxr.resample(reference, sample_rate, pesq_rate),
+        pesq_rate,
+    )
+
+
+def _read(path: Path) -> tuple[Samples, int]:
+    samples, sample_rate = audio.read(path)
+    if len(samples) != 1:
+        raise AudioError(f"{path} has {len(samples)} channels", "one", "score each channel")
+    return samples[0].astype(np.float64), sample_rate

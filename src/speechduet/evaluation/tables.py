@@ -1,0 +1,139 @@
+"""Tables of an evaluation, for terminals, Markdown and HTML alike."""
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import NamedTuple
+
+from speechduet.evaluation.comparison import Comparison
+from speechduet.evaluation.scoring import Scores
+from speechduet.evaluation.summary import Evaluation, Interval, summarise
+
+_TITLES = {
+    "pesq": "PESQ",
+    "estoi": "ESTOI",
+    "si_sdr": "SI-SDR (dB)",
+    "si_sir": "SI-SIR (dB)",
+    "si_sar": "SI-SAR (dB)",
+    "stoi": "STOI",
+    "lsd": "LSD (dB; less is better)",
+    "wer": "WER (less is better)",
+    "pesq_nb": "PESQ, narrowband",
+    "dnsmos_signal": "DNSMOS SIG",
+    "dnsmos_background": "DNSMOS BAK",
+    "dnsmos_overall": "DNSMOS OVRL",
+}
+
+
+_BAR = r"\|"
+"""How Markdown writes a bar within a cell."""
+
+
+class Table(NamedTuple):
+    """Texts in rows under a header."""
+
+    header: tuple[str, ...]
+    rows: Sequence[tuple[str, ...]]
+
+    def to_markdown(self) -> str:
+        """Lines of a Markdown table, the last one ended too."""
+        lines = [self.header, *self.rows]
+        told = [f"| {' | '.join(cell.replace('|', _BAR) for cell in cells)} |" for cells in lines]
+        return "\n".join([told[0], "|---" * len(self.header) + "|", *told[1:]]) + "\n"
+
+    def to_html(self) -> str:
+        """A table element."""
+        head, *body = [
+            "".join(f"<{tag}>{escape(cell)}</{tag}>" for cell in cells)
+            for tag, cells in [("th", self.header), *(("td", row) for row in self.rows)]
+        ]
+        rows = "\n".join(f"<tr>{cells}</tr>" for cells in body)
+        return f"<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{rows}\n</tbody>\n</table>"
+
+
+def title(metric: str) -> str:
+    """How a metric is written for readers."""
+    return _TITLES.get(metric, metric)
+
+
+def summary_table(evaluation: Evaluation) -> Table:
+    """Mean and interval of each metric."""
+    rows = []
+    for name, interval in evaluation.summary().items():
+        if interval is not None:
+            low, mean, high = (
+                _number(value, name) for value in (interval.low, interval.mean, interval.high)
+            )
+            rows.append((title(name), mean, f"{low} to {high}", str(interval.n)))
+    return Table(("metric", "mean", "95 % interval", "files"), rows)
+
+
+def systems_table(systems: Mapping[str, Evaluation]) -> Table:
+    """Means of several systems side by side, each with its interval."""
+    return means_table(("system",), {(name,): told.files for name, told in systems.items()})
+
+
+def means_table(heading: tuple[str, ...], groups: Mapping[tuple[str, ...], list[Scores]]) -> Table:
+    """Means of groups of files, each with its interval unless it has a single file.
+
+    Each group's label has a cell for each of the heading; a group without files is left out.
+    """
+    summaries = {label: summarise(files) for label, files in groups.items() if files}
+    metrics = [
+        metric
+        for metric in dict.fromkeys(name for told in summaries.values() for name in told)
+        if any(told.get(metric) for told in summaries.values())
+    ]
+    rows = [
+        (
+            *label,
+            *(_mean_and_interval(summary.get(metric), metric) for metric in metrics),
+            str(len(groups[label])),
+        )
+        for label, summary in summaries.items()
+    ]
+    return Table((*heading, *map(title, metrics), "files"), rows)
+
+
+def comparison_table(compared: list[Comparison]) -> Table:
+    """Differences of systems with their intervals and the test's p."""
+    rows = [
+        (
+            title(told.metric),
+            f"{told.system} − {told.other}",
+            f"{told.difference.mean:+.3f}",
+            f"{told.difference.low:+.3f} to {told.difference.high:+.3f}",
+            f"{told.p:.2g}",
+            str(told.difference.n),
+        )
+        for told in compared
+    ]
+    return Table(
+        ("metric", "systems", "mean difference", "95 % interval", "Wilcoxon p", "files"), rows
+    )
+
+
+def files_table(files: list[Scores]) -> Table:
+    """Every score of every file; a dash where there is none."""
+    metrics = list((files[0] if files else Scores("", 0, 0, 0)).by_metric())
+    rows = [
+        (
+            scores.file,
+            *("–" if value is None else f"{value:.3f}" for value in scores.by_metric().values()),
+        )
+        for scores in files
+    ]
+    return Table(("file", *map(title, metrics)), rows)
+
+
+def _mean_and_interval(interval: Interval | None, metric: str) -> str:
+    if interval is None:
+        return "–"
+    low, mean, high = (
+        _number(value, metric) for value in (interval.low, interval.mean, interval.high)
+    )
+    # The space in it does not break.
+    return mean if interval.n == 1 else f"{mean} [{low},\N{NO-BREAK SPACE}{high}]"
+
+
+def _number(value: float, metric: str) -> str:
+    return f"{value:.2f}" if metric.startswith("si_") else f"{value:.3f}"

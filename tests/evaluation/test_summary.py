@@ -1,0 +1,65 @@
+import json
+import math
+
+import numpy as np
+import pytest
+
+from speechduet.evaluation import Evaluation, Failure, Scores, bootstrap
+
+
+def test_the_interval_is_that_of_the_normal_distribution_where_it_should_be(
+    rng: np.random.Generator,
+) -> None:
+    values = rng.normal(3, 2, size=1000)
+    interval = bootstrap(values)
+    half_width = 1.96 * values.std() / math.sqrt(values.size)
+    assert interval.n == 1000
+    assert interval.mean == pytest.approx(values.mean())
+    assert interval.low == pytest.approx(values.mean() - half_width, abs=0.2 * half_width)
+    assert interval.high == pytest.approx(values.mean() + half_width, abs=0.2 * half_width)
+    assert bootstrap(values) == interval
+    assert bootstrap(values, seed=1) != interval
+
+
+def test_json_has_the_published_shape() -> None:
+    evaluation = Evaluation(
+        [Scores("a", 2.0, 0.5, math.inf), Scores("b", 3.0, 0.7, 10.0)], [Failure("c", "gone")]
+    )
+    told = json.loads(json.dumps(evaluation.to_json(), allow_nan=False))
+    assert set(told) >= {"summary", "files", "failed"}
+    assert set(told["summary"]) == {"pesq", "estoi", "si_sdr", "si_sir", "si_sar"}
+    assert told["summary"]["pesq"] == {"mean": 2.5, "ci95": [2.0, 3.0], "n": 2}
+    assert told["summary"]["si_sdr"]["mean"] is None  # infinite
+    assert told["summary"]["si_sir"] == {"mean": None, "ci95": None, "n": 0}
+    assert told["files"][1]["si_sdr"] == 10.0
+    assert told["failed"] == [{"file": "c", "error": "gone"}]
+
+
+def test_further_metrics_are_summarised_too() -> None:
+    files = [Scores("a", 2.0, 0.5, 1.0, further={"lsd": 4.0})]
+    told = Evaluation([*files, files[0]._replace(file="b", further={"lsd": 6.0})], []).to_json()
+    assert told["summary"]["lsd"]["mean"] == 5
+    assert told["files"][1] == {
+        "file": "b",
+        "pesq": 2.0,
+        "estoi": 0.5,
+        "si_sdr": 1.0,
+        "si_sir": None,
+        "si_sar": None,
+        "lsd": 6.0,
+    }
+
+
+def test_extremes_are_by_pesq() -> None:
+    files = [
+        Scores(name, pesq, 0.5, 1.0) for name, pesq in zip("abcde", (3, 1, 5, 2, 4), strict=True)
+    ]
+    told = Evaluation(files, []).to_json()
+    assert told["best"] == ["c", "e", "a"]
+    assert told["worst"] == ["b", "d", "a"]
+    assert Evaluation([], []).to_json()["best"] == []
+
+
+def test_an_evaluation_without_scores_has_an_empty_summary() -> None:
+    told = Evaluation([], [Failure("a", "gone")]).to_json()
+    assert told["summary"]["pesq"] == {"mean": None, "ci95": None, "n": 0}
