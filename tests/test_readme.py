@@ -17,7 +17,7 @@ README = ROOT / "README.md"
 TEXT = README.read_text(encoding="utf-8") if README.exists() else ""
 
 # What is run as it stands; the others need a corpus, a checkpoint or hours.
-RUN = ("speechduet enhance samples", "speechduet models")
+RUN = ("speechduet enhance samples", "speechduet evaluate --clean samples", "speechduet models")
 
 pytestmark = pytest.mark.skipif(not TEXT, reason="needs README.md")
 
