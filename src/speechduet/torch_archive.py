@@ -9,7 +9,7 @@ import pickle
 import zipfile
 from collections import OrderedDict
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from io import BytesIO
 from math import prod
@@ -132,18 +132,16 @@ class Archive:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._zip = _open(path)
-        pickles = [name for name in self._zip.namelist() if name.endswith("/data.pkl")]
-        if len(pickles) != 1:
-            self._zip.close()
-            raise ModelError(
-                f"{path} is a zip archive without a torch pickle", "a checkpoint of torch.save"
-            )
-        self._prefix = pickles[0].removesuffix("data.pkl")
-        try:
+        with ExitStack() as unless_read:
+            unless_read.callback(self._zip.close)
+            pickles = [name for name in self._zip.namelist() if name.endswith("/data.pkl")]
+            if len(pickles) != 1:
+                raise ModelError(
+                    f"{path} is a zip archive without a torch pickle", "a checkpoint of torch.save"
+                )
+            self._prefix = pickles[0].removesuffix("data.pkl")
             self.content = self._unpickle()
-        except BaseException:
-            self._zip.close()
-            raise
+            unless_read.pop_all()
 
     def __enter__(self) -> "Archive":
         return self
