@@ -76,7 +76,8 @@ def reverse(
     """Run the reverse process on noisy spectrograms y, complex ``[batch, 1, bins, frames]``.
 
     Yields every step. Random numbers are drawn in the order prior, then per step corrector,
-    predictor; the last predictor's noise is never drawn, for its mean is the result.
+    predictor; the last predictor's noise is never drawn, for its mean is the result. A start from
+    the predictive estimate draws the state behind that estimate before the prior.
 
     The predictive decoder is evaluated only at the steps whose fusion uses it, at the predictor's
     evaluation (after the corrector). First fusion blends the *state* after the first step, noise
