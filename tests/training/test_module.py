@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ from torch import Tensor
 
 from speechduet.errors import SettingError
 from speechduet.training.chance import draw
+from speechduet.training.losses import magnitude_error
 from speechduet.training.module import Tally, Training
 from speechduet.training.optimisation import Optimisation
 from speechduet.training.recipe_file import read_recipe
@@ -47,6 +49,25 @@ def test_losses_are_means_of_those_of_single_examples(
     alone = [module.part_losses(x_0[i : i + 1], y[i : i + 1], 5000, (8 + i,)) for i in range(2)]
     for part in range(2):
         torch.testing.assert_close(both[part], torch.stack([one[part] for one in alone]).mean())
+
+
+def test_terms_for_both_raise_the_generative_loss_by_the_terms_of_its_estimate(
+    module: Training, pair: tuple[Tensor, Tensor]
+) -> None:
+    x_0, y = pair
+    without = module.part_losses(x_0, y, 5000, (0, 1))
+    for terms_for in ("predictive", "both"):
+        module.losses = replace(module.losses, magnitude=2.0, terms_for=terms_for)
+        losses = module.part_losses(x_0, y, 5000, (0, 1))
+        assert losses.predictive > without.predictive  # type: ignore[operator]
+        if terms_for == "predictive":
+            assert losses.generative == without.generative
+    _, x_t = module._state(module.system.process, x_0, y, y, (0, 1))  # type: ignore[arg-type]
+    t = module.times.of(draw(0, (0, 1), y.shape[1:], y.device).chance, 0.03)
+    clean = module.system.estimate(x_t, y, y, t).generative
+    assert clean is not None
+    terms = 2 * magnitude_error(clean, x_0).mean()
+    torch.testing.assert_close(losses.generative, without.generative + terms)  # type: ignore[operator]
 
 
 def test_networks_in_half_precision_give_nearly_the_same_losses(

@@ -15,6 +15,7 @@ from speechduet.spectrogram import Spectrogram
 
 Weighting = Literal["score", "clean"]
 Balancing = Literal["fixed", "gradient_norm"]
+TermsFor = Literal["predictive", "both"]
 
 
 @dataclass(frozen=True)
@@ -24,8 +25,9 @@ class LossSettings:
     ``weighting`` of the generative error: *score*, ``(a/s)^2``, makes it the score-matching loss
     (paper eq. 9); *clean*, 1, spreads effort evenly over times, which few-step samplers reward.
     ``magnitude`` adds the squared error of compressed magnitudes, ``si_sdr`` the negative
-    scale-invariant signal-to-distortion ratio of the waveform (per dB), both for the predictive
-    decoder only: the generative one must stay a conditional mean.
+    scale-invariant signal-to-distortion ratio of the waveform (per dB). They are for the
+    predictive decoder; ``terms_for`` *both* adds them to the generative one as well, whose estimate
+    then is no longer a conditional mean: right for a model that is used with one step or two.
     """
 
     weighting: Weighting = "score"
@@ -37,6 +39,7 @@ class LossSettings:
     """*gradient_norm* makes the two weights shares of the gradient at the shared encoder."""
     magnitude: float = 0.0
     si_sdr: float = 0.0
+    terms_for: TermsFor = "predictive"
 
 
 def squared_error(estimate: Tensor, x_0: Tensor) -> Tensor:
@@ -78,13 +81,25 @@ def predictive_loss(
     spectrogram: Spectrogram,
     samples: int,
 ) -> Tensor:
-    """``|x_pred - x_0|^2`` (paper eq. 11) and the optional terms of the settings."""
-    loss = squared_error(prediction, x_0)
+    """``|x_pred - x_0|^2`` (paper eq. 11) and the further terms of the settings."""
+    terms = further_terms(prediction, x_0, settings, spectrogram, samples)
+    return (squared_error(prediction, x_0) + terms).mean()
+
+
+def further_terms(
+    estimate: Tensor,
+    x_0: Tensor,
+    settings: LossSettings,
+    spectrogram: Spectrogram,
+    samples: int,
+) -> Tensor:
+    """The magnitude and SI-SDR terms with their weights, per example ``[batch]``."""
+    terms = torch.zeros(len(x_0), device=x_0.device)
     if settings.magnitude:
-        loss = loss + settings.magnitude * magnitude_error(prediction, x_0)
+        terms = terms + settings.magnitude * magnitude_error(estimate, x_0)
     if settings.si_sdr:
-        loss = loss + settings.si_sdr * negative_si_sdr(prediction, x_0, spectrogram, samples)
-    return loss.mean()
+        terms = terms + settings.si_sdr * negative_si_sdr(estimate, x_0, spectrogram, samples)
+    return terms
 
 
 def _magnitude(spectrogram: Tensor) -> Tensor:

@@ -14,7 +14,12 @@ from speechduet.training.balance import Balance, gradient_norms
 from speechduet.training.chance import TrainingTime, draw
 from speechduet.training.errors import TrainingError
 from speechduet.training.loading import Batch
-from speechduet.training.losses import LossSettings, generative_loss, predictive_loss
+from speechduet.training.losses import (
+    LossSettings,
+    further_terms,
+    generative_loss,
+    predictive_loss,
+)
 from speechduet.training.optimisation import Optimisation
 
 
@@ -126,6 +131,9 @@ class Training(lightning.LightningModule):
             )
             assert clean is not None
             generative = generative_loss(system.process, clean, x_0, t, settings.weighting)
+            if settings.terms_for == "both":
+                terms = further_terms(clean, x_0, settings, self.spectrogram, samples)
+                generative = generative + terms.mean()
         else:
             assert system.predictive_network is not None
             prediction = system.predictive_network(y)
