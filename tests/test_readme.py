@@ -5,6 +5,7 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
@@ -70,10 +71,13 @@ def test_local_links_lead_somewhere() -> None:
 
 @pytest.mark.parametrize("command", [c for c in commands() if c.startswith("speechduet")])
 def test_options_exist(command: str) -> None:
-    _, name, *words = shlex.split(command)
-    group = typer.main.get_command(app)
-    assert name in group.commands, f"no command {name}"
-    options = {option for param in group.commands[name].params for option in param.opts}
+    found: Any = typer.main.get_command(app)
+    words = shlex.split(command)[1:]
+    while commands_of := getattr(found, "commands", None):
+        name = words.pop(0)
+        assert name in commands_of, f"no command {name}"
+        found = commands_of[name]
+    options = {option for param in found.params for option in param.opts}
     assert {word for word in words if re.match(r"--?[a-z]", word)} <= options | {"--help"}
 
 
