@@ -20,16 +20,18 @@ SOURCES = [
 
 # The order in which data flows. A module imports from rooms above its own, or from its own.
 ROOMS = (
-    {"errors", "audio", "waveform", "recording"},
+    {"errors", "audio", "wav_stream", "waveform", "recording"},
     {"spectrogram"},
     {"process"},
     {"sampler"},
     {"network"},
     {"recipe"},
     {"config", "model_card", "checkpoint", "torch_archive", "upstream_ncsnpp", "external"},
-    {"segments", "confidence", "enhancer", "files"},
+    {"segments", "confidence", "live", "enhancer", "files"},
     {"data", "metrics", "picture"},
     {"evaluation", "training"},
+    {"bench", "ablation"},
+    {"reproduction"},
     {"cli"},
 )
 

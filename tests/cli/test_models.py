@@ -6,6 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 import speechduet
+from speechduet.checkpoint import bundled
 from speechduet.cli import app
 from speechduet.recipe import RECIPES
 
@@ -17,19 +18,26 @@ def test_systems_are_listed() -> None:
         assert recipe.name in result.stdout and recipe.source in result.stdout
 
 
-def test_the_table_counts_published_parameters_and_operations() -> None:
+def test_the_tables_count_what_is_published() -> None:
     result = CliRunner().invoke(app, ["models", "--table"])
     assert result.exit_code == 0
-    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in result.stdout.splitlines()]
-    table = {row[0]: row[1:] for row in rows[2:]}
-    assert list(table) == [recipe.name for recipe in RECIPES]
-    assert table["sgmse_plus"][0] == "65.59"
-    assert table["storm"][0] == "55.12"
-    assert table["gp_unified"][0] == "106.78"
-    assert table["predictive"][1:4] == ["–", "–", "27.34"]
-    # Counted on the original code: 266.9 GMAC, a little of it outside convolutions and attention.
-    assert float(table["sgmse_plus"][4]) == pytest.approx(266.9, rel=0.005)
-    assert table["sgmse_plus"][5:] == ["30", "60"]
+    lines = [line for line in result.stdout.splitlines() if line.startswith("|")]
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    heads = [index for index, row in enumerate(rows) if row[0] == "system"]
+    parameters, operations, modes = (
+        rows[head + 2 : end] for head, end in zip(heads, [*heads[1:], None], strict=True)
+    )
+    names = [recipe.name for recipe in RECIPES] + bundled()
+    assert [row[0] for row in parameters] == [row[0] for row in operations] == names
+    totals = {row[0]: row[1] for row in parameters}
+    assert totals["sgmse_plus"] == "65,590,694"
+    assert totals["storm"] == "55,118,132"
+    assert totals["gp_unified"] == "106,782,668"
+    # NFE 60, and the predictive decoder at two of them only.
+    unified = next(row for row in modes if row[:2] == ["gp_unified", "published"])
+    assert unified[2:8] == ["30", "60", "60", "60", "2", "–"]
+    assert ["predictive", "published", "0", "1", "–", "–", "–", "1"] in [row[:8] for row in modes]
+    assert {row[1] for row in modes if row[0] in bundled()} == {"fast", "balanced", "best"}
 
 
 def test_a_checkpoint_is_converted(shared: Path, tmp_path: Path) -> None:
@@ -49,7 +57,7 @@ def test_what_is_no_checkpoint(tmp_path: Path) -> None:
 
 def test_help_and_version() -> None:
     assert CliRunner().invoke(app, ["--version"]).stdout == f"{speechduet.__version__}\n"
-    commands = ["enhance", "evaluate", "train", "models", "convert"]
+    commands = ["enhance", "evaluate", "train", "ablate", "reproduce", "models", "convert"]
     overview = CliRunner().invoke(app, ["--help"])
     for command in commands:
         assert command in overview.stdout

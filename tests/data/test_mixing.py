@@ -6,6 +6,7 @@ import pytest
 import soundfile
 
 from speechduet.data import Mixing, Mixtures, Recordings
+from speechduet.data.mixing import _murmur
 from speechduet.errors import AudioError, SettingError
 
 RATE = 16_000
@@ -53,11 +54,22 @@ def test_every_kind_of_noise_is_finite(folders: tuple[Path, Path]) -> None:
     for kind in (
         {"coloured_noise": 1.0},
         {"babble": 1.0, "coloured_noise": 0.0},
+        {"murmur": 1.0, "babble": 0.0, "coloured_noise": 0.0},
         {"second_noise": 1.0},
     ):
         clean, noisy = mixtures(folders, Mixing(excerpt_s=0.5, **kind)).example(0)
         assert np.isfinite(noisy).all() and len(noisy) == len(clean) == 8000
         assert np.abs(noisy - clean).max() > 0
+
+
+def test_murmur_has_the_spectrum_of_speech_and_stays_level(folders: tuple[Path, Path]) -> None:
+    time = np.arange(8000) / RATE
+    speech = np.sin(2 * np.pi * 300 * time) * (time < 0.1)
+    murmur = _murmur(np.random.default_rng(0), speech)
+    magnitudes = (np.abs(np.fft.rfft(samples)) for samples in (murmur, speech))
+    np.testing.assert_allclose(*magnitudes, atol=0.01 * 800)
+    levels = np.square(murmur).reshape(10, -1).mean(1)
+    assert levels.max() < 30 * levels.min()
 
 
 def test_short_recordings_are_joined(tmp_path: Path) -> None:

@@ -6,7 +6,17 @@ import typer
 from typer.core import TyperGroup
 
 from speechduet import __version__
-from speechduet.cli import convert, enhance, evaluate, models, prepare, train
+from speechduet.cli import (
+    ablate,
+    bench,
+    convert,
+    enhance,
+    evaluate,
+    models,
+    prepare,
+    reproduce,
+    train,
+)
 from speechduet.errors import SettingError, SpeechduetError
 
 
@@ -31,8 +41,11 @@ app = typer.Typer(
 app.command("enhance")(enhance.enhance)
 app.command("evaluate")(evaluate.evaluate)
 app.command("train")(train.train)
+app.command("ablate")(ablate.ablate)
 app.add_typer(prepare.app, name="prepare")
+app.add_typer(reproduce.app, name="reproduce")
 app.command("models")(models.models)
+app.command("bench")(bench.bench)
 app.command("convert")(convert.convert)
 
 

@@ -1,65 +1,117 @@
 """``speechduet models``: the systems that there are, and what they cost."""
 
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
 if TYPE_CHECKING:
-    from torch import nn
-
+    from speechduet.evaluation.tables import Table
     from speechduet.network.joint import System
+    from speechduet.sampler import Sampling
+    from speechduet.spectrogram import Spectrogram
 
-_FRAMES = 256
+
+class _Model(NamedTuple):
+    name: str
+    system: "System"
+    spectrogram: "Spectrogram"
+    modes: "Mapping[str, Sampling]"
 
 
 def models(
     table: Annotated[
         bool,
-        typer.Option("--table", help="Parameters, operations and evaluations at published size."),
+        typer.Option(
+            "--table",
+            help="Parameters by part, operations, and the network calls of each mode: of the "
+            "systems at published size and of the bundled models.",
+        ),
     ] = False,
 ) -> None:
     """List the systems of the literature that this package holds."""
-    import torch
-
     from speechduet.recipe import RECIPES
 
     if not table:
         for recipe in RECIPES:
             typer.echo(f"{recipe.name:15}{recipe.summary}\n{'':15}{recipe.source}")
         return
-    typer.echo(
-        "| system | parameters (M) | encoder | generative decoder | predictive part "
-        f"| GMAC per evaluation of {_FRAMES} frames | steps | evaluations |"
-    )
-    typer.echo("|---|---:|---:|---:|---:|---:|---:|---:|")
+    found = [*_published(), *_bundled()]
+    typer.echo(f"Trainable parameters\n\n{_parameters(found).to_markdown()}")
+    typer.echo(f"{_OPERATIONS_TITLE}\n\n{_operations(found).to_markdown()}")
+    typer.echo(f"Calls of each mode\n\n{_modes(found).to_markdown()}", nl=False)
+
+
+def _published() -> Iterator[_Model]:
+    """The systems as their papers run them; *fast* is the predictive estimate alone."""
+    import torch
+
+    from speechduet.recipe import RECIPES
+    from speechduet.sampler import Sampling
+    from speechduet.spectrogram import Spectrogram
+
     for recipe in RECIPES:
         # Shapes without numbers: nothing is allocated.
         with torch.device("meta"):
             system = recipe.build()
-        predictive = system.predictive_network or system.predictive_decoder
-        parts = (system, system.encoder, system.generative_decoder, predictive)
-        cells = [
-            *(f"{_parameters(part) / 1e6:.2f}" if part else "–" for part in parts),
-            f"{_operations(system) / 1e9:.1f}",
-            str(recipe.sampling.steps),
-            str(recipe.sampling.evaluations),
-        ]
-        typer.echo(f"| {recipe.name} | {' | '.join(cells)} |")
+        modes = {"published": recipe.sampling}
+        if system.predicts and recipe.sampling.steps:
+            modes["fast"] = Sampling(steps=0)
+        yield _Model(recipe.name, system, Spectrogram(), modes)
 
 
-def _parameters(part: "nn.Module") -> int:
-    """Trainable parameters."""
-    return sum(parameter.numel() for parameter in part.parameters() if parameter.requires_grad)
+def _bundled() -> Iterator[_Model]:
+    from speechduet.checkpoint import bundled, load_any
+
+    for name in bundled():
+        model = load_any(name)
+        yield _Model(name, model.system, model.spectrogram, model.modes)
 
 
-def _operations(system: "System") -> int:
-    """Multiply-accumulate operations of one evaluation of the generative (or only) estimate."""
-    import torch
-    from torch.utils.flop_counter import FlopCounterMode
+def _parameters(found: list[_Model]) -> "Table":
+    from speechduet.evaluation.tables import Table
+    from speechduet.network.cost import Parameters, parameters
 
-    y = torch.zeros(1, 1, 256, _FRAMES, dtype=torch.complex64, device="meta")
-    t = torch.ones(1, device="meta")
-    generative = system.layout.generative
-    with torch.inference_mode(), FlopCounterMode(display=False) as counter:
-        system.estimate(y, y, y, t, generative=generative, predictive=not generative)
-    return int(counter.get_total_flops()) // 2
+    rows = []
+    for model in found:
+        counted = parameters(model.system)
+        rows.append((model.name, f"{counted.total:,}", *map(_count, counted)))
+    return Table(("system", "total", *map(_words, Parameters._fields)), rows)
+
+
+_OPERATIONS_TITLE = "Billions of multiply-accumulate operations (GMAC) of one call on 256 frames"
+
+
+def _operations(found: list[_Model]) -> "Table":
+    from speechduet.evaluation.tables import Table
+    from speechduet.network.cost import Parts, operations
+
+    rows = []
+    for model in found:
+        counted = operations(model.system, model.spectrogram.bins)
+        rows.append((model.name, *(f"{n / 1e9:.2f}" if n else "–" for n in counted)))
+    return Table(("system", *map(_words, Parts._fields)), rows)
+
+
+def _modes(found: list[_Model]) -> "Table":
+    from speechduet.evaluation.tables import Table
+    from speechduet.network.cost import Parts, calls, operations, operations_per_second
+
+    rows = []
+    for model in found:
+        each, layout = operations(model.system, model.spectrogram.bins), model.system.layout
+        for mode, sampling in model.modes.items():
+            rate = operations_per_second(each, layout, sampling, model.spectrogram)
+            cells = (str(sampling.steps), str(sampling.evaluations))
+            counted = map(_count, calls(layout, sampling))
+            rows.append((model.name, mode, *cells, *counted, f"{rate / 1e9:.1f}"))
+    parts = map(_words, Parts._fields)
+    return Table(("system", "mode", "steps", "NFE", *parts, "GMAC per second of audio"), rows)
+
+
+def _words(field: str) -> str:
+    return field.replace("_", " ")
+
+
+def _count(number: int) -> str:
+    return f"{number:,}" if number else "–"

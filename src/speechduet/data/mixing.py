@@ -26,6 +26,8 @@ class Mixing:
     """Probability of stationary noise with a random slope of -6..0 dB per octave instead."""
     babble: float = 0.1
     """Probability of three to eight talkers from the speech recordings instead."""
+    murmur: float = 0.0
+    """Probability of stationary noise with the spectrum of an excerpt of speech instead."""
     reverberation: float = 0.0
     """Probability of a room for the speech; the target keeps its early sound."""
     early_s: float = 0.05
@@ -41,7 +43,7 @@ class Mixing:
 
     def __post_init__(self) -> None:
         for name in (
-            *("second_noise", "coloured_noise", "babble"),
+            *("second_noise", "coloured_noise", "babble", "murmur"),
             *("reverberation", "clipping", "band_limit", "band_limit_target"),
         ):
             if not 0 <= getattr(self, name) <= 1:
@@ -100,16 +102,18 @@ class Mixtures:
         return in_room(speech, self.rooms.at(room), early_samples)
 
     def _noise(self, random: np.random.Generator, length: int) -> Samples:
-        kind = random.random()
-        if kind < self.settings.coloured_noise:
+        settings, kind = self.settings, random.random()
+        if kind < settings.coloured_noise:
             return _slanted(random, length)
-        if kind < self.settings.coloured_noise + self.settings.babble:
+        if kind < settings.coloured_noise + settings.babble:
             pause = round(self.settings.pause_s * self.sample_rate)
             talkers = [
                 self.speech.excerpt(random, length, pause) for _ in range(random.integers(3, 9))
             ]
             babble: Samples = np.sum([t / (_rms(t) + 1e-4) for t in talkers], 0, np.float32)
             return babble
+        if kind < settings.coloured_noise + settings.babble + settings.murmur:
+            return _murmur(random, self.speech.excerpt(random, length, 0))
         noise = self.noise.excerpt(random, length, 0)
         if random.random() < self.settings.second_noise:
             other = self.noise.excerpt(random, length, 0)
@@ -168,6 +172,14 @@ def _slanted(random: np.random.Generator, length: int) -> Samples:
     noise = np.fft.irfft(spectrum, length)
     scaled: Samples = (0.1 * noise / (noise.std() + 1e-9)).astype(np.float32)
     return scaled
+
+
+def _murmur(random: np.random.Generator, speech: Samples) -> Samples:
+    """Speech with random phases: what many talkers far away sound like."""
+    spectrum = np.fft.rfft(speech)
+    spectrum *= np.exp(2j * np.pi * random.random(len(spectrum)))
+    murmur: Samples = np.fft.irfft(spectrum, len(speech)).astype(np.float32)
+    return murmur
 
 
 def _rms(samples: Samples) -> float:

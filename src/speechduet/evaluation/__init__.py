@@ -11,6 +11,7 @@ from speechduet.evaluation.scoring import (
     Scores,
     evaluate_pairs,
     score,
+    score_samples,
 )
 from speechduet.evaluation.summary import Evaluation, Interval, bootstrap, summarise
 
@@ -34,6 +35,7 @@ __all__ = [
     "evaluate_pairs",
     "pair_up",
     "score",
+    "score_samples",
     "signed_rank",
     "summarise",
 ]

@@ -3,7 +3,7 @@
 import base64
 import io
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,9 +30,9 @@ _COLUMNS = 3
 
 def distributions(systems: Mapping[str, Evaluation]) -> str:
     """Every score of every system: boxes from quartile to quartile, and a point per file."""
-    figure, panels = _panels(_metrics(systems), 0.9 + 0.5 * len(systems))
+    figure, panel_of = panels(_metrics(systems), 0.9 + 0.5 * len(systems))
     scatter = np.random.default_rng(0)
-    for metric, axes in panels.items():
+    for metric, axes in panel_of.items():
         columns = [_finite(metric, told.files) for told in systems.values()]
         places = range(len(columns), 0, -1)
         axes.boxplot(columns, positions=places, orientation="horizontal", showfliers=False)
@@ -46,17 +46,17 @@ def distributions(systems: Mapping[str, Evaluation]) -> str:
 
 def against_snr(systems: Mapping[str, Evaluation], manifest: Manifest) -> str:
     """Scores over the input SNR: a point per file, and means of groups with their intervals."""
-    figure, panels = _panels(_metrics(systems), 2.6)
+    figure, panel_of = panels(_metrics(systems), 2.6)
     files = dict.fromkeys(scores.file for told in systems.values() for scores in told.files)
     groups = by_snr(files, manifest).values()
-    for metric, axes in panels.items():
+    for metric, axes in panel_of.items():
         for index, (system, told) in enumerate(systems.items()):
             points = [_points(told.among(names), metric, manifest) for names in groups]
             _draw_line(axes, [group for group in points if group.size], f"C{index}", system)
         axes.set_xlabel("input SNR (dB)")
         axes.set_ylabel(title(metric))
     if len(systems) > 1:
-        next(iter(panels.values())).legend()
+        next(iter(panel_of.values())).legend()
     return _svg(figure)
 
 
@@ -103,6 +103,17 @@ def sound(samples: Samples, sample_rate: int) -> str:
     return _data_uri("audio/flac", file.getvalue())
 
 
+def panels(metrics: Sequence[str], height: float) -> tuple["Figure", dict[str, "Axes"]]:
+    """A figure with axes for each metric, at most three in a row; a row's height is in inches."""
+    columns = min(_COLUMNS, len(metrics))
+    rows = math.ceil(len(metrics) / columns)
+    figure = _figure(4 * _COLUMNS, rows * height)
+    axes = figure.subplots(rows, columns, squeeze=False).ravel()
+    for unused in axes[len(metrics) :]:
+        unused.remove()
+    return figure, dict(zip(metrics, axes, strict=False))
+
+
 def _metrics(systems: Mapping[str, Evaluation]) -> list[str]:
     """Those that every system has."""
     summaries = [summarise(told.files) for told in systems.values()]
@@ -138,15 +149,6 @@ def _draw_line(axes: "Axes", groups: list[Samples], colour: str, label: str) -> 
         capsize=3,
         label=label,
     )
-
-
-def _panels(metrics: list[str], height: float) -> tuple["Figure", dict[str, "Axes"]]:
-    rows = math.ceil(len(metrics) / _COLUMNS)
-    figure = _figure(4 * _COLUMNS, rows * height)
-    axes = figure.subplots(rows, _COLUMNS, squeeze=False).ravel()
-    for unused in axes[len(metrics) :]:
-        unused.remove()
-    return figure, dict(zip(metrics, axes, strict=False))
 
 
 def _figure(width: float, height: float) -> "Figure":

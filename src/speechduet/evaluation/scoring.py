@@ -44,11 +44,7 @@ class Scores(NamedTuple):
 
 
 def score(pair: Pair, further: Mapping[str, Metric] | None = None) -> Scores:
-    """All metrics of one enhanced recording; SpeechduetError if one of them has no value.
-
-    PESQ is computed at 16 kHz (wideband), or at 8 kHz (narrowband) for such recordings. A
-    further metric with several scores gives each as ``metric_score``.
-    """
+    """All metrics of one enhanced recording; SpeechduetError if one of them has no value."""
     recordings = {"clean": _read(pair.clean), "enhanced": _read(pair.enhanced)}
     if pair.noisy is not None:
         recordings["noisy"] = _read(pair.noisy)
@@ -56,22 +52,39 @@ def score(pair: Pair, further: Mapping[str, Metric] | None = None) -> Scores:
     if len(set(rates.values())) > 1:
         told = ", ".join(f"{role} {rate} Hz" for role, rate in rates.items())
         raise AudioError(f"sample rates differ ({told})", "recordings of one rate")
-    clean, rate = recordings["clean"]
-    enhanced = recordings["enhanced"][0]
+    samples = {role: samples for role, (samples, _) in recordings.items()}
+    return score_samples(pair.name, **samples, sample_rate=rates["clean"], further=further)
+
+
+def score_samples(
+    name: str,
+    clean: Samples,
+    enhanced: Samples,
+    noisy: Samples | None = None,
+    *,
+    sample_rate: int,
+    further: Mapping[str, Metric] | None = None,
+) -> Scores:
+    """All metrics of one enhanced waveform ``[samples]``; SpeechduetError if one has no value.
+
+    PESQ is computed at 16 kHz (wideband), or at 8 kHz (narrowband) for such recordings. A
+    further metric with several scores gives each as ``metric_score``.
+    """
     si_sdr, si_sir, si_sar = metrics.si_sdr(enhanced, clean), None, None
-    if pair.noisy is not None:
-        noisy = metrics.signals.same_length(noisy=recordings["noisy"][0], clean=clean)[0]
-        si_sdr, si_sir, si_sar = metrics.energy_ratios(enhanced, clean, noisy - clean)
-    pesq = _pesq_at(8_000 if rate == 8_000 else 16_000, enhanced, clean, rate)
-    estoi = metrics.estoi(enhanced, clean, rate)
+    if noisy is not None:
+        same = metrics.signals.same_length(noisy=noisy, clean=clean)[0]
+        si_sdr, si_sir, si_sar = metrics.energy_ratios(enhanced, clean, same - clean)
+    pesq_rate = 8_000 if sample_rate == 8_000 else 16_000
+    pesq = _pesq_at(pesq_rate, enhanced, clean, sample_rate)
+    estoi = metrics.estoi(enhanced, clean, sample_rate)
     added: dict[str, float] = {}
-    for name, metric in (further or {}).items():
-        value = metric(enhanced, clean, rate)
+    for metric_name, metric in (further or {}).items():
+        value = metric(enhanced, clean, sample_rate)
         if isinstance(value, Mapping):
-            added |= {f"{name}_{part}": float(part_score) for part, part_score in value.items()}
+            added |= {f"{metric_name}_{part}": float(told) for part, told in value.items()}
         else:
-            added[name] = float(value)
-    return Scores(pair.name, pesq, estoi, si_sdr, si_sir, si_sar, added)
+            added[metric_name] = float(value)
+    return Scores(name, pesq, estoi, si_sdr, si_sir, si_sar, added)
 
 
 def evaluate_pairs(

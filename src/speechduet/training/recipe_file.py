@@ -64,26 +64,33 @@ _Loader.add_implicit_resolver(
 
 def read_recipe(path: Path, overrides: Sequence[str] = ()) -> TrainingRecipe:
     """Read a recipe; each override is ``section.key=value`` with the value in YAML."""
-    try:
-        values = _parse(path.read_text(encoding="utf-8"), str(path))
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingError(f"cannot read {path} ({error})", "a recipe file") from None
-    if not isinstance(values, dict):
-        raise SettingError(f"{path} holds {type(values).__name__}", "named sections")
-    for override in overrides:
-        _apply(values, override)
-    known = [*MODEL_SECTIONS, *SECTIONS]
-    for name in values:
-        if name not in known:
-            nearest = get_close_matches(str(name), known, n=1)
-            remedy = f"did you mean {nearest[0]!r}?" if nearest else ""
-            raise SettingError(f"unknown key {name!r} in {path}", ", ".join(known), remedy)
+    values = read_sections(path, (*MODEL_SECTIONS, *SECTIONS), overrides)
     settings = {name: values.pop(name, None) or {} for name in SECTIONS}
     model = Config.from_json({"format": FORMAT, **values})
     sections: dict[str, Any] = {
         name: record(kind, settings[name], name) for name, kind in SECTIONS.items()
     }
     return TrainingRecipe(model, **sections)
+
+
+def read_sections(
+    path: Path, known: Sequence[str], overrides: Sequence[str] = ()
+) -> dict[str, Any]:
+    """The named sections of a YAML file, none of them unknown; SettingError otherwise."""
+    try:
+        values = _parse(path.read_text(encoding="utf-8"), str(path))
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingError(f"cannot read {path} ({error})", "a YAML file") from None
+    if not isinstance(values, dict):
+        raise SettingError(f"{path} holds {type(values).__name__}", "named sections")
+    for override in overrides:
+        _apply(values, override)
+    for name in values:
+        if name not in known:
+            nearest = get_close_matches(str(name), known, n=1)
+            remedy = f"did you mean {nearest[0]!r}?" if nearest else ""
+            raise SettingError(f"unknown key {name!r} in {path}", ", ".join(known), remedy)
+    return values
 
 
 def _parse(text: str, where: str) -> Any:

@@ -1,0 +1,1 @@
+"""Sweeps over systems and sampler settings: measured once, picked on validation, drawn."""

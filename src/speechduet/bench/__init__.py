@@ -1,0 +1,1 @@
+"""How fast a model is on this machine, what it needs, and how near that is to the limit."""

@@ -1,0 +1,54 @@
+"""The most memory that one contestant needs, measured in a fresh process of its own."""
+
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+
+from speechduet.bench.request import Contestant, Request
+from speechduet.bench.subjects import subject
+from speechduet.errors import SpeechduetError
+
+
+class Memory(NamedTuple):
+    """Bytes of a process, or on a GPU those that PyTorch allocated there."""
+
+    ready: int
+    """With the model in place, before the first run (at most until then)."""
+    peak: int
+
+
+def memory(request: Request, contestant: Contestant) -> Memory | None:
+    """Of one run, or two training steps; None on a system that does not tell."""
+    try:
+        with ProcessPoolExecutor(1, get_context("spawn")) as executor:
+            return executor.submit(_measured, request, contestant).result()
+    except BrokenProcessPool:
+        raise SpeechduetError(
+            f"the process of {contestant.name} died while its memory was measured",
+            remedy="if memory ran out, give less audio",
+        ) from None
+
+
+def _measured(request: Request, contestant: Contestant) -> Memory | None:
+    made = subject(request, contestant)
+    ready = resident(made.device)
+    # The optimiser's state is there only after the first step.
+    for _ in range(2 if request.train else 1):
+        made.run()
+    peak = resident(made.device)
+    return None if ready is None or peak is None else Memory(ready, peak)
+
+
+def resident(device: torch.device) -> int | None:
+    """The most bytes that this process has had so far; None where nobody tells."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    # Not getrusage: its maximum begins with that of the process that started this one.
+    table = Path("/proc/self/status")
+    lines = table.read_text(encoding="ascii").splitlines() if table.is_file() else []
+    peaks = [line.split()[1] for line in lines if line.startswith("VmHWM:")]
+    return 1024 * int(peaks[0]) if peaks else None

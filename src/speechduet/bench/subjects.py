@@ -1,0 +1,133 @@
+"""What a contestant runs: an enhancement, an evaluation of its network, or a training step."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from speechduet.bench import upstream
+from speechduet.bench.request import Contestant, Request
+from speechduet.checkpoint import Pretrained, load_any
+from speechduet.enhancer import Enhancer
+from speechduet.errors import SettingError
+from speechduet.network.joint import System, unstack
+from speechduet.recipe import RECIPES
+from speechduet.spectrogram import Spectrogram
+
+SEED = 0
+ENHANCED_S = 10.0
+"""Seconds of audio that are enhanced, unless told otherwise."""
+EXCERPT_S = 2.04
+"""Seconds of audio in an evaluation or a training step: 256 frames of SGMSE+."""
+
+
+class Subject(NamedTuple):
+    """A contestant that is ready to run."""
+
+    run: Callable[[], Tensor]
+    """Does the work once; what it returns is compared with what the others return."""
+    audio_s: float
+    """Seconds of audio that one run takes in, all examples together."""
+    examples: int
+    device: torch.device
+
+
+def subject(request: Request, contestant: Contestant) -> Subject:
+    """Make a contestant ready, with the same weights and the same input as the others."""
+    if request.train:
+        from speechduet.bench.training import training  # here, for it needs Lightning
+
+        made = training(request, contestant)
+    elif request.work == "enhancement":
+        made = _enhancement(request)
+    else:
+        made = _evaluation(request, contestant)
+
+    def run() -> Tensor:
+        bfloat16 = contestant.precision == "bfloat16"
+        with torch.autocast(made.device.type, torch.bfloat16, enabled=bfloat16):
+            return made.run()
+
+    return made._replace(run=run)
+
+
+def _enhancement(request: Request) -> Subject:
+    enhancer = ready(request)
+    rate = enhancer.spectrogram.sample_rate
+    seconds = request.seconds or ENHANCED_S
+    waveform = noise(1, round(seconds * rate))[0]
+    mode = request.mode or "balanced"
+    enhancer.sampling(mode)  # a mode that the model lacks is told before anything runs
+
+    def run() -> Tensor:
+        enhanced = enhancer(waveform, rate, mode, seed=SEED)
+        assert isinstance(enhanced, Tensor)
+        return enhanced
+
+    return Subject(run, seconds, 1, enhancer.device)
+
+
+def _evaluation(request: Request, contestant: Contestant) -> Subject:
+    enhancer = ready(request)
+    system, spectrogram = enhancer.pretrained.system, enhancer.spectrogram
+    examples = request.batch_size or 1
+    samples = whole_frames(spectrogram, system.frame_multiple, request.seconds or EXCERPT_S)
+    noisy, more = noise(2 * examples, samples).to(enhancer.device).chunk(2)
+    x_t, y = spectrogram.forward(noisy + more), spectrogram.forward(noisy)
+    inputs = x_t, y, torch.full((examples,), 0.5, device=enhancer.device)
+    if contestant.code == "speechduet":
+
+        @torch.inference_mode()
+        def run() -> Tensor:
+            return network_output(system, *inputs)
+    else:
+        assert request.sgmse is not None
+        score = upstream.score_network(request.sgmse, system, enhancer.device)
+
+        @torch.inference_mode()
+        def run() -> Tensor:
+            return score(*inputs)
+
+    return Subject(run, examples * samples / spectrogram.sample_rate, examples, enhancer.device)
+
+
+def network_output(system: System, x_t: Tensor, y: Tensor, t: Tensor) -> Tensor:
+    """What the generative decoder emits, or the predictive network where there is none."""
+    if system.generative_decoder is None:
+        predictive = system.estimate(x_t, y, y, t, generative=False, predictive=True).predictive
+        assert predictive is not None
+        return predictive
+    return unstack(system.generative_decoder(system.encode(x_t, y, y, t)))
+
+
+def ready(request: Request) -> Enhancer:
+    """The model or network of a request on its device, and so many threads from here on."""
+    torch.manual_seed(SEED)
+    name = request.network or ("sgmse_plus" if request.sgmse and not request.model else None)
+    pretrained = published(name) if name else load_any(request.model)
+    return Enhancer(pretrained, request.device, request.threads)
+
+
+def published(name: str) -> Pretrained:
+    """A system of the literature at its published size, with random weights."""
+    recipes = {recipe.name: recipe for recipe in RECIPES}
+    if name not in recipes:
+        raise SettingError(f"no network {name!r}", "one of " + ", ".join(recipes))
+    system = recipes[name].build()
+    for parameter in system.parameters():
+        if parameter.ndim > 1:
+            # Published, some layers start silent, which would hide what the others compute.
+            nn.init.xavier_uniform_(parameter)
+    return Pretrained(name, system.eval(), Spectrogram(), {"balanced": recipes[name].sampling})
+
+
+def whole_frames(spectrogram: Spectrogram, multiple: int, seconds: float) -> int:
+    """Samples of at least so many seconds, whose frames a network takes without padding."""
+    frames = spectrogram.frames(round(seconds * spectrogram.sample_rate))
+    return (frames + -frames % multiple - 1) * spectrogram.hop
+
+
+def noise(examples: int, samples: int) -> Tensor:
+    """Waveforms ``[examples, samples]`` to be worked on, the same in each process."""
+    return 0.1 * torch.randn(examples, samples, generator=torch.Generator().manual_seed(SEED))

@@ -1,0 +1,82 @@
+"""The training step as a subject: forward, backward, optimiser."""
+
+import torch
+from torch import Tensor
+
+from speechduet.bench import upstream
+from speechduet.bench.request import Contestant, Request
+from speechduet.bench.subjects import EXCERPT_S, SEED, Subject, noise, ready, whole_frames
+from speechduet.checkpoint import Pretrained
+from speechduet.enhancer import Enhancer
+from speechduet.training.chance import TrainingTime, draw
+from speechduet.training.losses import LossSettings
+from speechduet.training.module import Training
+from speechduet.training.optimisation import Optimisation
+from speechduet.training.recipe_file import read_recipe
+from speechduet.training.run import build
+
+
+def training(request: Request, contestant: Contestant) -> Subject:
+    """A training step on noise: the published loss, or that of a recipe.
+
+    The moving averages of the weights, which both codes update after a step, are left out, and so
+    is the clipping of gradients. A run returns the loss.
+    """
+    module, device, seconds, examples = _module(request)
+    spectrogram = module.spectrogram
+    samples = whole_frames(spectrogram, module.system.frame_multiple, seconds)
+    clean, added = noise(2 * examples, samples).to(device).chunk(2)
+    batch = tuple(range(examples))
+    if contestant.code == "speechduet":
+        parameters = list(module.parameters())
+
+        def loss() -> Tensor:
+            x_0, y = spectrogram.forward(clean), spectrogram.forward(clean + added)
+            return module.weighted(module.part_losses(x_0, y, samples, batch))
+
+    else:
+        assert request.sgmse is not None
+        theirs = upstream.score_matching(request.sgmse, module.system, device)
+        parameters = list(theirs.network.parameters())
+        process = module.system.process
+        assert process is not None
+        t_min = process.t_min
+
+        def loss() -> Tensor:
+            x_0, y = spectrogram.forward(clean), spectrogram.forward(clean + added)
+            chance, z, _ = draw(module.seed, batch, y.shape[1:], device)
+            return theirs.loss(x_0, y, module.times.of(chance, t_min), z)
+
+    optimiser = module.optimisation.optimiser(parameters)
+
+    def run() -> Tensor:
+        told = loss()
+        told.backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+        optimiser.zero_grad()
+        return told.detach()
+
+    return Subject(run, examples * samples / spectrogram.sample_rate, examples, device)
+
+
+def _module(request: Request) -> tuple[Training, torch.device, float, int]:
+    """What is trained and where, seconds of audio in an example, examples in a step."""
+    if request.recipe is not None:
+        recipe = read_recipe(request.recipe)
+        module = build(recipe, with_weights=False)
+        model = Pretrained(recipe.model.name, module.system, module.spectrogram, recipe.model.modes)
+        device = Enhancer(model, request.device, request.threads).device
+        seconds, examples = recipe.mixing.excerpt_s, recipe.run.batch_size
+    else:
+        enhancer = ready(request)
+        system, device = enhancer.pretrained.system, enhancer.device
+        # Half and half are the published weights of two decoders; one alone has all.
+        losses = LossSettings()
+        if system.predictive_decoder is None:
+            losses = LossSettings(generative=1.0, predictive=1.0)
+        module = Training(
+            system, enhancer.spectrogram, losses, TrainingTime(), Optimisation(), SEED
+        )
+        seconds, examples = EXCERPT_S, 1
+    module.requires_grad_(True).train()
+    return module.to(device), device, request.seconds or seconds, request.batch_size or examples

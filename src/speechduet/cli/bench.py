@@ -1,0 +1,102 @@
+"""``speechduet bench``: speed, memory and limits of a model on this machine."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from speechduet import audio
+from speechduet.bench.request import Precision, Request
+from speechduet.errors import AudioError, SettingError
+
+
+def bench(
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "-m",
+            "--model",
+            help="Enhance with this model: a bundled model's name, a model folder, a .ckpt of "
+            "SGMSE+ or StoRM, or a Hugging Face id; by default the bundled model.",
+        ),
+    ] = None,
+    network: Annotated[
+        str | None,
+        typer.Option(
+            help="One evaluation of a network of published size with random weights: sgmse_plus, "
+            "storm, ... (speechduet models)."
+        ),
+    ] = None,
+    against_sgmse: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True,
+            file_okay=False,
+            help="Folder of a clone of the public SGMSE+ code, whose network is imported and run "
+            "on the same weights, by turns. Measures one evaluation.",
+        ),
+    ] = None,
+    train: Annotated[
+        bool,
+        typer.Option("--train", help="Measure a training step: forward, backward, optimiser."),
+    ] = False,
+    config: Annotated[
+        Path | None,
+        typer.Option(help="With --train: the recipe whose step it is; its data are not needed."),
+    ] = None,
+    mode: Annotated[
+        str | None,
+        typer.Option(help="fast, balanced or best.", show_default="balanced"),
+    ] = None,
+    seconds: Annotated[
+        float | None,
+        typer.Option(help="Of audio.", show_default="10; of an evaluation or step 2.04"),
+    ] = None,
+    batch_size: Annotated[
+        int | None,
+        typer.Option(help="Examples in an evaluation or step.", show_default="1, or the recipe's"),
+    ] = None,
+    repeats: Annotated[int, typer.Option(help="Timed runs of each.")] = 7,
+    threads: Annotated[int | None, typer.Option(help="CPU threads.")] = None,
+    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, mps.")] = "cpu",
+    precision: Annotated[
+        Precision, typer.Option(help="bfloat16 is measured beside float32.")
+    ] = "float32",
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Write all that was measured here.")
+    ] = None,
+) -> None:
+    """Measure speed, memory, and how far that is from what this machine can do.
+
+    Times are medians of runs by turns after one that warms up; memory is the peak of a fresh
+    process. Nothing else should run on the machine meanwhile.
+    """
+    request = Request(
+        *(model, network, config, against_sgmse, train, mode),
+        *(seconds, batch_size, device, threads, precision),
+    )
+    if repeats < 1:
+        raise SettingError(f"{repeats} repeats", "1 or more")
+    if train:
+        _check_training()
+    from speechduet.bench.measure import measure
+
+    report = measure(request, repeats, lambda text: typer.echo(text, err=True))
+    if json_file is not None:
+        with audio.replacing(json_file) as partial:
+            try:
+                partial.write_text(json.dumps(report.to_json(), indent=1) + "\n", encoding="utf-8")
+            except OSError as error:
+                raise AudioError(f"cannot write {json_file}: {error.strerror}") from error
+    typer.echo(report.to_markdown(), nl=False)
+
+
+def _check_training() -> None:
+    try:
+        import lightning  # noqa: F401
+        import yaml  # noqa: F401
+    except ImportError as error:
+        raise SettingError(
+            f"a training step needs {error.name}", remedy="pip install 'speechduet[train]'"
+        ) from None

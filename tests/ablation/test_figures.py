@@ -1,0 +1,77 @@
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from speechduet.ablation import published
+from speechduet.ablation.figures import draw
+from speechduet.ablation.measuring import Measured
+from speechduet.ablation.settings import NOISY, Ablation, Setting
+from speechduet.evaluation import Evaluation, Failure
+
+pytest.importorskip("matplotlib", reason="needs matplotlib for the figures")
+
+NAMES = {"steps", "evaluations", "seconds", "predictive", "beta"}
+NAMES |= {"frontier_gmac", "frontier_seconds"}
+
+
+@pytest.fixture
+def measured(ablation: Ablation, made_up: Callable[..., Measured]) -> dict[Setting, Measured]:
+    return {
+        setting: made_up(setting, 2 + index / 10, evaluations=1, gmac_per_s=1, seconds_per_s=0.1)
+        for index, setting in enumerate(ablation.settings())
+    }
+
+
+def test_every_figure_is_a_picture(
+    ablation: Ablation, measured: dict[Setting, Measured], tmp_path: Path
+) -> None:
+    made = draw(ablation, measured, tmp_path, "valid")
+    assert {path.name for path in made} == {f"valid_{name}.png" for name in NAMES}
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in made)
+
+
+def test_without_lines_there_is_still_the_frontier(
+    ablation: Ablation, measured: dict[Setting, Measured], tmp_path: Path
+) -> None:
+    settings = [Setting(NOISY, None), *list(measured)[1:2]]
+    made = draw(ablation, {setting: measured[setting] for setting in settings}, tmp_path, "test")
+    assert {path.stem for path in made} == {"test_frontier_gmac", "test_frontier_seconds"}
+
+
+def test_nothing_scored_gives_no_frontier(
+    ablation: Ablation, measured: dict[Setting, Measured], tmp_path: Path
+) -> None:
+    failed = Evaluation([], [Failure("a", "broken")])
+    nothing = {s: replace(told, evaluation=failed) for s, told in measured.items()}
+    made = draw(ablation, nothing, tmp_path, "valid")
+    assert not {path for path in made if "frontier" in path.name}
+
+
+def test_published_curves_are_drawn_for_their_data_only(
+    ablation: Ablation,
+    measured: dict[Setting, Measured],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from matplotlib.axes import Axes
+
+    curves = {tuple(curve) for told in published.BY_STEPS.values() for curve in told.values()}
+    drawn: list[tuple[float, ...]] = []
+    plot = Axes.plot
+
+    def watch(axes: Axes, x: list[float], y: list[float], *styles: str, **options: object) -> None:
+        drawn.append(tuple(y))
+        plot(axes, x, y, *styles, **options)
+
+    monkeypatch.setattr(Axes, "plot", watch)
+    for dataset, name, there in (
+        ("voicebank_demand", "test", True),
+        ("voicebank_demand", "valid", False),
+        ("other", "test", False),
+    ):
+        drawn.clear()
+        draw(replace(ablation, dataset=dataset), measured, tmp_path, name)
+        assert (curves <= set(drawn)) == there
+        assert (published.PREDICTIVE in drawn) == there

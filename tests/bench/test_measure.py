@@ -1,0 +1,74 @@
+"""All measurements together, with the memory in processes of their own."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+import torch
+
+from speechduet.bench.machine import description, peak
+from speechduet.bench.measure import commit, measure, relative_difference
+from speechduet.bench.memory import memory, resident
+from speechduet.bench.request import Request
+from speechduet.errors import SpeechduetError
+
+
+def test_everything_against_a_clone(sgmse_model: str, clone: Path) -> None:
+    heard: list[str] = []
+    request = Request(model=sgmse_model, sgmse=clone, seconds=0.1, threads=1)
+    report = measure(request, 3, heard.append)
+    told = json.loads(json.dumps(report.to_json(), allow_nan=False))
+    assert told["request"]["work"] == "evaluation" and told["request"]["sgmse"] == "clone"
+    ours, theirs = told["contestants"].values()
+    assert ours["macs"] == theirs["macs"] > 0
+    assert ours["difference"] == 0 and theirs["difference"] < 1e-5
+    assert len(ours["seconds"]) == 3 and ours["examples"] == 1
+    assert sum(ours["shares"].values()) == pytest.approx(1)
+    assert {"convolution", "resampling", "attention", "normalisation"} <= set(ours["shares"])
+    assert ours["floor_s"] > 0 and ours["peak"] == theirs["peak"]
+    assert ours["memory"]["peak"] >= ours["memory"]["ready"] > 1e7
+    ratio = told["times_as_fast_as"]["SGMSE+ code, float32"]
+    assert ratio["least"] <= ratio["median"] <= ratio["greatest"]
+    assert any("memory: SGMSE+ code" in line for line in heard)
+    table = report.to_markdown()
+    assert "| speechduet, float32, against |" in table and "| convolution |" in table
+    assert table.startswith("One evaluation of ")
+
+
+def test_a_process_that_dies_is_an_error(
+    sgmse_model: str, clone: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (clone / "sgmse" / "backbones" / "__init__.py").write_text("import os\nos._exit(9)")
+    request = Request(model=sgmse_model, sgmse=clone, seconds=0.1)
+    with pytest.raises(SpeechduetError, match=r"the process of SGMSE\+ code, float32 died"):
+        memory(request, request.contestants[1])
+
+
+def test_resident_memory_is_a_maximum() -> None:
+    before = resident(torch.device("cpu"))
+    if before is None:
+        pytest.skip("this system does not tell a process's memory")
+    after = resident(torch.device("cpu"))
+    assert after is not None and after >= before > 10_000_000
+
+
+def test_differences_are_relative_to_the_greatest_magnitude() -> None:
+    reference = torch.tensor([1.0 + 0j, -4j])
+    assert relative_difference(reference + torch.tensor([0.4, 0]), reference) == pytest.approx(0.1)
+
+
+def test_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MALLOC_TRIM_THRESHOLD_", "1")
+    monkeypatch.setenv("HOME_OF_SOMEBODY", "x")
+    cpu = torch.device("cpu")
+    assert description(cpu)["environment"].items() >= {("MALLOC_TRIM_THRESHOLD_", "1")}
+    assert "HOME_OF_SOMEBODY" not in description(cpu)["environment"]
+    assert description(cpu)["threads"] == torch.get_num_threads()
+    assert description(cpu)["processor"]
+    assert min(peak(cpu, "float32", lambda: None, tries=1)) > 0
+
+
+def test_the_commit_of_a_checkout() -> None:
+    found = commit()
+    assert found is None or re.fullmatch(r"[0-9a-f]{7,}\+?", found)

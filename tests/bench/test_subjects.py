@@ -1,0 +1,71 @@
+from pathlib import Path
+
+import pytest
+import torch
+
+from speechduet.bench.request import Contestant, Request
+from speechduet.bench.subjects import published, subject, whole_frames
+from speechduet.errors import ModelError, SettingError
+from speechduet.network.cost import counted
+from speechduet.spectrogram import Spectrogram
+
+
+def test_enhancement_returns_the_waveform(tiny_model: Path) -> None:
+    request = Request(model=str(tiny_model), seconds=0.5, mode="fast")
+    made = subject(request, request.contestants[0])
+    assert made.audio_s == 0.5 and made.examples == 1
+    assert made.run().shape == (8_000,)
+
+
+def test_an_evaluation_takes_whole_frames(sgmse_model: str, clone: Path) -> None:
+    request = Request(model=sgmse_model, sgmse=clone, seconds=0.1, batch_size=3)
+    made = subject(request, request.contestants[0])
+    assert made.run().shape == (3, 1, 32, 102)
+    assert made.audio_s == pytest.approx(3 * 101 * 16 / 16_000)
+
+
+def test_all_contestants_compute_the_same(sgmse_model: str, clone: Path) -> None:
+    request = Request(model=sgmse_model, sgmse=clone, seconds=0.1, precision="bfloat16")
+    half, ours, theirs = (subject(request, one).run() for one in request.contestants)
+    torch.testing.assert_close(ours, theirs)
+    assert 0 < (half - ours).abs().max() < 0.1 * ours.abs().max()
+
+
+@pytest.mark.parametrize("name", ["sgmse_plus", "predictive", "gp_unified"])
+def test_published_networks_have_their_size_and_no_silent_layer(name: str) -> None:
+    with torch.device("meta"):
+        system = published(name).system
+    parameters = sum(p.numel() for p in system.parameters()) / 1e6
+    known = {"sgmse_plus": 65.59, "predictive": 27.34, "gp_unified": 106.78}
+    assert parameters == pytest.approx(known[name], abs=0.005)
+
+
+@pytest.mark.parametrize("seconds", [0.01, 1.0, 2.04])
+def test_frames_are_a_multiple_of_what_the_network_takes(seconds: float) -> None:
+    transform = Spectrogram()
+    samples = whole_frames(transform, 64, seconds)
+    assert transform.frames(samples) % 64 == 0
+    assert 0 <= transform.frames(samples) - transform.frames(round(16_000 * seconds)) < 64
+
+
+def test_what_is_not_there() -> None:
+    contestant = Contestant("speechduet", "float32")
+    with pytest.raises(SettingError, match="no network 'sgmse'; expected one of predictive"):
+        subject(Request(network="sgmse"), contestant)
+    with pytest.raises(ModelError, match="no model 'nowhere'"):
+        subject(Request(model="nowhere"), contestant)
+    with pytest.raises(SettingError, match="device 'cuda:9' is not there"):
+        subject(Request(device="cuda:9"), contestant)
+    with pytest.raises(SettingError, match="has no mode 'slow'"):
+        subject(Request(mode="slow"), contestant)
+
+
+def test_operations_grow_with_the_batch(sgmse_model: str, clone: Path) -> None:
+    one, three = (
+        counted(subject(request, request.contestants[0]).run)[1]
+        for request in (
+            Request(model=sgmse_model, sgmse=clone, seconds=0.1, batch_size=size) for size in (1, 3)
+        )
+    )
+    assert one > 0
+    assert three == pytest.approx(3 * one, rel=1e-3)  # the time's embedding is per example too
