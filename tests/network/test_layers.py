@@ -2,7 +2,9 @@
 
 from math import sqrt
 
+import pytest
 import torch
+from torch import Tensor, nn
 from torch.nn import functional
 
 from speechduet.network.layers import (
@@ -13,6 +15,7 @@ from speechduet.network.layers import (
     convolution,
     downsample,
     group_norm,
+    normalised_silu,
     upsample,
 )
 
@@ -48,6 +51,16 @@ def test_convolutions_start_with_unit_variance_by_fan_average() -> None:
     assert layer.bias is not None and not layer.bias.any()
 
 
+def test_convolutions_are_kept_in_channels_last_with_the_same_first_weights() -> None:
+    torch.manual_seed(1)
+    weight = convolution(8, 4, 3).weight
+    assert weight.is_contiguous(memory_format=torch.channels_last)
+    torch.manual_seed(1)
+    plain = nn.Conv2d(8, 4, 3)
+    nn.init.xavier_uniform_(plain.weight)
+    torch.testing.assert_close(weight, plain.weight, rtol=0, atol=0, check_stride=False)
+
+
 def test_groups_of_the_normalisation() -> None:
     assert [group_norm(c).num_groups for c in (4, 8, 128, 256)] == [1, 2, 32, 32]
     assert group_norm(8).eps == 1e-6
@@ -65,6 +78,70 @@ def test_shapes_of_residual_blocks() -> None:
     assert ResidualBlock(8, 12, 16)(x, None).shape == (2, 12, 4, 6)
     assert ResidualBlock(8, 8, 16, up=True)(x, None).shape == (2, 8, 8, 12)
     assert ResidualBlock(8, 8, 16, down=True)(x, None).shape == (2, 8, 2, 3)
+
+
+def plain_block(block: ResidualBlock, x: Tensor, embedding: Tensor | None) -> Tensor:
+    """The residual block as published: resampled before both branches, nothing overwritten."""
+
+    def resampled(x: Tensor) -> Tensor:
+        return upsample(x) if block.up else downsample(x) if block.down else x
+
+    h = block.convolution_in(resampled(functional.silu(block.norm_in(x))))
+    if embedding is not None:
+        h = h + block.time(functional.silu(embedding))[:, :, None, None]
+    h = block.convolution_out(functional.silu(block.norm_out(h)))
+    expected: Tensor = (block.shortcut(resampled(x)) + h) / sqrt(2)
+    return expected
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("timed", [True, False])
+@pytest.mark.parametrize(
+    "block",
+    [
+        ResidualBlock(8, 8, 16),
+        ResidualBlock(8, 12, 16),
+        ResidualBlock(8, 8, 16, up=True),
+        ResidualBlock(8, 8, 16, down=True),
+    ],
+    ids=["same", "wider", "up", "down"],
+)
+def test_a_residual_block_is_the_published_one(
+    block: ResidualBlock, timed: bool, layout: torch.memory_format
+) -> None:
+    """Value and all gradients, biases (which differ at the border) awake, and x is left alone."""
+    block = block.double()
+    for parameter in block.parameters():
+        nn.init.normal_(parameter, std=0.3)
+    x = torch.randn(2, 8, 4, 6).double().contiguous(memory_format=layout).requires_grad_()
+    embedding = torch.randn(2, 16).double().requires_grad_() if timed else None
+    copy = x.detach().clone()
+    found, expected = block(x, embedding), plain_block(block, x, embedding)
+    torch.testing.assert_close(found, expected, check_stride=False)
+    with torch.inference_mode():
+        torch.testing.assert_close(block(x, embedding), expected.detach(), check_stride=False)
+    torch.testing.assert_close(x.detach(), copy, rtol=0, atol=0)
+    leaves = [x, *(p for p in block.parameters() if timed or p.shape[-1:] != (16,))]
+    leaves = [leaf for leaf in leaves if timed or leaf is not block.time.bias]
+    leaves += [embedding] if embedding is not None else []
+    direction = torch.randn_like(expected)
+    for gradient, plain in zip(
+        torch.autograd.grad(found, leaves, direction),
+        torch.autograd.grad(expected, leaves, direction),
+        strict=True,
+    ):
+        torch.testing.assert_close(gradient, plain, check_stride=False)
+
+
+def test_normalised_silu_overwrites_only_where_nothing_is_differentiated() -> None:
+    norm, x = group_norm(8), torch.randn(2, 8, 3, 5)
+    expected = functional.silu(norm(x))
+    found = normalised_silu(norm, x)
+    torch.testing.assert_close(found, expected)
+    found.sum().backward()
+    assert norm.weight.grad is not None
+    with torch.no_grad():
+        torch.testing.assert_close(normalised_silu(norm, x), expected)
 
 
 def test_attention_is_a_softmax_over_all_positions() -> None:

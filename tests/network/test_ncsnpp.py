@@ -1,10 +1,12 @@
 """NCSN++ as an encoder and a decoder. That its function is upstream's is shown in test_parity."""
 
+from collections import Counter
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from speechduet.errors import SettingError
 from speechduet.network.backbone import Features
@@ -118,6 +120,46 @@ def test_a_new_network_starts_nearly_silent() -> None:
         encoder, decoder = TINY.encoder(2, True), TINY.decoder(2, True, False)
         torch.nn.init.zeros_(decoder.output.bias)
         assert decoder(encoder(spectrograms(), TIMES)).abs().max() < 1e-2
+
+
+class Operations(TorchDispatchMode):
+    """Counts operations by name, and the bytes of the fresh buffers that they return."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: Counter[str] = Counter()
+        self.fresh_bytes = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        self.calls[func.overloadpacket.__name__] += 1
+        given = {a.untyped_storage().data_ptr() for a in args if isinstance(a, Tensor)}
+        first = result[0] if isinstance(result, tuple) else result
+        if isinstance(first, Tensor) and first.untyped_storage().data_ptr() not in given:
+            self.fresh_bytes += first.untyped_storage().nbytes()
+        return result
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+@torch.no_grad()
+def test_operations_of_an_evaluation(layout: torch.memory_format) -> None:
+    """Guards what makes it fast: one change of memory format, and few fresh buffers."""
+    size = NCSNpp(base_channels=8)
+    encoder, decoder = size.encoder(2, True).eval(), size.decoder(2, True, True).eval()
+    x = torch.randn(1, 4, 256, 128).contiguous(memory_format=layout)
+    with Operations() as operations:
+        features = encoder(x, TIMES[:1])
+        output = decoder(features)
+    for kept in (*features.skips, features.bottleneck, output):
+        assert kept.is_contiguous(memory_format=torch.channels_last)
+    calls = operations.calls
+    assert calls["clone"] == (layout == torch.contiguous_format)
+    assert calls["cat"] == 21 + 1  # one for each skip connection, one in the time embedding
+    blocks, outputs, attentions = 49, 7, 4
+    assert calls["native_group_norm"] == 2 * blocks + outputs + attentions
+    assert calls["silu_"] == 2 * blocks + outputs
+    activation = 8 * 256 * 128 * 4  # the bytes of the finest level's
+    assert operations.fresh_bytes < 70 * activation
 
 
 def test_gradients_reach_every_trained_parameter() -> None:

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from speechduet.allocator import keep_freed_memory
 from speechduet.errors import SettingError
 
 
@@ -47,5 +48,6 @@ def train(
     if config is None:
         raise SettingError("no recipe", "--config FILE", "see the folder recipes")
     recipe = read_recipe(config, override or [])
+    keep_freed_memory()
     model = run(recipe, folder or Path("runs") / recipe.model.name)
     rank_zero_only(typer.echo)(model)

@@ -1,4 +1,9 @@
-"""The layers that NCSN++ is made of (Song et al. 2021, as SGMSE+ and StoRM use them)."""
+"""The layers that NCSN++ is made of (Song et al. 2021, as SGMSE+ and StoRM use them).
+
+On ordinary processors a fresh buffer of many megabytes costs more than what is written into it, so
+that what nobody reads again is overwritten. All convolutions keep their weights in the memory
+format channels_last; see docs/performance.md for what each choice gains.
+"""
 
 from math import pi, sqrt
 
@@ -18,6 +23,7 @@ def convolution(inputs: int, outputs: int, size: int, gain: float = 1.0) -> nn.C
     layer = nn.Conv2d(inputs, outputs, size, padding=size // 2)
     nn.init.xavier_uniform_(layer.weight, gain)
     nn.init.zeros_(_bias(layer))
+    layer.weight.data = layer.weight.data.contiguous(memory_format=torch.channels_last)
     return layer
 
 
@@ -46,9 +52,15 @@ def upsample(x: Tensor) -> Tensor:
     return functional.conv_transpose2d(x, _filter(x) / 16, stride=2, padding=1, groups=channels)
 
 
-def average(x: Tensor, h: Tensor) -> Tensor:
-    """Sum of two branches, scaled so that the variance stays."""
-    return (x + h) / sqrt(2)
+def average_(h: Tensor, x: Tensor) -> Tensor:
+    """Sum of two branches, scaled so that the variance stays. Overwrites the first."""
+    return h.add_(x).div_(sqrt(2))
+
+
+def normalised_silu(norm: nn.GroupNorm, x: Tensor) -> Tensor:
+    """SiLU of the normalised x, in one buffer where no gradient needs both."""
+    h: Tensor = norm(x)
+    return functional.silu(h, inplace=not h.requires_grad)
 
 
 class TimeEmbedding(nn.Module):
@@ -99,16 +111,26 @@ class ResidualBlock(nn.Module):
 
     def forward(self, x: Tensor, embedding: Tensor | None) -> Tensor:
         """``[batch, inputs, bins, frames]`` -> ``[batch, outputs, ...]``."""
-        h = functional.silu(self.norm_in(x))
+        h = normalised_silu(self.norm_in, x)
         if self.up:
-            h, x = upsample(h), upsample(x)
+            h = upsample(h)
         elif self.down:
             h, x = downsample(h), downsample(x)
         h = self.convolution_in(h)
         if embedding is not None:
-            h = h + self.time(functional.silu(embedding))[:, :, None, None]
-        h = self.convolution_out(functional.silu(self.norm_out(h)))
-        return average(self.shortcut(x), h)
+            h += self.time(functional.silu(embedding))[:, :, None, None]
+        h = self.convolution_out(normalised_silu(self.norm_out, h))
+        return average_(h, self._upsampled_shortcut(x) if self.up else self.shortcut(x))
+
+    def _upsampled_shortcut(self, x: Tensor) -> Tensor:
+        """The shortcut of the up-sampled x, at a quarter of its cost.
+
+        A convolution of size 1 commutes with the filter, but its bias, which belongs to the border
+        as well, does not.
+        """
+        assert isinstance(self.shortcut, nn.Conv2d)
+        x = upsample(functional.conv2d(x, self.shortcut.weight))
+        return x.add_(_bias(self.shortcut)[:, None, None])
 
 
 class Attention(nn.Module):
@@ -126,7 +148,8 @@ class Attention(nn.Module):
         """``[batch, channels, bins, frames]``, shape kept."""
         h = self.norm(x).flatten(2).transpose(1, 2)
         h = functional.scaled_dot_product_attention(self.query(h), self.key(h), self.value(h))
-        return average(x, self.output(h).transpose(1, 2).reshape(x.shape))
+        # Not a reshape, which in a batch of 1 leaves strides that are no longer channels_last.
+        return average_(self.output(h).unflatten(1, x.shape[2:]).movedim(-1, 1), x)
 
 
 def _filter(x: Tensor) -> Tensor:

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from speechduet.errors import SettingError
 from speechduet.network.backbone import Features
@@ -22,6 +21,7 @@ from speechduet.network.layers import (
     convolution,
     downsample,
     group_norm,
+    normalised_silu,
     upsample,
 )
 
@@ -147,7 +147,9 @@ class Encoder(nn.Module):
         embedding = None
         if self.embedding is not None and t is not None:
             embedding = self.embedding(t)
-        pyramid = spectrograms if self.centred else 2 * spectrograms - 1
+        pyramid = spectrograms.contiguous(memory_format=torch.channels_last)
+        if not self.centred:
+            pyramid = 2 * pyramid - 1
         h = self.input(pyramid)
         skips = [h]
         for level in self.levels:
@@ -157,7 +159,7 @@ class Encoder(nn.Module):
                 skips.append(h)
             if level.down is not None and level.from_pyramid is not None:
                 pyramid = downsample(pyramid)
-                h = level.from_pyramid(pyramid) + level.down(h, embedding)
+                h = level.down(h, embedding).add_(level.from_pyramid(pyramid))
                 skips.append(h)
         h = self.bottleneck_in(h, embedding)
         h = self.bottleneck_out(self.attention(h), embedding)
@@ -209,7 +211,7 @@ class Decoder(nn.Module):
             for block in level.blocks:
                 h = block(torch.cat([h, next(skips)], dim=1), embedding)
             h = level.attention(h)
-            part = level.to_pyramid(functional.silu(level.norm(h)))
+            part = level.to_pyramid(normalised_silu(level.norm, h))
             pyramid = part if pyramid is None else upsample(pyramid) + part
             if level.up is not None:
                 h = level.up(h, embedding)
