@@ -85,7 +85,7 @@ def test_half_precision_with_every_network(recipe: Path, pair: tuple[Tensor, Ten
     network = (
         "network={kind: ncsnpp, base_channels: 4, multipliers: [1, 1], bins: 64, frame_multiple: 2}"
     )
-    module = build(read_recipe(recipe, [network, "run.channels_last=true"]))
+    module = build(read_recipe(recipe, [network]))
     x_0, y = (s[..., :64] for s in pair)
     with torch.autocast("cpu", torch.bfloat16):
         losses = module.part_losses(x_0, y, 4032, (0, 1))

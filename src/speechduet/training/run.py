@@ -78,8 +78,6 @@ def build(recipe: TrainingRecipe, with_weights: bool = True) -> Training:
     system = recipe.model.build()
     if settings.start_from and with_weights:
         _start_from(settings.start_from, system)
-    if settings.channels_last:
-        system.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if settings.compile:
         if settings.gradient_norms_every_steps:
             raise SettingError(

@@ -76,8 +76,6 @@ class RunSettings:
     """How often both losses' gradient norms at the shared encoder are measured; 0: never."""
     precision: Precision = "32-true"
     """Of the networks' arithmetic; weights stay in 32 bits."""
-    channels_last: bool = False
-    """Memory layout of convolutions; about a tenth faster for NCSN++ on a CPU."""
     compile: bool = False
     """Compile the networks with torch.compile: slower to start, then faster."""
     accelerator: str = "auto"
