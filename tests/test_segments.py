@@ -86,6 +86,16 @@ def test_joining_holds_two_segments_at_most() -> None:
     assert taken == 100_000
 
 
+def test_work_is_linear_in_length() -> None:
+    evaluated = {}
+    for minutes in (1, 10, 60, 600):
+        plan = Segmentation.plan(minutes * 60 * 16_000, 256, 1000, 125)
+        evaluated[minutes] = len(plan.starts) * plan.length / (minutes * 60 * 16_000)
+    # Overlaps add their share, an eighth, and rounding up to whole segments a part of one.
+    assert all(1 < each < 1.15 + 0.27 / minutes for minutes, each in evaluated.items())
+    assert evaluated[600] == pytest.approx(evaluated[60], rel=0.01)
+
+
 def test_noise_is_standard_complex_normal() -> None:
     noise = NoiseField(0, 256).frames(0, 0, 1000)
     assert noise.shape == (1, 256, 1000)

@@ -8,7 +8,7 @@ is an error and not a shorter recording; MP3 and Ogg make no promise that could 
 import os
 import re
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,7 +47,7 @@ READABLE_SUFFIXES = (
 """Suffixes by which recordings are found in a folder; a file named outright may have any."""
 
 _PCM_BITS = {"PCM_S8": 8, "PCM_U8": 8, "PCM_16": 16, "PCM_24": 24}
-_LENGTH_UNKNOWN = 0x7FFFF000
+LENGTH_UNKNOWN = 0x7FFFF000
 """Lengths from here on are what programs write into a header that they cannot go back to."""
 
 
@@ -193,15 +193,17 @@ def replacing(path: Path) -> Iterator[Path]:
         raise AudioError(f"{path} is not a file", "the name of a file to write")
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.touch()
-    except OSError as error:
-        raise AudioError(f"cannot write {path}: {error.strerror or error}") from error
-    try:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            partial.touch()
+        except OSError as error:
+            raise AudioError(f"cannot write {path}: {error.strerror or error}") from error
         yield partial
         partial.replace(path)
     finally:
-        partial.unlink(missing_ok=True)
+        # It is not there after all went well, and its folder may be none.
+        with suppress(OSError):
+            partial.unlink()
 
 
 def _check_readable(path: Path) -> None:
@@ -223,7 +225,7 @@ def _check_whole(path: Path, file: sf.SoundFile) -> None:
     for promised, found in re.findall(
         r"(?:data|SSND|Data Size|riff)\s*: (\d+) \(should be (\d+)\)", file.extra_info
     ):
-        if int(found) < int(promised) < _LENGTH_UNKNOWN:
+        if int(found) < int(promised) < LENGTH_UNKNOWN:
             raise _truncated(
                 path,
                 file.frames,

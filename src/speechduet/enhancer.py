@@ -3,7 +3,6 @@
 import io
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from itertools import count
 from pathlib import Path
 from typing import TypedDict
 
@@ -16,6 +15,7 @@ from speechduet.audio import Samples
 from speechduet.checkpoint import Pretrained, load_any
 from speechduet.confidence import Comparison, disagreement
 from speechduet.errors import SettingError
+from speechduet.live import LATENCY_S, Live
 from speechduet.recording import Recording, check_strength, mixed
 from speechduet.sampler import Draw, Sampling, Step, reverse
 from speechduet.sampler.settings import Grid, Start
@@ -171,6 +171,29 @@ class Enhancer:
         draw = self._draws(NoiseField(seed, self.spectrogram.bins), [0] * len(noisy), noise)
         yield from self._reverse(noisy, sampling, draw)
 
+    def live(
+        self,
+        sample_rate: int,
+        channels: int = 1,
+        latency_s: float = LATENCY_S,
+        mode: str = "fast",
+        *,
+        seed: int = 0,
+        **expert: Unpack[Expert],
+    ) -> Live:
+        """A stream to enhance block by block, at most ``latency_s`` behind its input; see `Live`.
+
+        Raises SettingError for unusable settings, of which one is a latency that is too short.
+        """
+        sampling = self.sampling(mode, **expert)
+        field = NoiseField(seed, self.spectrogram.bins)
+
+        def enhance(noisy: Samples, start: int) -> Samples:
+            draw = self._draws(field, [start] * len(noisy), None)
+            return self._enhance(noisy, sampling, draw)[0]
+
+        return Live(enhance, self.spectrogram, sample_rate, channels, latency_s)
+
     def segmentation(self, recording: Recording) -> Segmentation:
         """How a recording is cut: in one piece if it fits a segment."""
         return Segmentation.plan(
@@ -252,17 +275,9 @@ class Enhancer:
 
     def _draws(self, field: NoiseField, starts: Sequence[int], noise: Draw | None) -> Draw:
         """Draws one after another for a batch of segments that start at these samples."""
-        firsts = [start // self.spectrogram.hop for start in starts]
-        numbers = count()
-
-        def draw(shape: tuple[int, ...]) -> Tensor:
-            if noise is not None:
-                return noise(shape).to(self.device)
-            number = next(numbers)
-            drawn = {f: field.frames(number, f, f + shape[-1]) for f in set(firsts)}
-            return torch.stack([drawn[first] for first in firsts]).to(self.device)
-
-        return draw
+        if noise is not None:
+            return lambda shape: noise(shape).to(self.device)
+        return field.draws([start // self.spectrogram.hop for start in starts], self.device)
 
 
 def _device(name: str) -> torch.device:

@@ -4,8 +4,9 @@ Segments start on frames of the spectrogram, so that a frame of a segment is a f
 recording, and the noise of a frame is the same in every segment that holds it.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import count
 from math import ceil
 
 import numpy as np
@@ -14,6 +15,7 @@ from torch import Tensor
 
 from speechduet.audio import Samples
 from speechduet.errors import SettingError
+from speechduet.sampler import Draw
 
 OVERLAP_S = 2.0
 """Least overlap of neighbouring segments; the fade takes its middle half."""
@@ -98,6 +100,17 @@ class NoiseField:
         chosen = torch.from_numpy(blocks[start - offset : stop - offset])
         noise: Tensor = torch.view_as_complex(chosen).T.unsqueeze(0) * 0.5**0.5
         return noise
+
+    def draws(self, starts: Sequence[int], device: torch.device) -> Draw:
+        """The draws for a batch of segments that start at these frames, one after another."""
+        numbers = count()
+
+        def draw(shape: tuple[int, ...]) -> Tensor:
+            number = next(numbers)
+            drawn = {start: self.frames(number, start, start + shape[-1]) for start in set(starts)}
+            return torch.stack([drawn[start] for start in starts]).to(device)
+
+        return draw
 
     def _block(self, draw: int, block: int) -> Samples:
         # A counter-based generator: its counter is the place, so that no state is carried along.

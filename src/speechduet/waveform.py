@@ -39,8 +39,10 @@ def columns_of(waveform: Waveform) -> Samples:
 
 
 def like(waveform: Waveform, columns: Samples) -> Waveform:
-    """Float32 ``[samples, channels]`` -> the type, shape, dtype and device of the waveform."""
-    values = np.ascontiguousarray(columns.T).reshape(waveform.shape)
+    """Float32 ``[samples, channels]``, of any length, as the waveform's type, axes and dtype."""
+    values = np.ascontiguousarray(columns.T)
+    if waveform.ndim == 1:
+        values = values.reshape(-1)
     kind = str(waveform.dtype).removeprefix("torch.")
     if kind.startswith("int"):
         values = np.rint(values).clip(np.iinfo(kind).min, np.iinfo(kind).max)

@@ -1,22 +1,18 @@
 """``speechduet enhance``: files, folders, globs and streams."""
 
-import shutil
-import sys
-from collections.abc import Callable
-from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+import os
+from typing import TYPE_CHECKING
 
 import typer
 
+from speechduet.allocator import keep_freed_memory
 from speechduet.cli import options
-from speechduet.cli.progress import Report
-from speechduet.errors import AudioError, SettingError
+from speechduet.cli.batch import enhance_files
+from speechduet.cli.pipe import STREAM, enhance_stream
+from speechduet.errors import SettingError
 
 if TYPE_CHECKING:
     from speechduet.enhancer import Enhancer
-
-STREAM = "-"
 
 
 def enhance(
@@ -30,8 +26,10 @@ def enhance(
     container: options.Format = None,
     overwrite: options.Overwrite = False,
     confidence: options.Confidence = None,
+    latency: options.Latency = None,
     device: options.Device = "auto",
     threads: options.Threads = None,
+    workers: options.Workers = 1,
     batch_size: options.BatchSize = None,
     segment: options.Segment = 16.0,
     steps: options.Steps = None,
@@ -45,7 +43,8 @@ def enhance(
 ) -> None:
     """Enhance recordings; rate, channels, length and level stay as they are.
 
-    Existing results are skipped, so that an interrupted batch resumes where it was.
+    Existing results are skipped, so that an interrupted batch resumes where it was. WAV that is
+    piped from stdin to stdout is enhanced while it comes.
     """
     if list_models:
         _list_models()
@@ -72,17 +71,36 @@ def enhance(
         **{name: value for name, value in expert.items() if value is not None},
     }
 
+    keep_freed_memory()
+
     def load() -> "Enhancer":
         from speechduet.enhancer import Enhancer
 
-        return Enhancer.from_pretrained(model, device, threads, segment, batch_size)
+        return Enhancer.from_pretrained(
+            model,
+            device,
+            threads if threads is not None else threads_each(workers),
+            segment,
+            batch_size,
+        )
 
     if STREAM in (output, *inputs):
-        failures = _enhance_stream(inputs, output, container, overwrite, load, request)
+        failures = enhance_stream(inputs, output, container, overwrite, latency, load, request)
+    elif latency is not None:
+        raise SettingError("a latency for files", "a stream: speechduet enhance - -o -")
     else:
-        failures = _enhance_files(inputs, output, container, overwrite, load, request)
+        failures = enhance_files(inputs, output, container, overwrite, workers, load, request)
     if failures:
         raise typer.Exit(1)
+
+
+def threads_each(workers: int) -> int | None:
+    """Threads for each worker so that together they fill the cores; None leaves it to PyTorch."""
+    if workers == 1:
+        return None
+    # On Linux a process may be confined to some of the cores.
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return max(1, (cores or 1) // workers)
 
 
 def _list_models() -> None:
@@ -90,67 +108,3 @@ def _list_models() -> None:
 
     for name in bundled():
         typer.echo(name)
-
-
-def _enhance_stream(
-    inputs: list[str],
-    output: str,
-    container: str | None,
-    overwrite: bool,
-    load: Callable[[], "Enhancer"],
-    request: dict[str, Any],
-) -> int:
-    """Enhance from stdin or to stdout, by way of temporary files; return the number of failures."""
-    if len(inputs) > 1:
-        raise SettingError(f"a stream (-) among {len(inputs)} inputs", "one input or output")
-    with TemporaryDirectory() as folder:
-        source, target = Path(folder, "stdin"), Path(folder, f"stdout.{container or 'wav'}")
-        if inputs == [STREAM]:
-            with source.open("wb") as file:
-                shutil.copyfileobj(sys.stdin.buffer, file)
-            inputs = [str(source)]
-        place = str(target) if output == STREAM else output
-        failures = _enhance_files(inputs, place, container, overwrite, load, request)
-        if output == STREAM and not failures:
-            with target.open("rb") as file:
-                shutil.copyfileobj(file, sys.stdout.buffer)
-            sys.stdout.buffer.flush()
-    return failures
-
-
-def _enhance_files(
-    inputs: list[str],
-    output: str,
-    container: str | None,
-    overwrite: bool,
-    load: Callable[[], "Enhancer"],
-    request: dict[str, Any],
-) -> int:
-    """Enhance what there is to enhance; return the number of failures."""
-    # PyTorch, behind these imports, takes seconds to load: not before the usage is known good.
-    from speechduet.cli.targets import find_jobs
-
-    jobs, failures = find_jobs(inputs, output, container)
-    if request["confidence"] is not None and len(jobs) > 1:
-        raise SettingError(f"a confidence map of {len(jobs)} recordings", "one recording")
-    enhancer = None
-    with Report(len(jobs)) as report:
-        for failure in failures:
-            report.failed(failure)
-        for job in jobs:
-            if job.target.exists() and not overwrite:
-                report.skipped()
-                continue
-            from speechduet.files import enhance_file
-
-            enhancer = enhancer or load()
-            report.begin(job.source)
-            try:
-                duration_s = enhance_file(
-                    job.source, job.target, enhancer, progress=report.advance, **request
-                )
-            except AudioError as error:
-                report.failed(error)
-            else:
-                report.finished(duration_s)
-    return report.failures

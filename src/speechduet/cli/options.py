@@ -64,8 +64,34 @@ Confidence = Annotated[
     ),
 ]
 
+Latency = Annotated[
+    float | None,
+    _option(
+        "--latency",
+        text="Seconds that enhanced WAV is behind when it is streamed from stdin to stdout; "
+        "by default 0.5.",
+    ),
+]
+
 Device = Annotated[str, _option("--device", text="auto, cpu, cuda, cuda:1, mps.", panel=_MACHINE)]
-Threads = Annotated[int | None, _option("--threads", text="CPU threads.", panel=_MACHINE)]
+Threads = Annotated[
+    int | None,
+    _option(
+        "--threads",
+        text="CPU threads of each worker; by default the cores, shared among the workers.",
+        panel=_MACHINE,
+    ),
+]
+Workers = Annotated[
+    int,
+    _option(
+        "--workers",
+        text="Recordings enhanced at the same time: as many as there are cores is fastest for "
+        "many short ones. Each takes memory of its own.",
+        panel=_MACHINE,
+        least=1,
+    ),
+]
 BatchSize = Annotated[
     int | None,
     _option(

@@ -1,24 +1,36 @@
 """What ``speechduet enhance`` tells on stderr: progress, failures, and the speed in the end."""
 
 from pathlib import Path
+from threading import Lock
 from time import perf_counter
 from types import TracebackType
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TaskID,
+    TaskProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
 
 from speechduet.errors import SpeechduetError
 
 
 class Report:
-    """Counts what becomes of each recording, and shows a bar where stderr is a terminal."""
+    """Counts what becomes of each recording, and shows bars where stderr is a terminal.
+
+    Workers in several threads may report at the same time.
+    """
 
     def __init__(self, recordings: int) -> None:
         self.failures = 0
         self._recordings = recordings
-        self._enhanced = self._skipped = 0
+        self._seen = self._enhanced = self._skipped = 0
         self._audio_s = self._taken_s = 0.0
-        self._begun = perf_counter()
+        self._begun: float | None = None
+        self._lock = Lock()
         console = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
         self._progress = Progress(
             TextColumn("{task.description}", markup=False),
@@ -30,7 +42,6 @@ class Report:
             transient=True,
             disable=not console.is_terminal,
         )
-        self._task = self._progress.add_task("", total=None, factor="-")
 
     def __enter__(self) -> "Report":
         self._progress.start()
@@ -46,32 +57,45 @@ class Report:
         if kind is None:
             self._say(self._summary())
 
-    def begin(self, source: Path) -> None:
-        """The next recording is being read."""
-        self._begun = perf_counter()
-        number = 1 + self._enhanced + self._skipped + self.failures
-        described = f"{number}/{self._recordings} {source.name}"
-        self._progress.reset(self._task, description=described, total=None, factor="-")
+    def begin(self, source: Path) -> TaskID:
+        """The next recording is being read; what it is called from here on."""
+        with self._lock:
+            self._begun = self._begun or perf_counter()
+            self._seen += 1
+            described = f"{self._seen}/{self._recordings} {source.name}"
+        return self._progress.add_task(described, total=None, factor="-", begun=perf_counter())
 
-    def advance(self, done_s: float, whole_s: float) -> None:
+    def advance(self, line: TaskID, done_s: float, whole_s: float) -> None:
         """So many seconds of the recording are enhanced, of how many."""
-        factor = f"{(perf_counter() - self._begun) / done_s:.2f}" if done_s else "-"
-        self._progress.update(self._task, completed=done_s, total=whole_s, factor=factor)
+        task = next(task for task in self._progress.tasks if task.id == line)
+        taken_s = perf_counter() - task.fields["begun"]
+        factor = f"{taken_s / done_s:.2f}" if done_s else "-"
+        self._progress.update(line, completed=done_s, total=whole_s, factor=factor)
 
-    def finished(self, duration_s: float) -> None:
+    def finished(self, duration_s: float, line: TaskID) -> None:
         """The recording, of this duration, is enhanced."""
-        self._enhanced += 1
-        self._audio_s += duration_s
-        self._taken_s += perf_counter() - self._begun
+        with self._lock:
+            self._enhanced += 1
+            self._audio_s += duration_s
+        self._end(line)
 
-    def skipped(self) -> None:
-        """The recording's result was there already."""
-        self._skipped += 1
+    def skipped(self, recordings: int) -> None:
+        """The results of so many recordings were there already."""
+        self._seen += recordings
+        self._skipped += recordings
 
-    def failed(self, error: SpeechduetError) -> None:
+    def failed(self, error: SpeechduetError, line: TaskID | None = None) -> None:
         """An input came to nothing."""
-        self.failures += 1
+        with self._lock:
+            self.failures += 1
         self._say(f"failed: {error}")
+        if line is not None:
+            self._end(line)
+
+    def _end(self, line: TaskID) -> None:
+        self._progress.remove_task(line)
+        with self._lock:
+            self._taken_s = perf_counter() - (self._begun or perf_counter())
 
     def _summary(self) -> str:
         speed = ""

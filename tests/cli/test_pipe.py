@@ -1,0 +1,186 @@
+"""``speechduet enhance - -o -``: sound comes out while it goes in."""
+
+import io
+import os
+import subprocess
+import sys
+import threading
+from contextlib import suppress
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+import pytest
+import soundfile
+from typer.testing import CliRunner, Result
+
+import speechduet
+from speechduet.cli import app
+from speechduet.enhancer import Enhancer
+
+RATE = 16_000
+SECONDS = 6
+
+
+@pytest.fixture(scope="module")
+def noisy() -> np.ndarray:
+    return np.random.default_rng(0).uniform(-0.3, 0.3, (2, SECONDS * RATE)).astype(np.float32)
+
+
+def wav(samples: np.ndarray, subtype: str = "PCM_16", container: str = "WAV") -> bytes:
+    file = io.BytesIO()
+    soundfile.write(file, samples.T, RATE, subtype, format=container)
+    return file.getvalue()
+
+
+def run(model: Path, stdin: bytes, *arguments: str) -> Result:
+    command = ["enhance", "-m", str(model), "-", "-o", "-", *arguments]
+    return CliRunner().invoke(app, command, input=stdin)
+
+
+def samples_of(data: bytes) -> np.ndarray:
+    return soundfile.read(io.BytesIO(data), dtype="float32", always_2d=True)[0].T
+
+
+def streamed(model: Path, noisy: np.ndarray, latency_s: float, mode: str) -> np.ndarray:
+    live = Enhancer.from_pretrained(model).live(RATE, 2, latency_s, mode)
+    return np.concatenate([live.process(noisy), live.finish()], axis=1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "latency_s", "mode"),
+    [([], 0.5, "balanced"), (["--latency", "0.2", "--mode", "fast"], 0.2, "fast")],
+)
+def test_wav_is_enhanced_as_by_the_live_mode(
+    tiny_model: Path, noisy: np.ndarray, arguments: list[str], latency_s: float, mode: str
+) -> None:
+    result = run(tiny_model, wav(noisy, "FLOAT"), *arguments)
+    assert result.exit_code == 0, result.stderr
+    out = samples_of(result.stdout_bytes)
+    np.testing.assert_allclose(out, streamed(tiny_model, noisy, latency_s, mode), atol=1e-6)
+    told, summary = result.stderr.splitlines()
+    assert told.startswith(f"enhanced while it comes, at most {latency_s:.2f} s late")
+    assert summary.startswith("1 enhanced (6.0 s of sound in ")
+
+
+def test_strength(tiny_model: Path, noisy: np.ndarray) -> None:
+    whole = samples_of(run(tiny_model, wav(noisy, "FLOAT")).stdout_bytes)
+    half = samples_of(run(tiny_model, wav(noisy, "FLOAT"), "--strength", "0.5").stdout_bytes)
+    np.testing.assert_allclose(half, (whole + noisy) / 2, atol=1e-6)
+
+
+def test_other_containers_are_enhanced_whole(tiny_model: Path, noisy: np.ndarray) -> None:
+    expected = Enhancer.from_pretrained(tiny_model)(noisy, RATE)
+    for data, arguments in (
+        (wav(noisy, "PCM_24", "FLAC"), ()),
+        (wav(noisy, "FLOAT"), ("--format", "flac")),
+    ):
+        result = run(tiny_model, data, *arguments)
+        assert result.exit_code == 0, result.stderr
+        np.testing.assert_allclose(samples_of(result.stdout_bytes), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda data: data[:60_000], "failed: the stream ends after 0.94 s; expected the 6.00 s"),
+        (lambda data: data[:44], "failed: the stream ends after 0.00 s"),
+        (
+            lambda data: data[:40] + b"\xff" * 4,
+            "failed: stdin holds no samples; expected at least one",
+        ),
+        (lambda data: data[:20], "failed: "),
+    ],
+)
+def test_bad_streams(tiny_model: Path, noisy: np.ndarray, change, message: str) -> None:
+    result = run(tiny_model, change(wav(noisy)))
+    assert result.exit_code == 1
+    assert message in result.stderr and "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["-", "-o", "-", "--latency", "0.001"], "a latency of 0.001 s at 16000 Hz; expected"),
+        (["-", "-o", "out.wav", "--latency", "1"], "a latency for what is not streamed"),
+        (["-", "-o", "-", "--latency", "1", "--format", "flac"], "for what is not streamed"),
+        (["in.wav", "-o", "out.wav", "--latency", "1"], "a latency for files"),
+    ],
+)
+def test_wrong_usage(
+    tiny_model: Path, noisy: np.ndarray, arguments: list[str], message: str
+) -> None:
+    command = ["enhance", "-m", str(tiny_model), *arguments]
+    result = CliRunner().invoke(app, command, input=wav(noisy))
+    assert result.exit_code == 2 and message in result.stderr
+    assert not result.stdout_bytes
+
+
+# Real pipes
+
+
+def begin(model: Path, *arguments: str) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "speechduet", "enhance", "-", "-o", "-"]
+    return subprocess.Popen(
+        [*command, "-m", str(model), "--threads", "1", *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(Path(speechduet.__file__).parents[1])},
+    )
+
+
+def feed(stdin: IO[bytes], data: bytes, *, last: bool) -> threading.Thread:
+    """Write from a thread, for whoever reads may first have to be read from."""
+
+    def write() -> None:
+        with suppress(BrokenPipeError):
+            stdin.write(data)
+            stdin.flush()
+            if last:
+                stdin.close()
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    return thread
+
+
+def ends(process: subprocess.Popen[bytes]) -> tuple[IO[bytes], IO[bytes]]:
+    assert process.stdin is not None and process.stdout is not None
+    return process.stdin, process.stdout
+
+
+def test_the_first_seconds_are_written_before_the_last_are_read(
+    tiny_model: Path, noisy: np.ndarray
+) -> None:
+    data = wav(noisy)
+    # As FFmpeg and SoX write to a pipe: they cannot know how long it will be.
+    data = data[:40] + b"\xff" * 4 + data[44:]
+    second = 4 * RATE
+    with begin(tiny_model, "--latency", "0.5") as process:
+        stdin, stdout = ends(process)
+        begun = feed(stdin, data[: 44 + 3 * second], last=False)
+        # These reads would wait for ever if anything behind the third second were needed.
+        header = stdout.read(44)
+        assert header[:4] == b"RIFF" and header[40:] == b"\xff" * 4
+        early = stdout.read(int(2.5 * second))
+        begun.join()
+        feed(stdin, data[44 + 3 * second :], last=True)
+        out = early + stdout.read()
+        assert process.wait() == 0
+    assert len(out) == len(data) - 44
+    np.testing.assert_allclose(
+        samples_of(header + out), streamed(tiny_model, noisy, 0.5, "balanced"), atol=1 / 16384
+    )
+
+
+def test_a_reader_that_goes_is_no_traceback(tiny_model: Path, noisy: np.ndarray) -> None:
+    with begin(tiny_model) as process:
+        stdin, stdout = ends(process)
+        stdout.close()
+        feed(stdin, wav(noisy), last=True)
+        assert process.stderr is not None
+        errors = process.stderr.read().decode()
+        assert process.wait() == 1
+    assert "failed: cannot write the stream: Broken pipe" in errors
+    assert "Traceback" not in errors
