@@ -6,7 +6,7 @@ import pytest
 import soundfile
 
 from speechduet.data import Mixing, Mixtures, Recordings
-from speechduet.data.mixing import _murmur
+from speechduet.data.mixing import _murmur, _rumble
 from speechduet.errors import AudioError, SettingError
 
 RATE = 16_000
@@ -70,6 +70,19 @@ def test_murmur_has_the_spectrum_of_speech_and_stays_level(folders: tuple[Path, 
     np.testing.assert_allclose(*magnitudes, atol=0.01 * 800)
     levels = np.square(murmur).reshape(10, -1).mean(1)
     assert levels.max() < 30 * levels.min()
+
+
+def test_rumble_lies_below_the_noise_and_leaves_the_ratio(folders: tuple[Path, Path]) -> None:
+    plain = mixtures(folders, Mixing(excerpt_s=0.5, coloured_noise=1.0, snr_db=(0, 0)))
+    rumbling = mixtures(folders, Mixing(excerpt_s=0.5, coloured_noise=1.0, snr_db=(0, 0), rumble=1))
+    shares = []
+    for source in (plain, rumbling):
+        clean, noisy = source.example(0)
+        power = np.abs(np.fft.rfft(noisy - clean)) ** 2
+        shares.append(power[:100].sum() / power.sum())  # below 200 Hz
+    assert shares[1] > shares[0] + 0.05
+    energy = np.abs(np.fft.rfft(_rumble(np.random.default_rng(0), 8000, RATE))) ** 2
+    assert energy[:500].sum() > 0.99 * energy.sum()  # below 1 kHz
 
 
 def test_short_recordings_are_joined(tmp_path: Path) -> None:

@@ -28,6 +28,9 @@ class Mixing:
     """Probability of three to eight talkers from the speech recordings instead."""
     murmur: float = 0.0
     """Probability of stationary noise with the spectrum of an excerpt of speech instead."""
+    rumble: float = 0.0
+    """Probability of low-frequency noise beside the noise, within 10 dB of its level: what wind,
+    traffic and stands do to microphones, and collections of noise are often rid of."""
     reverberation: float = 0.0
     """Probability of a room for the speech; the target keeps its early sound."""
     early_s: float = 0.05
@@ -43,7 +46,7 @@ class Mixing:
 
     def __post_init__(self) -> None:
         for name in (
-            *("second_noise", "coloured_noise", "babble", "murmur"),
+            *("second_noise", "coloured_noise", "babble", "murmur", "rumble"),
             *("reverberation", "clipping", "band_limit", "band_limit_target"),
         ):
             if not 0 <= getattr(self, name) <= 1:
@@ -89,6 +92,9 @@ class Mixtures:
         pause = round(settings.pause_s * self.sample_rate)
         clean = self._coloured(random, self.speech.excerpt(random, length, pause))
         noise = self._coloured(random, self._noise(random, length))
+        if settings.rumble and random.random() < settings.rumble:
+            balance = 10 ** (random.uniform(-10, 10) / 20)
+            noise = noise + _rumble(random, length, self.sample_rate) * (_rms(noise) * balance)
         clean, reverberant = self._in_room(degrading, clean)
         noisy = add_noise(reverberant, noise, random.uniform(*settings.snr_db))
         clean, noisy = distorted(degrading, clean, noisy, settings, self.sample_rate)
@@ -180,6 +186,16 @@ def _murmur(random: np.random.Generator, speech: Samples) -> Samples:
     spectrum *= np.exp(2j * np.pi * random.random(len(spectrum)))
     murmur: Samples = np.fft.irfft(spectrum, len(speech)).astype(np.float32)
     return murmur
+
+
+def _rumble(random: np.random.Generator, length: int, sample_rate: int) -> Samples:
+    """Noise of level 1 that falls by 12 dB per octave from a corner between 10 and 80 Hz on."""
+    spectrum = np.fft.rfft(random.standard_normal(length))
+    corner_hz = random.uniform(10, 80)
+    spectrum /= 1 + (np.fft.rfftfreq(length, 1 / sample_rate) / corner_hz) ** 2
+    rumble = np.fft.irfft(spectrum, length)
+    level: Samples = (rumble / rumble.std()).astype(np.float32)
+    return level
 
 
 def _rms(samples: Samples) -> float:
