@@ -50,6 +50,7 @@ def _enhance(
     stopped = Event()
 
     def work(job: "Job") -> None:
+        """One recording; what is wrong with it is reported and stops no other."""
         line = report.begin(job.source)
 
         def advance(done_s: float, whole_s: float) -> None:
@@ -74,7 +75,7 @@ def _enhance(
         try:
             for done in as_completed([pool.submit(work, job) for job in jobs]):
                 done.result()
-        except BaseException:
+        except BaseException:  # an interruption too: whatever it is goes on up, after the threads
             stopped.set()
             pool.shutdown(wait=False, cancel_futures=True)
             raise
