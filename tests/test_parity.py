@@ -112,8 +112,8 @@ def enhance(pretrained: Pretrained, noisy: Tensor, sampling: Sampling, draw: Dra
 def test_sgmse_plus_score(sgmse_plus: tuple[Pretrained, dict[str, Tensor]]) -> None:
     pretrained, expected = sgmse_plus
     system, x_t, y, t = pretrained.system, *(expected[name] for name in ("x_t", "y", "t"))
-    assert system.generative_decoder is not None and system.process is not None
-    score = unstack(system.generative_decoder(system.encode(x_t, y, y, t)))
+    assert system.process is not None
+    score = unstack(system("generative", system.inputs(x_t, y, y), t)[0])
     assert_close(score, expected["score"])
     # By way of the clean estimate, which is what the sampler works with.
     clean = system.estimate(x_t, y, y, t).generative
@@ -178,10 +178,9 @@ def test_sgmse_plus_waveform(sgmse_plus: tuple[Pretrained, dict[str, Tensor]]) -
 def test_storm_networks(storm: tuple[Pretrained, dict[str, Tensor]]) -> None:
     pretrained, expected = storm
     system, x_t, y, t = pretrained.system, *(expected[name] for name in ("x_t", "y", "t"))
-    assert system.generative_decoder is not None
     prediction = system.anchor(y)
     assert_close(prediction, expected["denoised"])
-    score = unstack(system.generative_decoder(system.encode(x_t, y, prediction, t)))
+    score = unstack(system("generative", system.inputs(x_t, y, prediction), t)[0])
     assert_close(score, expected["score"])
 
 

@@ -95,10 +95,8 @@ def _evaluation(request: Request, contestant: Contestant) -> Subject:
 def network_output(system: System, x_t: Tensor, y: Tensor, t: Tensor) -> Tensor:
     """What the generative decoder emits, or the predictive network where there is none."""
     if system.generative_decoder is None:
-        predictive = system.estimate(x_t, y, y, t, generative=False, predictive=True).predictive
-        assert predictive is not None
-        return predictive
-    return unstack(system.generative_decoder(system.encode(x_t, y, y, t)))
+        return system.prediction(y)
+    return unstack(system("generative", system.inputs(x_t, y, y), t)[0])
 
 
 def ready(request: Request) -> Enhancer:

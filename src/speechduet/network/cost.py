@@ -99,13 +99,16 @@ def operations(system: System, bins: int) -> Parts:
     t = torch.ones(1, device="meta")
     encoder = generative = predictive = network = 0
     with torch.inference_mode():
-        if twin.encoder is not None:
-            features, encoder = counted(lambda: twin.encode(y, y, y, t))
-            _, generative = counted(lambda: twin.decode_generative(features, y, y, t))
+        if (encode := twin.encoder) is not None:
+            inputs = twin.inputs(y, y, y)
+            _, encoder = counted(lambda: encode(inputs, t))
+            _, both = counted(lambda: twin("generative", inputs, t))
+            generative = both - encoder
             if twin.predictive_decoder is not None:
-                _, predictive = counted(lambda: twin.decode_predictive(features))
-        if (own := twin.predictive_network) is not None:
-            _, network = counted(lambda: own(y))
+                _, both = counted(lambda: twin("predictive", inputs, t))
+                predictive = both - encoder
+        if twin.predictive_network is not None:
+            _, network = counted(lambda: twin.prediction(y))
     return Parts(encoder, generative, predictive, network)
 
 

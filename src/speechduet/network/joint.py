@@ -5,18 +5,30 @@ one, on the same encoder. Published as StoRM: *own* puts a whole predictive netw
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from speechduet.errors import SettingError
-from speechduet.network.backbone import Backbone, Features
+from speechduet.network.backbone import Backbone
 from speechduet.process import Process, over_state
 from speechduet.sampler import Estimate
 
 Predictive = Literal["none", "own", "shared"]
 Parametrisation = Literal["score", "clean"]
+Program = Literal["generative", "predictive", "both", "predictive_network"]
+"""What can be evaluated in one go: the encoder with either decoder or both, or a network of y."""
+
+
+class Backend(Protocol):
+    """What evaluates the programs of a system in place of its own `System.forward`."""
+
+    def __call__(
+        self, program: Program, spectrograms: Tensor, t: Tensor | None
+    ) -> tuple[Tensor, ...]:
+        """Outputs of the program's decoders; see `System.forward`."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -62,8 +74,9 @@ class PredictiveNetwork(nn.Module):
         self.decoder = backbone.decoder(spectrograms=1, timed=False, generative=False)
 
     def forward(self, y: Tensor) -> Tensor:
-        """Noisy -> clean, both complex ``[batch, 1, bins, frames]``."""
-        return unstack(self.decoder(self.encoder(stack(y), None)))
+        """Noisy -> clean, both real ``[batch, 2, bins, frames]``."""
+        clean: Tensor = self.decoder(self.encoder(y, None))
+        return clean
 
 
 class System(nn.Module):
@@ -106,6 +119,7 @@ class System(nn.Module):
             backbone.decoder(inputs, timed=True, generative=False) if shared else None
         )
         self.frame_multiple = backbone.frame_multiple
+        self.backend: Backend | None = None
 
     @property
     def anchored(self) -> bool:
@@ -117,26 +131,50 @@ class System(nn.Module):
         """Whether there is a predictive estimate at all."""
         return self.layout.predictive != "none"
 
+    def forward(
+        self, program: Program, spectrograms: Tensor, t: Tensor | None
+    ) -> tuple[Tensor, ...]:
+        """Evaluate networks: what they read -> what each decoder emits, the generative one first.
+
+        ``spectrograms`` is real ``[batch, 2 n, bins, frames]``, as `inputs` makes it (of y alone
+        for *predictive_network*, whose t is None); t is ``[batch]``, outputs are real
+        ``[batch, 2, bins, frames]``.
+        """
+        if program == "predictive_network":
+            assert self.predictive_network is not None
+            return (self.predictive_network(spectrograms),)
+        assert self.encoder is not None
+        features = self.encoder(spectrograms, t)
+        outputs = []
+        if program != "predictive":
+            assert self.generative_decoder is not None
+            outputs.append(self.generative_decoder(features))
+        if program != "generative":
+            assert self.predictive_decoder is not None
+            outputs.append(self.predictive_decoder(features))
+        return tuple(outputs)
+
+    def programs(self) -> tuple[Program, ...]:
+        """The programs that this layout has."""
+        names: list[Program] = ["predictive_network"] if self.predictive_network else []
+        if self.encoder is not None:
+            names.append("generative")
+        if self.predictive_decoder is not None:
+            names += ["predictive", "both"]
+        return tuple(names)
+
+    def inputs(self, x_t: Tensor, y: Tensor, anchor: Tensor) -> Tensor:
+        """What the encoder reads: the state, the noisy speech (and StoRM's prediction)."""
+        return stack(x_t, y, anchor) if self.anchored else stack(x_t, y)
+
     def anchor(self, y: Tensor) -> Tensor:
         """The drift target of the process: y, or StoRM's prediction P(y)."""
-        if self.anchored and self.predictive_network is not None:
-            prediction: Tensor = self.predictive_network(y)
-            return prediction
-        return y
+        return self.prediction(y) if self.anchored else y
 
-    def encode(self, x_t: Tensor, y: Tensor, anchor: Tensor, t: Tensor) -> Features:
-        """What both decoders read, from the state, the noisy speech (and StoRM's prediction)."""
-        assert self.encoder is not None
-        inputs = stack(x_t, y, anchor) if self.anchored else stack(x_t, y)
-        features: Features = self.encoder(inputs, t)
-        return features
-
-    def decode_generative(
-        self, features: Features, x_t: Tensor, anchor: Tensor, t: Tensor
-    ) -> Tensor:
-        """Clean estimate of the generative decoder."""
-        assert self.generative_decoder is not None and self.process is not None
-        output = unstack(self.generative_decoder(features))
+    def clean(self, output: Tensor, x_t: Tensor, anchor: Tensor, t: Tensor) -> Tensor:
+        """Clean estimate that the generative decoder's output stands for."""
+        assert self.process is not None
+        output = unstack(output)
         if self.layout.parametrisation == "score":
             return self.process.clean_from_score(output, x_t, anchor, t)
         if self.layout.prior_std == 0:
@@ -147,11 +185,6 @@ class System(nn.Module):
         trust_over_a = a * prior / (a.square() * prior + variance)
         seen = over_state(trust_over_a, x_t) * (x_t - over_state(b, anchor) * anchor)
         return seen + over_state(1 - a * trust_over_a, output) * output
-
-    def decode_predictive(self, features: Features) -> Tensor:
-        """Clean estimate of the predictive decoder on shared features."""
-        assert self.predictive_decoder is not None
-        return unstack(self.predictive_decoder(features))
 
     def estimate(
         self,
@@ -169,13 +202,24 @@ class System(nn.Module):
         predictive estimate is its anchor, already computed.
         """
         clean = prediction = None
+        generative = generative and self.generative_decoder is not None
         shared = predictive and self.predictive_decoder is not None
-        if self.encoder is not None and (generative or shared):
-            features = self.encode(x_t, y, anchor, t)
+        if generative or shared:
+            program: Program = (
+                "both" if generative and shared else "generative" if generative else "predictive"
+            )
+            outputs = self._run(program, self.inputs(x_t, y, anchor), t)
             if generative:
-                clean = self.decode_generative(features, x_t, anchor, t)
+                clean = self.clean(outputs[0], x_t, anchor, t)
             if shared:
-                prediction = self.decode_predictive(features)
+                prediction = unstack(outputs[-1])
         if predictive and self.predictive_network is not None:
-            prediction = anchor if self.anchored else self.predictive_network(y)
+            prediction = anchor if self.anchored else self.prediction(y)
         return Estimate(clean, prediction)
+
+    def prediction(self, y: Tensor) -> Tensor:
+        """The clean estimate of a predictive network of its own, from y alone."""
+        return unstack(self._run("predictive_network", stack(y), None)[0])
+
+    def _run(self, program: Program, spectrograms: Tensor, t: Tensor | None) -> tuple[Tensor, ...]:
+        return (self.backend or self)(program, spectrograms, t)

@@ -135,8 +135,7 @@ class Training(lightning.LightningModule):
                 terms = further_terms(clean, x_0, settings, self.spectrogram, samples)
                 generative = generative + terms.mean()
         else:
-            assert system.predictive_network is not None
-            prediction = system.predictive_network(y)
+            prediction = system.prediction(y)
         predictive = None
         if prediction is not None:
             predictive = predictive_loss(prediction, x_0, settings, self.spectrogram, samples)
