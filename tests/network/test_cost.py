@@ -28,6 +28,10 @@ SAMPLINGS = (
     Sampling(steps=3, corrector_steps=0, alpha=0.2, beta=0.1),
     Sampling(steps=2, corrector_steps=2, beta=0.5),
     Sampling(steps=2, start=0.5, start_from="predictive"),
+    Sampling(steps=2, start=0.5, start_from="predictive", beta=0.5),
+    Sampling(steps=2, start=0.5, start_from="predictive", beta=0.5, predict_once=True),
+    Sampling(steps=3, alpha=0.2, beta=0.1, predict_once=True),
+    Sampling(steps=3, predict_once=True),
 )
 
 

@@ -1,5 +1,7 @@
 """The whole reverse process, on a system that knows the answer and counts its evaluations."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Tensor
@@ -204,6 +206,40 @@ def test_a_start_at_the_prediction_is_renoised() -> None:
     z = (state - OUVE.mean(x_0, y, t)) / OUVE.kernel(t).std
     torch.testing.assert_close(first.state, OUVE.perturb(x_0, y, then, z), rtol=1e-5, atol=1e-5)
     torch.testing.assert_close(last.result, x_0)
+
+
+class Drifting(Oracle):
+    """An oracle whose predictive estimate is another one each time."""
+
+    def estimate(self, *state: Tensor, generative: bool, predictive: bool) -> Estimate:
+        self.told = Estimate(self.told.generative, spectrogram())
+        return super().estimate(*state, generative=generative, predictive=predictive)
+
+
+def test_one_prediction_serves_the_start_and_every_fusion() -> None:
+    y, noise = spectrogram(), Noise()
+    settings = Sampling(
+        steps=3,
+        start=0.3,
+        start_from="predictive",
+        alpha=0.2,
+        beta=0.1,
+        corrector_steps=0,
+        predict_once=True,
+    )
+    system = Drifting(spectrogram(), spectrogram())
+    first, middle, last = reverse(system, OUVE, y, settings, noise)
+    assert system.asked == [(False, True), (True, False), (True, False), (True, False)]
+    assert first.predictive is not None and first.predictive is last.predictive
+    assert middle.predictive is None
+    system = Drifting(spectrogram(), spectrogram())
+    first, _, last = reverse(system, OUVE, y, replace(settings, predict_once=False), Noise())
+    assert first.predictive is not last.predictive
+    assert system.asked == [(False, True), (True, True), (True, False), (True, True)]
+    # Without a start at the prediction the first fusion's estimate is the one that is kept.
+    system = Drifting(spectrogram(), spectrogram())
+    list(reverse(system, OUVE, y, replace(settings, start_from="noisy"), Noise()))
+    assert system.asked == [(True, True), (True, False), (True, False)]
 
 
 def test_a_late_start_at_the_noisy_speech() -> None:

@@ -34,6 +34,21 @@ def test_evaluations(settings: dict[str, Any], evaluations: int, needs_predictiv
 
 
 @pytest.mark.parametrize(
+    ("settings", "anew", "once"),
+    [
+        ({"steps": 0}, 1, 1),
+        ({"steps": 5}, 0, 0),
+        ({"steps": 5, "alpha": 0.2, "beta": 0.1}, 2, 1),
+        ({"steps": 1, "alpha": 0.2, "beta": 0.1}, 1, 1),
+        ({"steps": 2, "alpha": 0.2, "beta": 0.1, "start_from": "predictive"}, 3, 1),
+    ],
+)
+def test_predictions(settings: dict[str, Any], anew: int, once: int) -> None:
+    assert Sampling(**settings).predictions == anew
+    assert Sampling(**settings, predict_once=True).predictions == once
+
+
+@pytest.mark.parametrize(
     ("settings", "message"),
     [
         ({"steps": -1}, r"^steps is -1; expected 0 \(predictive estimate alone\) or more$"),

@@ -48,6 +48,7 @@ class Sweep:
     beta: tuple[float, ...] = (1.0,)
     start: tuple[float, ...] = (1.0,)
     start_from: tuple[Start, ...] = ("noisy",)
+    predict_once: tuple[bool, ...] = (False,)
     test: bool = False
     """Measure all of it on the test set too, to be reported; picks never look there."""
 
@@ -62,7 +63,7 @@ class Sweep:
 
 SWEPT = (
     *("steps", "grid", "predictor", "corrector_steps", "corrector_snr"),
-    *("alpha", "beta", "start", "start_from"),
+    *("alpha", "beta", "start", "start_from", "predict_once"),
 )
 """What a sweep varies: the fields of `Sampling`."""
 
@@ -111,8 +112,8 @@ class Ablation:
 def canonical(sampling: Sampling) -> Sampling:
     """Settings with the same result, what has no effect set to its default.
 
-    Without steps nothing else matters, with a single one first fusion does not happen, and
-    without a corrector it has no step size.
+    Without steps nothing else matters, with a single one first fusion does not happen, without a
+    corrector it has no step size, and one prediction is made once in any case.
     """
     if sampling.steps == 0:
         return Sampling(steps=0)
@@ -120,6 +121,8 @@ def canonical(sampling: Sampling) -> Sampling:
         sampling = replace(sampling, alpha=1.0)
     if sampling.corrector_steps == 0:
         sampling = replace(sampling, corrector_snr=0.5)
+    if replace(sampling, predict_once=False).predictions < 2:
+        sampling = replace(sampling, predict_once=False)
     return sampling
 
 

@@ -83,8 +83,7 @@ def calls(layout: Layout, sampling: Sampling) -> Parts:
         return Parts(int(shared), 0, int(shared), network)
     generative = sampling.steps * (1 + sampling.corrector_steps)
     restarts = int(shared and sampling.start_from == "predictive")
-    fusions = int(sampling.beta < 1) + int(sampling.alpha < 1 and sampling.steps > 1)
-    return Parts(generative + restarts, generative, shared * (restarts + fusions), network)
+    return Parts(generative + restarts, generative, shared * sampling.predictions, network)
 
 
 def operations(system: System, bins: int) -> Parts:

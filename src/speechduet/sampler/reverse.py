@@ -80,7 +80,8 @@ def reverse(
     the predictive estimate draws the state behind that estimate before the prior.
 
     The predictive decoder is evaluated only at the steps whose fusion uses it, at the predictor's
-    evaluation (after the corrector). First fusion blends the *state* after the first step, noise
+    evaluation (after the corrector), and with ``predict_once`` only at the first of them (or for
+    the start). First fusion blends the *state* after the first step, noise
     included, with the predictive estimate, as eq. 12 is written; when there is one step only,
     final fusion alone applies.
     """
@@ -107,7 +108,7 @@ def reverse(
             "an Euler-Maruyama step from t = 1, where this process has an infinite drift",
             "the ancestral or the deterministic predictor, or a start below 1",
         )
-    state = _first_state(system, process, y, anchor, settings, draw, at)
+    state, kept = _first_state(system, process, y, anchor, settings, draw, at)
     grid = time_grid(process, settings)
     for index, (time, size) in enumerate(grid):
         first, last = index == 0, index == len(grid) - 1
@@ -118,15 +119,18 @@ def reverse(
             correction = langevin(process, state, clean, anchor, t, settings.corrector_snr)
             state = correction.sample(draw(y.shape)) if correction.noisy else correction.mean
         weight = settings.beta if last else settings.alpha if first else 1.0
-        told = system.estimate(state, y, anchor, t, generative=True, predictive=weight < 1)
+        known = kept if settings.predict_once and weight < 1 else None
+        anew = weight < 1 and known is None
+        told = system.estimate(state, y, anchor, t, generative=True, predictive=anew)
         clean = _present(told.generative, "generative")
+        prediction = told.predictive if known is None else known
         transition = predict(settings.predictor, process, state, clean, anchor, t, step)
         result = transition.mean
         state = result if last or not transition.noisy else transition.sample(draw(y.shape))
         if weight < 1:
-            predictive = _present(told.predictive, "predictive")
-            result, state = fuse(result, predictive, weight), fuse(state, predictive, weight)
-        yield Step(index, time, state, result, told.generative, told.predictive)
+            kept = _present(prediction, "predictive")
+            result, state = fuse(result, kept, weight), fuse(state, kept, weight)
+        yield Step(index, time, state, result, told.generative, prediction)
 
 
 def _first_state(
@@ -137,13 +141,14 @@ def _first_state(
     settings: Sampling,
     draw: Draw,
     at: Callable[[float], Tensor],
-) -> Tensor:
-    centre = anchor
+) -> tuple[Tensor, Tensor | None]:
+    """The state to begin with, and the predictive estimate if it is drawn around one."""
+    centre, prediction = anchor, None
     if settings.start_from == "predictive":
         whole = process.perturb(anchor, anchor, at(1.0), draw(y.shape))
         told = system.estimate(whole, y, anchor, at(1.0), generative=False, predictive=True)
-        centre = _present(told.predictive, "predictive")
-    return process.perturb(centre, anchor, at(settings.start), draw(y.shape))
+        centre = prediction = _present(told.predictive, "predictive")
+    return process.perturb(centre, anchor, at(settings.start), draw(y.shape)), prediction
 
 
 def _present(estimate: Tensor | None, name: str) -> Tensor:

@@ -26,6 +26,9 @@ class Sampling:
     ``start`` below 1 truncates the process. Its first state is drawn from the kernel around the
     noisy speech, or, with ``start_from="predictive"``, around the predictive estimate (one
     evaluation more).
+
+    ``predict_once`` takes the first predictive estimate that is needed for all that follows,
+    instead of one for each state at which there is a fusion.
     """
 
     steps: int = 30
@@ -37,6 +40,7 @@ class Sampling:
     beta: float = 1.0
     start: float = 1.0
     start_from: Start = "noisy"
+    predict_once: bool = False
 
     def __post_init__(self) -> None:
         if self.steps < 0:
@@ -68,6 +72,14 @@ class Sampling:
     def needs_predictive(self) -> bool:
         """Whether a predictive estimate is part of these settings."""
         return self.steps == 0 or self.alpha < 1 or self.beta < 1 or self.start_from == "predictive"
+
+    @property
+    def predictions(self) -> int:
+        """How many predictive estimates are made; StoRM's are its anchor, which is made anyway."""
+        if self.steps == 0:
+            return 1
+        uses = (self.start_from == "predictive", self.alpha < 1 and self.steps > 1, self.beta < 1)
+        return min(sum(uses), 1) if self.predict_once else sum(uses)
 
     @property
     def evaluations(self) -> int:
