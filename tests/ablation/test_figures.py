@@ -32,6 +32,33 @@ def test_every_figure_is_a_picture(
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in made)
 
 
+def test_titles_say_what_the_paper_shows_too(
+    ablation: Ablation,
+    measured: dict[Setting, Measured],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from matplotlib.figure import Figure
+
+    titles: dict[str, str] = {}
+
+    def watch(figure: Figure, path: Path, **options: object) -> None:
+        titles[path.stem] = figure.get_suptitle().partition("\n")[0]
+
+    monkeypatch.setattr(Figure, "savefig", watch)
+    draw(ablation, measured, tmp_path, "valid")
+    paper = "arXiv 2305.10734)"
+    assert titles == {
+        "valid_steps": f"Quality against number of steps (as in figures of {paper}",
+        "valid_evaluations": "Quality against network evaluations (NFE)",
+        "valid_seconds": "Quality against processor seconds per second of audio",
+        "valid_predictive": f"PESQ of the predictive output, by steps (as in {paper}",
+        "valid_beta": f"PESQ against the weight of the final fusion (as in {paper}",
+        "valid_frontier_gmac": "What quality costs: GMAC per second of audio",
+        "valid_frontier_seconds": "What quality costs: processor seconds per second of audio",
+    }
+
+
 def test_without_lines_there_is_still_the_frontier(
     ablation: Ablation, measured: dict[Setting, Measured], tmp_path: Path
 ) -> None:
@@ -61,8 +88,11 @@ def test_published_curves_are_drawn_for_their_data_only(
     drawn: list[tuple[float, ...]] = []
     plot = Axes.plot
 
+    named: set[object] = set()
+
     def watch(axes: Axes, x: list[float], y: list[float], *styles: str, **options: object) -> None:
         drawn.append(tuple(y))
+        named.add(options.get("label"))
         plot(axes, x, y, *styles, **options)
 
     monkeypatch.setattr(Axes, "plot", watch)
@@ -75,3 +105,5 @@ def test_published_curves_are_drawn_for_their_data_only(
         draw(replace(ablation, dataset=dataset), measured, tmp_path, name)
         assert (curves <= set(drawn)) == there
         assert (published.PREDICTIVE in drawn) == there
+    # No system here has one of these names: its own colour and entry for each.
+    assert {f"{system}, published" for system in published.BY_STEPS["pesq"]} <= named

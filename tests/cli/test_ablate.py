@@ -55,7 +55,7 @@ def test_from_file_to_report(
     assert status == 0
     # Valid and test have the same files here: what valid measured, test knows already.
     assert "valid: 6 of 6 trajectories" in err and "test: " not in err
-    assert "## Fewest steps for the same score (valid)" in out
+    assert "## Fewest steps for the same score, on valid (as in arXiv 2305.10734)" in out
     assert "| best | tiny | " in out
     folder = config.parent / "out"
     assert (folder / "report.md").read_text() == out

@@ -1,3 +1,4 @@
+import csv
 import json
 from pathlib import Path
 
@@ -133,6 +134,37 @@ def test_metrics_can_be_added(folder: Path) -> None:
     assert "| LSD (dB; less is better) | " in result.stdout
     assert csv_file.read_text().startswith("file,pesq,estoi,si_sdr,si_sir,si_sar,lsd,stoi\n")
     assert {metric.value for metric in _Further} == set(FURTHER)
+
+
+def test_words_are_heard_by_a_recogniser_of_ones_own(folder: Path) -> None:
+    (folder / "mine.py").write_text("""
+def words(samples, rate):
+    return "A cat." if rate == 16_000 and samples.std() else "nothing"
+
+def phonemes(samples, rate):
+    return "k æ t"
+
+def silence(samples, rate):
+    return ""
+""")
+    json_file, csv_file, report = (folder / f"scores.{kind}" for kind in ("json", "csv", "md"))
+    options = ["--recogniser", f"{folder / 'mine.py'}:words"]
+    options += ["--phoneme-recogniser", f"{folder / 'mine.py'}:phonemes"]
+    outputs = ["--json", str(json_file), "--csv", str(csv_file), "--report", str(report)]
+    result = run(folder, *options, *outputs)
+    assert result.exit_code == 0
+    assert "| WER over all words (less is better) | 0.000 | 0.000 to 0.000 | 2 |" in result.stdout
+    assert "| phoneme similarity | 1.000 |" in result.stdout and result.stdout in report.read_text()
+    told = json.loads(json_file.read_text())
+    assert told["summary"]["wer_corpus"] == {"mean": 0, "ci95": [0, 0], "n": 2}
+    assert told["files"][0]["words_enhanced"] == "a cat"
+    rows = list(csv.DictReader(csv_file.open()))
+    assert (rows[1]["wer"], rows[1]["wer_words"], rows[1]["words_clean"]) == ("0.0", "2", "a cat")
+    assert rows[1]["phonemes_enhanced"] == "k æ t"
+    silent = run(folder, "--recogniser", f"{folder / 'mine.py'}:silence")
+    assert silent.exit_code == 1
+    assert silent.stderr.count("the recogniser hears no words in the reference") == 2
+    assert silent.stdout == ""
 
 
 def test_a_page_is_written(folder: Path) -> None:

@@ -117,6 +117,27 @@ def test_what_failed_is_told_and_not_shown(report: Report) -> None:
     assert Page(to_html(Report({"one": nothing}, {"one": {}}))).sources("img") == []
 
 
+def test_words_are_told_beside_the_players_and_where_they_differ(report: Report) -> None:
+    def hearing(evaluation: Evaluation, *texts: str) -> Evaluation:
+        words = [
+            {"wer": float(text != "a <b>"), "wer_words": 2, "words_enhanced": text}
+            for text in texts
+        ]
+        further = [{**told, "words_clean": "a <b>"} for told in words]
+        files = zip(evaluation.files, further, strict=True)
+        return Evaluation([scores._replace(further=told) for scores, told in files], [])
+
+    one, two = report.systems.values()
+    systems = {"one": hearing(one, "a <b>", "a <b>"), "two": hearing(two, "a <b>", "")}
+    page = Page(to_html(Report(systems, report.pairs)))
+    assert page.texts.count("heard: a <b>") == 2 + 2 + 1  # clean, one, and two in one of both
+    assert page.texts.count("heard: no words") == 1
+    assert "Most word errors: two" in page.texts and "Most word errors: one" not in page.texts
+    for title in ("WER (less is better)", "WER over all words (less is better)"):
+        assert title in page.texts
+    assert "wer_words" not in page.texts
+
+
 @pytest.mark.skipif(BROWSER is None, reason="needs chromium")
 def test_a_browser_shows_and_plays_everything(report: Report, tmp_path: Path) -> None:
     """Pictures have pixels, sounds a duration, tables fit, and there is no error."""

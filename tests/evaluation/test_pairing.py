@@ -34,6 +34,7 @@ def test_missing_partners_and_doubles_are_named(folders: Path, speech: np.ndarra
     (folders / "enhanced/a.wav").unlink()
     soundfile.write(folders / "enhanced/deep/b.flac", speech, RATE)
     soundfile.write(folders / "enhanced/new.wav", speech, RATE)
+    soundfile.write(folders / "noisy/more.wav", speech, RATE)
     (folders / "enhanced/notes.txt").write_text("not audio")
     pairs, failed = paired(folders, "clean", "enhanced")
     assert pairs == []
@@ -41,3 +42,7 @@ def test_missing_partners_and_doubles_are_named(folders: Path, speech: np.ndarra
     assert failed[0].error == "no enhanced recording of this name"
     assert failed[1].error.endswith("b.wav share this name")
     assert failed[2].error == "no clean recording of this name"
+    failed = paired(folders, "clean", "enhanced", "noisy")[1]
+    assert [failure.file for failure in failed] == ["a", "deep/b", "more", "new"]
+    assert failed[2].error == "no clean and no enhanced recording of this name"
+    assert failed[3].error == "no clean and no noisy recording of this name"

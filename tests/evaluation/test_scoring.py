@@ -101,10 +101,14 @@ def loudness(samples: np.ndarray, sample_rate: int) -> str:
     return "loud" if np.abs(samples).max() > 0.2 else "soft"
 
 
+def both(s_hat: np.ndarray, s: np.ndarray, rate: int) -> dict[str, float | str]:
+    return {"one": 1, "two": "texts too"}
+
+
 def test_further_metrics_join_the_scores(folders: Path) -> None:
     pair = paired(folders, "clean", "enhanced")[0][0]
     wer = partial(metrics.word_error_rate, recogniser=loudness)
-    scores = score(pair, {**FURTHER, "wer": wer, "both": lambda s_hat, s, rate: {"a": 1, "b": 2}})
+    scores = score(pair, {**FURTHER, "wer": wer, "both": both})
     clean, enhanced = (soundfile.read(path)[0] for path in (pair.clean, pair.enhanced))
     narrow = [soxr.resample(samples, RATE, 8_000) for samples in (enhanced, clean)]
     assert scores.further == {
@@ -112,10 +116,13 @@ def test_further_metrics_join_the_scores(folders: Path) -> None:
         "lsd": pytest.approx(metrics.log_spectral_distance(enhanced, clean, RATE)),
         "pesq_nb": metrics.pesq(*narrow, 8_000),
         "wer": 0,
-        "both_a": 1,
-        "both_b": 2,
+        "one": 1,
+        "two": "texts too",
     }
-    assert list(scores.by_metric())[:6] == ["pesq", "estoi", "si_sdr", "si_sir", "si_sar", "stoi"]
+    first = ["pesq", "estoi", "si_sdr", "si_sir", "si_sar", "stoi"]
+    assert list(scores.by_metric())[:6] == list(scores.row())[:6] == first
+    assert list(scores.by_metric())[-1] == "one"
+    assert list(scores.row())[-1] == "two"
 
 
 def test_further_metrics_run_in_processes(folders: Path) -> None:
@@ -145,7 +152,7 @@ def test_dnsmos_is_of_the_estimate_at_16_khz(
 
     monkeypatch.setattr(metrics, "dnsmos", dnsmos)
     told = Dnsmos(Path("net.onnx"))(np.tile(speech, 3), np.zeros(1), 48_000)
-    assert told == {"signal": 1, "background": 2, "overall": 3}
+    assert told == {"dnsmos_signal": 1, "dnsmos_background": 2, "dnsmos_overall": 3}
     assert heard == {"samples": speech.size, "rate": RATE, "model": Path("net.onnx")}
 
 
@@ -170,9 +177,18 @@ def test_bad_signals_on_any_side_are_failures(
     assert isinstance(outcomes[1], Scores)
 
 
-def test_a_clip_too_short_for_pesq_is_a_failure(folders: Path, speech: np.ndarray) -> None:
+@pytest.mark.parametrize(
+    ("samples", "told"),
+    [
+        (3_000, "0.188 s; expected over 0.25 s for PESQ"),
+        (5_000, "too little speech in 0.312 s; expected 0.4 s of it for STOI and ESTOI"),
+    ],
+)
+def test_a_clip_too_short_is_a_failure(
+    folders: Path, speech: np.ndarray, samples: int, told: str
+) -> None:
     (folders / "clean/a.flac").unlink()
     for role in ("clean", "enhanced"):
-        soundfile.write(folders / role / "a.wav", speech[8_000:11_000], RATE)
+        soundfile.write(folders / role / "a.wav", speech[8_000 : 8_000 + samples], RATE)
     failure = next(evaluate_pairs(paired(folders, "clean", "enhanced")[0]))
-    assert failure == Failure("a", "0.188 s; expected over 0.25 s for PESQ")
+    assert failure == Failure("a", told)

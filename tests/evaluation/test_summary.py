@@ -50,6 +50,25 @@ def test_further_metrics_are_summarised_too() -> None:
     }
 
 
+def test_word_errors_are_also_told_over_all_words(rng: np.random.Generator) -> None:
+    """The mean over files makes much of a wrong word in a short one; the corpus does not."""
+    short = Scores("a", 2.0, 0.5, 1.0, further={"wer": 1.0, "wer_words": 1, "words_clean": "no"})
+    long = Scores("b", 3.0, 0.7, 2.0, further={"wer": 0.0, "wer_words": 9, "words_clean": "..."})
+    told = Evaluation([short, long], []).to_json()
+    assert told["summary"]["wer"] == {"mean": 0.5, "ci95": [0, 1], "n": 2}
+    assert told["summary"]["wer_corpus"] == {"mean": 0.1, "ci95": [0, 1], "n": 2}
+    assert list(told["summary"])[5:] == ["wer", "wer_corpus"]
+    assert told["files"][0]["wer_words"] == 1
+    assert told["files"][0]["words_clean"] == "no"
+    rates, words = rng.uniform(size=200), rng.integers(1, 30, size=200)
+    interval = bootstrap(rates, weights=words)
+    assert interval.mean == pytest.approx((rates * words).sum() / words.sum())
+    # The standard error of a ratio of means, by the delta method.
+    error = (words * (rates - interval.mean)).std() / words.mean() / math.sqrt(200)
+    assert interval.high - interval.low == pytest.approx(2 * 1.96 * error, rel=0.1)
+    assert bootstrap(rates, weights=[3] * 200) == pytest.approx(bootstrap(rates))
+
+
 def test_extremes_are_by_pesq() -> None:
     files = [
         Scores(name, pesq, 0.5, 1.0) for name, pesq in zip("abcde", (3, 1, 5, 2, 4), strict=True)

@@ -34,6 +34,7 @@ _COSTS = {
 _SHADED = 6
 """Intervals of more lines than these would hide one another."""
 _GRIDS = "solid: exact grid; dashed: paper's grid"
+_PAPER = "arXiv 2305.10734"
 
 
 def draw(ablation: Ablation, measured: Measurements, folder: Path, named: str) -> list[Path]:
@@ -49,11 +50,13 @@ def draw(ablation: Ablation, measured: Measurements, folder: Path, named: str) -
     if lines := predictive(ablation, measured):
         curve = {"GP-Unified": published.PREDICTIVE} if compared else {}
         made["predictive"] = _pesq(
-            lines, "steps N", "Predictive output of the last step, by steps", curve
+            lines, "steps N", f"PESQ of the predictive output, by steps (as in {_PAPER})", curve
         )
     if lines := by_beta(ablation, measured):
         made["beta"] = _pesq(
-            lines, "β (1: generative result, 0: predictive estimate)", "Weight of the final fusion"
+            lines,
+            "β (1: generative result, 0: predictive estimate)",
+            f"PESQ against the weight of the final fusion (as in {_PAPER})",
         )
     systems = systems_only(measured)
     for cost in ("gmac_per_s", "seconds_per_s") if systems else ():
@@ -69,14 +72,16 @@ def _against(
 ) -> "Figure":
     """All metrics over steps or over a cost, with the intervals over files."""
     figure, panel_of = panels(METRICS, 3.4)
-    colours = _colours(line.label for line in lines)
+    labels = [line.label for line in lines]
+    colours = _colours([*labels, *curves.get("pesq", {})])
     for metric, axes in panel_of.items():
         for line in lines:
             steps, told = zip(*line.points, strict=True)
             places = steps if along == "steps" else [getattr(m.cost, along) for m in told]
             _curve(axes, places, told, metric, line, colours[line.label], len(lines) <= _SHADED)
         for name, values in curves.get(metric, {}).items():
-            axes.plot(published.STEPS, values, "x:", color=colours.get(name, "grey"), alpha=0.7)
+            label = None if name in labels else f"{name}, published"
+            axes.plot(published.STEPS, values, "x:", color=colours[name], alpha=0.7, label=label)
         if metric != "si_sar":  # of the input it would be endless, for nothing was done to it
             _mark(axes, noisy.mean(metric))
         axes.set_xlabel("steps N" if along == "steps" else _COSTS[along])
@@ -84,7 +89,7 @@ def _against(
         if along != "steps":
             _logarithmic(axes)
     legend = f"{_GRIDS}; dotted: noisy input" + ("; ×: published" if curves else "")
-    headline = "number of steps" if along == "steps" else _COSTS[along]
+    headline = f"number of steps (as in figures of {_PAPER})" if along == "steps" else _COSTS[along]
     figure.suptitle(f"Quality against {headline}\n{legend}")
     _legend(figure, panel_of)
     return figure

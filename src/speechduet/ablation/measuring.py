@@ -1,10 +1,8 @@
 """Measure settings on pairs of recordings: what the cache does not know, in parallel processes."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
-from multiprocessing import get_context
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,6 +17,7 @@ from speechduet.enhancer import Enhancer
 from speechduet.errors import SettingError
 from speechduet.evaluation import Evaluation, Failure, Interval, Pair, Scores
 from speechduet.evaluation.pairing import pair_up
+from speechduet.evaluation.processes import in_processes
 from speechduet.network.cost import Parts, calls, operations, operations_per_second
 from speechduet.network.joint import Layout
 from speechduet.sampler import Sampling
@@ -244,15 +243,7 @@ def _mean(outcomes: Sequence[Scores | Failure]) -> Scores | Failure:
 
 
 def _follow_all(trajectories: Sequence[Trajectory], jobs: int) -> Iterator[list[Ending]]:
-    if jobs == 1 or len(trajectories) < 2:
-        yield from map(follow, trajectories)
-        return
-    # Spawned, for a fork would inherit the locks of torch's threads.
-    with ProcessPoolExecutor(jobs, get_context("spawn"), _one_thread) as executor:
-        try:
-            yield from executor.map(follow, trajectories)
-        finally:
-            executor.shutdown(cancel_futures=True)
+    return in_processes(follow, trajectories, jobs, _one_thread)
 
 
 def _one_thread() -> None:

@@ -28,14 +28,17 @@ def report(ablation: Ablation, sets: Sets, picks: list[Picked]) -> str:
     parts = ["# Ablation", _conditions(ablation)]
     for name, measured in sets.items():
         if lines := by_steps(ablation, measured):
-            parts += [f"## Fewest steps for the same score ({name})", _EQUAL_SCORES]
+            parts += [
+                f"## Fewest steps for the same score, on {name} (as in {_PAPER})",
+                _EQUAL_SCORES,
+            ]
             parts += [_fewest_steps(lines).to_markdown()]
         if lines := predictive(ablation, measured):
-            parts += [f"## PESQ of the predictive output by steps ({name})"]
+            parts += [f"## PESQ of the predictive output by steps, on {name} (as in {_PAPER})"]
             parts += [_by_steps_table(lines).to_markdown()]
     if picks:
         tested = sets["test"]
-        parts += ["## Systems, each with the setting picked on valid, on test"]
+        parts += [f"## Systems, each with the setting picked on valid, on test (as in {_PAPER})"]
         parts += [_systems(picks, tested).to_markdown()]
         for pick in ablation.picks:
             chosen = {
@@ -78,6 +81,8 @@ def files_csv(sets: Sets, seeds: tuple[int, ...]) -> str:
                     writer.writerow([name, *setting, seed, scores.file, *values])
     return text.getvalue()
 
+
+_PAPER = "arXiv 2305.10734"
 
 _EQUAL_SCORES = """For each metric the score that all lines reach (the lowest of their best means),
 and the fewest steps N with which each line reaches it, with what they cost."""

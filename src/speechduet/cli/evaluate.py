@@ -5,6 +5,7 @@ import io
 import json
 import os
 from enum import Enum
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +14,7 @@ from rich.console import Console
 from rich.progress import track
 
 from speechduet import audio
+from speechduet.cli.termination import ended_in_order
 from speechduet.errors import AudioError, SettingError
 from speechduet.evaluation import (
     FURTHER,
@@ -25,6 +27,8 @@ from speechduet.evaluation import (
     Pair,
     evaluate_pairs,
     pair_up,
+    phoneme_scores,
+    word_scores,
 )
 from speechduet.evaluation.page import to_html
 from speechduet.evaluation.report import Report, to_markdown
@@ -74,6 +78,21 @@ def evaluate(
             exists=True, dir_okay=False, help="sig_bak_ovr.onnx, to add DNSMOS P.835 by it."
         ),
     ] = None,
+    recogniser: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE.py:FUNCTION",
+            help="A function of yours that turns samples and sample rate (16000) into words, to "
+            "add the word error rate by it.",
+        ),
+    ] = None,
+    phoneme_recogniser: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE.py:FUNCTION",
+            help="The same for phonemes with spaces between, to add the phoneme similarity.",
+        ),
+    ] = None,
     csv_file: Annotated[
         Path | None, typer.Option("--csv", help="Write the scores of every file here.")
     ] = None,
@@ -107,11 +126,16 @@ def evaluate(
     further: dict[str, Metric] = {name.value: FURTHER[name.value] for name in metric or ()}
     if dnsmos is not None:
         further["dnsmos"] = Dnsmos(dnsmos)
-    measured = Report(
-        _score(paired, jobs or os.cpu_count() or 1, further),
-        {name: {pair.name: pair for pair in pairs} for name, (pairs, _) in paired.items()},
-        conditions,
-    )
+    if recogniser is not None:
+        further["words"] = partial(word_scores, recogniser=recogniser)
+    if phoneme_recogniser is not None:
+        further["phonemes"] = partial(phoneme_scores, recogniser=phoneme_recogniser)
+    with ended_in_order():
+        measured = Report(
+            _score(paired, jobs or os.cpu_count() or 1, further),
+            {name: {pair.name: pair for pair in pairs} for name, (pairs, _) in paired.items()},
+            conditions,
+        )
     if csv_file is not None:
         _write(csv_file, _csv(measured))
     if json_file is not None:
@@ -177,10 +201,10 @@ def _csv(report: Report) -> str:
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     several = len(report.systems) > 1
-    table.writerow([*(["system"] if several else []), "file", *report.metrics()])
+    table.writerow([*(["system"] if several else []), "file", *report.columns()])
     for name, evaluation in report.systems.items():
         for scores in evaluation.files:
-            values = scores.by_metric().values()
+            values = scores.row().values()
             table.writerow([*([name] if several else []), scores.file, *values])
     return text.getvalue()
 

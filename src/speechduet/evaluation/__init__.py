@@ -3,6 +3,7 @@
 from speechduet.evaluation.comparison import Comparison, compare, signed_rank
 from speechduet.evaluation.conditions import Condition, Manifest, by_noise, by_snr
 from speechduet.evaluation.pairing import Failure, Pair, pair_up
+from speechduet.evaluation.recognition import phoneme_scores, word_scores
 from speechduet.evaluation.scoring import (
     FURTHER,
     METRICS,
@@ -34,8 +35,10 @@ __all__ = [
     "compare",
     "evaluate_pairs",
     "pair_up",
+    "phoneme_scores",
     "score",
     "score_samples",
     "signed_rank",
     "summarise",
+    "word_scores",
 ]

@@ -15,7 +15,7 @@ from speechduet import audio
 from speechduet.errors import SettingError
 from speechduet.evaluation.conditions import Manifest, by_snr
 from speechduet.evaluation.scoring import Scores
-from speechduet.evaluation.summary import Evaluation, bootstrap, summarise
+from speechduet.evaluation.summary import Evaluation, bootstrap
 from speechduet.evaluation.tables import title
 from speechduet.metrics.signals import Samples
 from speechduet.picture import DYNAMIC_RANGE_DB, level_db
@@ -115,9 +115,9 @@ def panels(metrics: Sequence[str], height: float) -> tuple["Figure", dict[str, "
 
 
 def _metrics(systems: Mapping[str, Evaluation]) -> list[str]:
-    """Those that every system has."""
-    summaries = [summarise(told.files) for told in systems.values()]
-    return [name for name in summaries[0] if all(told.get(name) for told in summaries)]
+    """Those that every file of every system has."""
+    rows = [scores.by_metric() for told in systems.values() for scores in told.files]
+    return [name for name in rows[0] if all(row.get(name) is not None for row in rows)]
 
 
 def _finite(metric: str, files: list[Scores]) -> list[float]:

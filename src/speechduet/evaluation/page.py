@@ -65,11 +65,11 @@ def _section(section: Section) -> str:
 
 def _example(report: Report, label: str, scores: Scores) -> str:
     # What could not be scored may not be readable either.
-    pairs = {
-        system: report.pairs[system][scores.file]
-        for system, told in report.systems.items()
-        if told.among([scores.file])
-    }
+    pairs, heard = {}, {"clean reference": scores.further.get("words_clean")}
+    for system, evaluation in report.systems.items():
+        for told in evaluation.among([scores.file]):
+            pairs[system] = report.pairs[system][scores.file]
+            heard[f"{system} (enhanced)"] = told.further.get("words_enhanced")
     first = next(iter(pairs.values()))
     recordings = {"noisy input": first.noisy} if first.noisy is not None else {}
     recordings |= {f"{system} (enhanced)": pair.enhanced for system, pair in pairs.items()}
@@ -81,7 +81,10 @@ def _example(report: Report, label: str, scores: Scores) -> str:
     for name, (samples, _), picture in zip(recordings, excerpts, pictures, strict=True):
         player = f'<audio controls src="{figures.sound(samples, rate)}"></audio>'
         image = _image(picture, f"Spectrogram of {name}")
-        shown += f"<figure><figcaption>{escape(name)}</figcaption>{image}{player}</figure>"
+        caption = f"<figcaption>{escape(name)}</figcaption>"
+        words = heard.get(name)
+        text = "" if words is None else f"<p>heard: {escape(str(words)) or 'no words'}</p>"
+        shown += f"<figure>{caption}{image}{player}{text}</figure>"
     heading = f"{label}: {scores.file} (PESQ {scores.pesq:.3f})"
     return f'<h3>{escape(heading)}</h3>\n<div class="recordings">{shown}</div>'
 

@@ -26,12 +26,15 @@ class Failure(NamedTuple):
 def pair_up(
     clean: Path, enhanced: Path, noisy: Path | None = None
 ) -> tuple[list[Pair], list[Failure]]:
-    """Recordings of two (or three) folders that share a path but for its suffix."""
+    """Recordings of two (or three) folders that share a path but for its suffix.
+
+    A recording that lacks a partner in any of them is a failure.
+    """
     folders = {"clean": clean, "enhanced": enhanced} | ({"noisy": noisy} if noisy else {})
     found = {role: _by_name(folder) for role, folder in folders.items()}
     pairs: list[Pair] = []
     failed: list[Failure] = []
-    for name in sorted(found["clean"].keys() | found["enhanced"].keys()):
+    for name in sorted(set().union(*found.values())):
         candidates = {role: files.get(name, []) for role, files in found.items()}
         missing = [role for role, paths in candidates.items() if not paths]
         doubles = [paths for paths in candidates.values() if len(paths) > 1]

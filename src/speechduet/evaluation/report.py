@@ -13,6 +13,7 @@ from speechduet.evaluation.tables import (
     Table,
     comparison_table,
     files_table,
+    heard_table,
     means_table,
     summary_table,
     systems_table,
@@ -77,17 +78,21 @@ class Report:
             return sections[0].table.to_markdown()
         return "\n".join(_markdown(section) for section in sections)
 
-    def metrics(self) -> list[str]:
-        """The names of all metrics that were asked for."""
+    def columns(self) -> list[str]:
+        """The names of all that is known of each file."""
         files = [scores for told in self.systems.values() for scores in told.files]
-        return list(files[0].by_metric()) if files else list(METRICS)
+        return list(files[0].row()) if files else list(METRICS)
 
     def details(self) -> Iterator[Section]:
-        """The best and the worst files, and all files."""
+        """The best and the worst files, what was heard in them, and all files."""
         for name, evaluation in self.systems.items():
             ranked = evaluation.ranked()
             extremes = ranked if len(ranked) <= 6 else [*ranked[:3], *ranked[-3:]]
             yield Section(f"Best and worst{self._of(name)}", "By PESQ.", files_table(extremes))
+        for name, evaluation in self.systems.items():
+            if (heard := heard_table(evaluation.files)).rows:
+                text = "By word error rate; at most ten files."
+                yield Section(f"Most word errors{self._of(name)}", text, heard)
         for name, evaluation in self.systems.items():
             yield Section(f"All files{self._of(name)}", "", files_table(evaluation.files))
 

@@ -1,10 +1,8 @@
 """Scores of one enhanced recording, and of many in parallel processes."""
 
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
@@ -14,12 +12,17 @@ import soxr
 from speechduet import audio, metrics
 from speechduet.errors import AudioError
 from speechduet.evaluation.pairing import Failure, Pair
+from speechduet.evaluation.processes import in_processes
 from speechduet.metrics.signals import Samples
 
 METRICS = ("pesq", "estoi", "si_sdr", "si_sir", "si_sar")
 
-Metric: TypeAlias = Callable[[Samples, Samples, int], "float | Mapping[str, float]"]
-"""Of estimate and reference ``[samples]`` at a sample rate in Hz: a score, or several by name.
+WEIGHTS = {"wer": "wer_words"}
+"""Rates, and what each is a rate of: over several files, the rate of all is weighed by these."""
+
+Metric: TypeAlias = Callable[[Samples, Samples, int], "float | Mapping[str, float | str]"]
+"""Of estimate and reference ``[samples]`` at a sample rate in Hz: a score, or several by name, and
+texts that tell more.
 
 It raises MetricError where there is none. To run in several processes it must be picklable: a
 function of a module, a `functools.partial` of one, or an instance of a class.
@@ -35,11 +38,19 @@ class Scores(NamedTuple):
     si_sdr: float
     si_sir: float | None = None
     si_sar: float | None = None
-    further: Mapping[str, float] = {}
-    """Metrics that were asked for in addition, by name."""
+    further: Mapping[str, float | str] = {}
+    """What was asked for in addition, by name: scores, their weights, and texts."""
 
     def by_metric(self) -> dict[str, float | None]:
         """Every score by the name of its metric."""
+        return {
+            name: value
+            for name, value in self.row().items()
+            if not isinstance(value, str) and name not in WEIGHTS.values()
+        }
+
+    def row(self) -> dict[str, float | str | None]:
+        """All that is known of the file: scores, their weights, and texts."""
         return {**{name: getattr(self, name) for name in METRICS}, **self.further}
 
 
@@ -68,7 +79,7 @@ def score_samples(
     """All metrics of one enhanced waveform ``[samples]``; SpeechduetError if one has no value.
 
     PESQ is computed at 16 kHz (wideband), or at 8 kHz (narrowband) for such recordings. A
-    further metric with several scores gives each as ``metric_score``.
+    further metric with several scores names each itself.
     """
     si_sdr, si_sir, si_sar = metrics.si_sdr(enhanced, clean), None, None
     if noisy is not None:
@@ -77,13 +88,10 @@ def score_samples(
     pesq_rate = 8_000 if sample_rate == 8_000 else 16_000
     pesq = _pesq_at(pesq_rate, enhanced, clean, sample_rate)
     estoi = metrics.estoi(enhanced, clean, sample_rate)
-    added: dict[str, float] = {}
+    added: dict[str, float | str] = {}
     for metric_name, metric in (further or {}).items():
         value = metric(enhanced, clean, sample_rate)
-        if isinstance(value, Mapping):
-            added |= {f"{metric_name}_{part}": float(told) for part, told in value.items()}
-        else:
-            added[metric_name] = float(value)
+        added |= value if isinstance(value, Mapping) else {metric_name: float(value)}
     return Scores(name, pesq, estoi, si_sdr, si_sir, si_sar, added)
 
 
@@ -91,16 +99,7 @@ def evaluate_pairs(
     pairs: list[Pair], jobs: int = 1, further: Mapping[str, Metric] | None = None
 ) -> Iterator[Scores | Failure]:
     """Scores or failure of each pair, in order, computed by so many processes."""
-    attempt = partial(_attempt, further=further)
-    if jobs == 1 or len(pairs) < 2:
-        yield from map(attempt, pairs)
-        return
-    # Spawned, for a fork would inherit the locks of torch's threads.
-    with ProcessPoolExecutor(min(jobs, len(pairs)), get_context("spawn")) as executor:
-        try:
-            yield from executor.map(attempt, pairs)
-        finally:
-            executor.shutdown(cancel_futures=True)
+    return in_processes(partial(_attempt, further=further), pairs, jobs)
 
 
 def narrowband_pesq(estimate: Samples, reference: Samples, sample_rate: int) -> float:
@@ -117,7 +116,8 @@ class Dnsmos:
     def __call__(self, estimate: Samples, reference: Samples, sample_rate: int) -> dict[str, float]:
         """Signal, background and overall quality."""
         resampled = soxr.resample(estimate, sample_rate, 16_000)
-        return metrics.dnsmos(resampled, 16_000, self.model)._asdict()
+        rated = metrics.dnsmos(resampled, 16_000, self.model)._asdict()
+        return {f"dnsmos_{part}": score for part, score in rated.items()}
 
 
 FURTHER: dict[str, Metric] = {

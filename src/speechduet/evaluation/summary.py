@@ -1,14 +1,14 @@
 """Means of scores with their intervals."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from speechduet.evaluation.pairing import Failure
-from speechduet.evaluation.scoring import METRICS, Scores
+from speechduet.evaluation.scoring import METRICS, WEIGHTS, Scores
 
 
 class Interval(NamedTuple):
@@ -60,8 +60,7 @@ class Evaluation:
         What is infinite or was not computed is None (null).
         """
         files = [
-            {"file": scores.file}
-            | {name: finite(value) for name, value in scores.by_metric().items()}
+            {"file": scores.file} | {name: finite(value) for name, value in scores.row().items()}
             for scores in self.files
         ]
         names = [scores.file for scores in self.ranked()]
@@ -75,15 +74,22 @@ class Evaluation:
 
 
 def summarise(files: Iterable[Scores]) -> dict[str, Interval | None]:
-    """Mean and interval of each metric over files; None for one that they do not have."""
-    rows = [scores.by_metric() for scores in files]
-    columns = {name: [row[name] for row in rows] for name in (rows[0] if rows else METRICS)}
-    return {
-        name: bootstrap([value for value in values if value is not None])
-        if values and None not in values
-        else None
-        for name, values in columns.items()
-    }
+    """Mean and interval of each metric over files; None for one that they do not have.
+
+    The mean of a rate over files tells of short files as much as of long ones: ``wer_corpus`` is
+    that over all of their words together.
+    """
+    scored = list(files)
+    told: dict[str, Interval | None] = {}
+    for name in scored[0].by_metric() if scored else METRICS:
+        column = [scores.by_metric()[name] for scores in scored]
+        values = [value for value in column if value is not None]
+        told[name] = bootstrap(values) if values and len(values) == len(column) else None
+        weight = WEIGHTS.get(name)
+        if weight and all(weight in scores.further for scores in scored):
+            weights = [float(scores.further[weight]) for scores in scored]
+            told[f"{name}_corpus"] = bootstrap(values, weights=weights)
+    return told
 
 
 def summary_to_json(summary: dict[str, Interval | None]) -> dict[str, Any]:
@@ -92,18 +98,27 @@ def summary_to_json(summary: dict[str, Interval | None]) -> dict[str, Any]:
     return {name: interval.to_json() if interval else absent for name, interval in summary.items()}
 
 
-def bootstrap(values: Iterable[float], resamples: int = 2000, seed: int = 0) -> Interval:
+def bootstrap(
+    values: Iterable[float],
+    resamples: int = 2000,
+    seed: int = 0,
+    weights: Sequence[float] | None = None,
+) -> Interval:
     """Mean with its 95 % percentile interval over files drawn with replacement.
+
+    A file counts as often as its weight says, by default once.
 
     >>> bootstrap([2.0, 2.0, 2.0])
     Interval(mean=2.0, low=2.0, high=2.0, n=3)
     """
     scores = np.array(list(values), dtype=np.float64)
+    weighed = np.ones_like(scores) if weights is None else np.array(weights, dtype=np.float64)
     drawn = np.random.default_rng(seed).integers(scores.size, size=(resamples, scores.size))
-    means = scores[drawn].mean(axis=1)
+    means = (scores * weighed)[drawn].sum(axis=1) / weighed[drawn].sum(axis=1)
     # "nearest" takes a mean that occurred, and so works with infinite ones.
     low, high = np.quantile(means, (0.025, 0.975), method="nearest")
-    return Interval(float(scores.mean()), float(low), float(high), scores.size)
+    mean = (scores * weighed).sum() / weighed.sum()
+    return Interval(float(mean), float(low), float(high), scores.size)
 
 
 def finite(value: Any) -> Any:

@@ -17,6 +17,8 @@ _TITLES = {
     "stoi": "STOI",
     "lsd": "LSD (dB; less is better)",
     "wer": "WER (less is better)",
+    "wer_corpus": "WER over all words (less is better)",
+    "phoneme_similarity": "phoneme similarity",
     "pesq_nb": "PESQ, narrowband",
     "dnsmos_signal": "DNSMOS SIG",
     "dnsmos_background": "DNSMOS BAK",
@@ -123,6 +125,19 @@ def files_table(files: list[Scores]) -> Table:
         for scores in files
     ]
     return Table(("file", *map(title, metrics)), rows)
+
+
+def heard_table(files: list[Scores]) -> Table:
+    """The files with the most word errors, up to ten, and what was heard; empty if none has any."""
+    rows = []
+    for scores in files:
+        rate, *texts = (
+            scores.further.get(name) for name in ("wer", "words_clean", "words_enhanced")
+        )
+        if rate and None not in texts:
+            rows.append((scores.file, f"{rate:.3f}", *map(str, texts)))
+    rows.sort(key=lambda row: float(row[1]), reverse=True)
+    return Table(("file", title("wer"), "heard in clean", "heard in enhanced"), rows[:10])
 
 
 def _mean_and_interval(interval: Interval | None, metric: str) -> str:

@@ -5,7 +5,7 @@ from speechduet.metrics.opinion import DnsmosScores, dnsmos
 from speechduet.metrics.perception import estoi, pesq, stoi
 from speechduet.metrics.signals import MetricError
 from speechduet.metrics.spectral import log_spectral_distance
-from speechduet.metrics.words import Recogniser, word_error_rate
+from speechduet.metrics.words import Recogniser, phoneme_similarity, word_error_rate
 
 __all__ = [
     "DnsmosScores",
@@ -17,6 +17,7 @@ __all__ = [
     "estoi",
     "log_spectral_distance",
     "pesq",
+    "phoneme_similarity",
     "si_sdr",
     "stoi",
     "word_error_rate",

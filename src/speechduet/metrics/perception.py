@@ -40,6 +40,9 @@ def pesq(estimate: Signal, reference: Signal, sample_rate: int) -> float:
             raise MetricError(f"{s.size / sample_rate:.3f} s", "over 0.25 s for PESQ") from short
         except reference_code.NoUtterancesError:
             continue
+        except ValueError as nothing:
+            # What it says when a part of the estimate is silent: "cannot convert float NaN".
+            raise MetricError("PESQ finds no sound in the estimate", "a louder one") from nothing
     if not scores:
         raise MetricError("PESQ finds no speech in the reference", "a louder or longer one")
     return float(np.mean(scores))

@@ -1,33 +1,90 @@
-"""Word errors: what a speech recogniser hears in enhanced speech against the clean speech."""
+"""What a speech recogniser hears in enhanced speech against what it hears in the clean speech.
+
+Generative systems can say something else than the speaker did, in a voice that sounds good.
+"""
 
 from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
+from unicodedata import category
 
 from speechduet.metrics.signals import MetricError, Samples, Signal, not_silent, same_length
 
 Recogniser: TypeAlias = Callable[[Samples, int], str]
-"""The words, in lower case and without punctuation, in ``[samples]`` at a sample rate in Hz."""
+"""What is said in ``[samples]`` at a sample rate in Hz: words, or phonemes with spaces between."""
+
+
+class Heard(NamedTuple):
+    """Words, or phonemes, that a recogniser hears; the reference has at least one."""
+
+    reference: list[str]
+    estimate: list[str]
+
+    @property
+    def error_rate(self) -> float:
+        """Edits from one to the other, per word of the reference; may be above 1."""
+        return edits(self.reference, self.estimate) / len(self.reference)
+
+    @property
+    def similarity(self) -> float:
+        """1 less the edits from one to the other, per word of the longer: from 0 to 1."""
+        return 1 - edits(self.reference, self.estimate) / max(map(len, self))
 
 
 def word_error_rate(
     estimate: Signal, reference: Signal, sample_rate: int, recogniser: Recogniser
 ) -> float:
-    """Word error rate between what a recogniser hears in the estimate and in the reference.
+    """Word error rate of what a recogniser hears in the estimate, against the reference.
 
-    0 is best; words that were added can lift it above 1. A recogniser that returns phonemes with
-    spaces between them makes it a phoneme error rate, whose complement is known as phoneme
-    similarity. Raises MetricError if nothing is heard in the reference.
+    0 is best; words that were added can lift it above 1. Case and punctuation do not count.
+    Raises MetricError if no word is heard in the reference.
 
-    >>> heard = {1.0: "the cat sat", 0.5: "the bat sat"}
+    >>> heard = {1.0: "The cat sat.", 0.5: "the bat sat"}
     >>> word_error_rate([0.5], [1.0], 16_000, lambda samples, rate: heard[samples[0]])
     0.3333333333333333
     """
-    s_hat, s = same_length(estimate=estimate, reference=reference)
-    not_silent(s, "reference")
-    spoken = recogniser(s, sample_rate).split()
-    if not spoken:
-        raise MetricError("the recogniser hears no words in the reference", "at least one")
-    return edits(spoken, recogniser(s_hat, sample_rate).split()) / len(spoken)
+    return words_heard(estimate, reference, sample_rate, recogniser).error_rate
+
+
+def phoneme_similarity(
+    estimate: Signal, reference: Signal, sample_rate: int, recogniser: Recogniser
+) -> float:
+    """Phoneme similarity (Pirklbauer et al. 2023): 1 less the normalised edit distance.
+
+    1 is best, 0 is nothing in common: the distance is divided by the length of the longer. Raises
+    MetricError if no phoneme is heard in the reference.
+
+    >>> heard = {1.0: "k æ t", 0.5: "k æ t s"}
+    >>> phoneme_similarity([0.5], [1.0], 16_000, lambda samples, rate: heard[samples[0]])
+    0.75
+    """
+    return phonemes_heard(estimate, reference, sample_rate, recogniser).similarity
+
+
+def words_heard(
+    estimate: Signal, reference: Signal, sample_rate: int, recogniser: Recogniser
+) -> Heard:
+    """The words in both; MetricError if the reference has none."""
+    return _heard(estimate, reference, sample_rate, recogniser, words_in, "words")
+
+
+def phonemes_heard(
+    estimate: Signal, reference: Signal, sample_rate: int, recogniser: Recogniser
+) -> Heard:
+    """The phonemes in both; MetricError if the reference has none."""
+    return _heard(estimate, reference, sample_rate, recogniser, str.split, "phonemes")
+
+
+def words_in(text: str) -> list[str]:
+    """The words of a text, without case and punctuation.
+
+    >>> words_in("“Don’t re-use it”, he said.")
+    ["don't", 're', 'use', 'it', 'he', 'said']
+    """
+    plain = text.casefold().replace("’", "'")
+    # Categories P and S are punctuation and symbols.
+    kept = (" " if category(sign)[0] in "PS" and sign != "'" else sign for sign in plain)
+    words = (word.strip("'") for word in "".join(kept).split())
+    return [word for word in words if word]
 
 
 def edits(spoken: Sequence[str], heard: Sequence[str]) -> int:
@@ -44,3 +101,19 @@ def edits(spoken: Sequence[str], heard: Sequence[str]) -> int:
             diagonal = row[place]
             row[place] = min(substituted, row[place] + 1, row[place - 1] + 1)
     return row[-1]
+
+
+def _heard(
+    estimate: Signal,
+    reference: Signal,
+    sample_rate: int,
+    recogniser: Recogniser,
+    split: Callable[[str], list[str]],
+    kind: str,
+) -> Heard:
+    s_hat, s = same_length(estimate=estimate, reference=reference)
+    not_silent(s, "reference")
+    spoken = split(recogniser(s, sample_rate))
+    if not spoken:
+        raise MetricError(f"the recogniser hears no {kind} in the reference", "at least one")
+    return Heard(spoken, split(recogniser(s_hat, sample_rate)))

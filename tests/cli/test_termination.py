@@ -1,0 +1,118 @@
+"""Worker processes do not outlive a command, however it ends."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from speechduet.cli.termination import ended_in_order
+
+PROC = Path("/proc")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not (PROC / "self/task").is_dir(), reason="needs Linux's /proc"),
+]
+
+RECOGNISER = """
+import time
+from pathlib import Path
+
+def hear(samples, sample_rate):
+    Path(__file__).with_suffix(".begun").touch()
+    time.sleep(600)
+"""
+
+ABLATION = """
+systems: {tiny: MODEL}
+valid: {clean: FOLDER/clean, noisy: FOLDER/enhanced}
+sweeps: {endless: {system: tiny, steps: [1000000]}}
+"""
+
+
+def evaluation(folder: Path, model: Path) -> list[str]:
+    """An evaluation that takes ten minutes a file."""
+    (folder / "recogniser.py").write_text(RECOGNISER)
+    folders = ["--clean", str(folder / "clean"), "--enhanced", str(folder / "enhanced")]
+    return ["evaluate", *folders, "--recogniser", f"{folder / 'recogniser.py'}:hear"]
+
+
+def ablation(folder: Path, model: Path) -> list[str]:
+    """An ablation that takes hours a file."""
+    text = ABLATION.replace("MODEL", str(model)).replace("FOLDER", str(folder))
+    (folder / "endless.yaml").write_text(text)
+    return ["ablate", "--config", str(folder / "endless.yaml"), "--folder", str(folder / "out")]
+
+
+def running(pid: int) -> bool:
+    try:
+        state = (PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
+
+
+def children(pid: int) -> list[int]:
+    told = (PROC / str(pid) / "task" / str(pid) / "children").read_text()
+    return [child for child in map(int, told.split()) if running(child)]
+
+
+def wait_for(reached: Callable[[], bool], what: str) -> None:
+    end = time.monotonic() + 120
+    while not reached():
+        assert time.monotonic() < end, what
+        time.sleep(0.1)
+
+
+def test_what_sigterm_did_before_it_does_again() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with ended_in_order():
+        assert signal.getsignal(signal.SIGTERM) != before
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+@pytest.mark.parametrize(
+    ("command", "number", "status"),
+    [
+        (evaluation, signal.SIGTERM, 128 + signal.SIGTERM),
+        (evaluation, signal.SIGKILL, -signal.SIGKILL),
+        (ablation, signal.SIGTERM, 128 + signal.SIGTERM),
+        (ablation, signal.SIGKILL, -signal.SIGKILL),
+    ],
+)
+def test_workers_end_with_the_command(
+    tmp_path: Path,
+    tiny_model: Path,
+    speech: np.ndarray,
+    command: Callable[[Path, Path], list[str]],
+    number: signal.Signals,
+    status: int,
+) -> None:
+    for role in ("clean", "enhanced"):
+        (tmp_path / role).mkdir()
+        for name in ("a", "b"):
+            soundfile.write(tmp_path / role / f"{name}.wav", speech, 16_000)
+    arguments = [*command(tmp_path, tiny_model), "--jobs", "2"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "speechduet", *arguments],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    # Two workers, and the process in which multiprocessing keeps its records.
+    wait_for(lambda: len(children(process.pid)) >= 3, "no workers")
+    begun = children(process.pid)
+    if command is evaluation:
+        wait_for((tmp_path / "recogniser.begun").exists, "no work")
+    try:
+        process.send_signal(number)
+        assert process.wait(60) == status
+        wait_for(lambda: not any(map(running, begun)), "workers are left")
+    finally:
+        for left in filter(running, begun):
+            os.kill(left, signal.SIGKILL)

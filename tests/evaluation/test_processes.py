@@ -1,0 +1,21 @@
+import os
+
+import pytest
+
+from speechduet.errors import SpeechduetError
+from speechduet.evaluation.processes import in_processes
+
+
+@pytest.mark.parametrize("jobs", [1, 2, 5])
+def test_results_come_in_order(jobs: int) -> None:
+    assert list(in_processes(abs, [-3, 1, -2], jobs)) == [3, 1, 2]
+
+
+def test_one_process_is_this_one() -> None:
+    assert list(in_processes(lambda _: os.getpid(), ["a", "b"], 1)) == [os.getpid()] * 2
+    assert list(in_processes(lambda _: os.getpid(), ["a"], 2)) == [os.getpid()]
+
+
+def test_a_killed_worker_is_told() -> None:
+    with pytest.raises(SpeechduetError, match="a worker process was killed; if memory ran out"):
+        list(in_processes(os._exit, [9, 9], 2))
