@@ -1,7 +1,8 @@
 """The paper's claims, each as paired differences over the files of an ablation.
 
     speechduet ablate --config recipes/ablation/study.yaml --folder runs/ablation/study
-    python benchmarks/claims.py runs/ablation/study/files.csv --set valid
+    speechduet ablate --config recipes/ablation/study_seeds.yaml --folder runs/ablation/study_seeds
+    python benchmarks/claims.py runs/ablation/study/files.csv runs/ablation/study_seeds/files.csv
 
 prints the tables of docs/results.md. A file's score is its mean over sampling seeds; intervals
 are 95 % bootstrap intervals over files. What they do not hold is the chance of training: each
@@ -11,7 +12,7 @@ system was trained once.
 import csv
 import sys
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
@@ -25,7 +26,7 @@ from speechduet.sampler import Sampling
 
 METRICS = {"pesq": ("PESQ", 3), "estoi": ("ESTOI", 3), "si_sdr": ("SI-SDR (dB)", 2)}
 GRIDS = ("paper", "exact")
-STEPS = (1, 2, 3, 5, 10, 15, 20, 25, 30)
+STEPS = (1, 2, 3, 5, 10, 15, 30)
 BETAS = (0.0, 0.1, 0.3, 0.5, 0.7, 0.9, 1.0)
 
 ByFile = Mapping[str, Mapping[str, float]]
@@ -83,20 +84,31 @@ LINES: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("GP-Unified without first fusion", "joint", {"beta": 0.1}),
     ("predictive output of the last step", "joint", {"alpha": 0.2, "beta": 0.0}),
 )
+SAMPLERS = tuple(
+    {"grid": grid, "predictor": predictor, "corrector_steps": corrector_steps}
+    for grid, predictor, corrector_steps in (
+        ("paper", "euler_maruyama", 1),
+        ("exact", "euler_maruyama", 1),
+        ("exact", "euler_maruyama", 0),
+        ("exact", "ancestral", 0),
+        ("exact", "deterministic", 0),
+    )
+)
 
 
 class Scores:
     """What an ablation measured on one set: each file's mean over seeds, by setting."""
 
-    def __init__(self, path: Path, chosen: str) -> None:
+    def __init__(self, paths: Sequence[Path], chosen: str) -> None:
         rows: dict[Setting, dict[str, dict[int, dict[str, float]]]] = defaultdict(
             lambda: defaultdict(dict)
         )
-        with path.open(encoding="utf-8", newline="") as stream:
-            for row in csv.DictReader(stream):
-                if row["set"] == chosen:
-                    told = {metric: float(row[metric]) for metric in METRICS}
-                    rows[_setting(row)][row["file"]][int(row["seed"])] = told
+        for path in paths:
+            with path.open(encoding="utf-8", newline="") as stream:
+                for row in csv.DictReader(stream):
+                    if row["set"] == chosen:
+                        told = {metric: float(row[metric]) for metric in METRICS}
+                        rows[_setting(row)][row["file"]][int(row["seed"])] = told
         self._rows = rows
 
     def seeds(self, setting: Setting) -> tuple[int, ...]:
@@ -124,8 +136,9 @@ class Scores:
 def _setting(row: Mapping[str, str]) -> Setting:
     if not row["steps"]:
         return Setting(row["system"], None)
+    told = {key: row[key] == "True" if row[key] in ("True", "False") else row[key] for key in SWEPT}
     kinds = {field.name: type(field.default) for field in fields(Sampling)}
-    return Setting(row["system"], Sampling(**{key: kinds[key](row[key]) for key in SWEPT}))
+    return Setting(row["system"], Sampling(**{key: kinds[key](told[key]) for key in SWEPT}))
 
 
 def difference(better: ByFile, other: ByFile, metric: str) -> Interval:
@@ -207,8 +220,22 @@ def collapse(scores: Scores, metric: str, few: tuple[int, ...] = (3, 5, 10)) -> 
                 yield f"| {label} | {n} | {_cell(lost, digits)} | {_cell(back, digits)} | {share} |"
 
 
+def samplers(scores: Scores, metric: str) -> Iterator[str]:
+    """The same weights under every sampler, by steps: what is the sampler's and what is not."""
+    steps = [n for n in STEPS if n in (2, 3, 5, 10)]
+    yield "| | grid | predictor | corrector | " + " | ".join(f"N = {n}" for n in steps) + " |"
+    yield "|---" * (len(steps) + 4) + "|"
+    digits = METRICS[metric][1]
+    for label, system, settings in LINES[:3]:
+        for sampler in SAMPLERS:
+            row = [scores.mean(metric, system, steps=n, **settings, **sampler) for n in steps]
+            if all(value is not None for value in row):
+                cells = " | ".join(f"{value:.{digits}f}" for value in row)
+                yield f"| {label} | " + " | ".join(map(str, sampler.values())) + f" | {cells} |"
+
+
 def main(
-    files: Annotated[Path, typer.Argument(help="files.csv of `speechduet ablate`.")],
+    files: Annotated[list[Path], typer.Argument(help="files.csv of `speechduet ablate`.")],
     chosen: Annotated[str, typer.Option("--set", help="valid or test")] = "valid",
 ) -> None:
     """Print the tables of docs/results.md."""
@@ -220,6 +247,7 @@ def main(
     for metric in ("pesq", "si_sdr"):
         title = METRICS[metric][0]
         print(f"\n### {title} that few steps lose\n", *collapse(scores, metric), sep="\n")
+        print(f"\n### {title} under each sampler\n", *samplers(scores, metric), sep="\n")
 
 
 if __name__ == "__main__":
