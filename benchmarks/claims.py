@@ -10,7 +10,6 @@ system was trained once.
 """
 
 import csv
-import sys
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, replace
@@ -137,7 +136,7 @@ def _setting(row: Mapping[str, str]) -> Setting:
     if not row["steps"]:
         return Setting(row["system"], None)
     told = {key: row[key] == "True" if row[key] in ("True", "False") else row[key] for key in SWEPT}
-    kinds = {field.name: type(field.default) for field in fields(Sampling)}
+    kinds: dict[str, Any] = {field.name: type(field.default) for field in fields(Sampling)}
     return Setting(row["system"], Sampling(**{key: kinds[key](told[key]) for key in SWEPT}))
 
 
@@ -172,15 +171,32 @@ def claims(scores: Scores) -> Iterator[str]:
         yield "|---" * (len(METRICS) + 2) + "|"
         for grid in GRIDS:
             for n in claim.steps:
-                better = scores.of(claim.system, **({"steps": n, "grid": grid} | claim.settings))
-                other = scores.of(
-                    claim.other, **({"steps": n, "grid": grid} | claim.other_settings)
-                )
-                if better and other:
-                    cells = (
-                        _cell(difference(better, other, m), d) for m, (_, d) in METRICS.items()
-                    )
+                pair = _pair(scores, claim, n, grid)
+                if pair is not None:
+                    cells = (_cell(difference(*pair, m), d) for m, (_, d) in METRICS.items())
                     yield f"| {grid} | {n} | " + " | ".join(cells) + " |"
+
+
+def overview(scores: Scores, metric: str) -> Iterator[str]:
+    """Every claim's differences in one metric, without their intervals."""
+    yield "| | grid | " + " | ".join(f"N = {n}" for n in STEPS) + " |"
+    yield "|---" * (len(STEPS) + 2) + "|"
+    digits = METRICS[metric][1]
+    for claim in CLAIMS:
+        for grid in GRIDS:
+            cells = []
+            for n in STEPS:
+                pair = _pair(scores, claim, n, grid) if n in claim.steps else None
+                told = difference(*pair, metric) if pair else None
+                cells.append(f"{told.mean:+.{digits}f} {verdict(told)}" if told else "")
+            if any(cells):
+                yield f"| {claim.text} | {grid} | " + " | ".join(cells) + " |"
+
+
+def _pair(scores: Scores, claim: Claim, steps: int, grid: str) -> tuple[ByFile, ByFile] | None:
+    better = scores.of(claim.system, **({"steps": steps, "grid": grid} | claim.settings))
+    other = scores.of(claim.other, **({"steps": steps, "grid": grid} | claim.other_settings))
+    return (better, other) if better and other else None
 
 
 def _cell(told: Interval, digits: int) -> str:
@@ -242,7 +258,9 @@ def main(
     scores = Scores(files, chosen)
     for metric, (title, _) in METRICS.items():
         print(f"\n### {title} by steps\n", *means(scores, metric), sep="\n")
-    print("\n### Claims", *claims(scores), sep="\n")
+    for metric, (title, _) in METRICS.items():
+        print(f"\n### Claims, {title}\n", *overview(scores, metric), sep="\n")
+    print("\n### Claims, with intervals", *claims(scores), sep="\n")
     print("\n### PESQ by the weight of the final fusion\n", *weights(scores), sep="\n")
     for metric in ("pesq", "si_sdr"):
         title = METRICS[metric][0]
@@ -251,4 +269,4 @@ def main(
 
 
 if __name__ == "__main__":
-    sys.exit(typer.run(main))
+    typer.run(main)

@@ -17,10 +17,9 @@ def lines(record: dict[str, Any]) -> Iterator[str]:
     (name, first), *_ = record["contestants"].items()
     model = request["network"] or request["model"] or request["recipe"]
     what = f"{request['work']} of {model or ('sgmse_plus' if request['sgmse'] else 'the default')}"
-    measured = (
-        f"{first['seconds_median']:.3g} s, {first['share_of_convolution_peak']:.0%} of peak, "
-        f"{first['share_of_floor']:.0%} of its products alone"
-    )
+    shares = (("share_of_convolution_peak", "peak"), ("share_of_floor", "its products alone"))
+    parts = [f"{first[share]:.0%} of {limit}" for share, limit in shares if first[share]]
+    measured = ", ".join([f"{first['seconds_median']:.3g} s", *parts])
     processor = machine.get("gpu", machine["processor"])
     where = f"{processor}, {machine['threads']} threads"
     ratios = record["times_as_fast_as"] or {"–": None}

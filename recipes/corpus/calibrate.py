@@ -1,0 +1,38 @@
+"""Calibrate a model folder for 8-bit numbers: what its layers read and make on real recordings.
+
+    python recipes/corpus/calibrate.py src/speechduet/models/gp_unified_compact \
+        ../shared/corpus/valid/noisy
+
+enhances every recording in each mode with the networks as they are, and writes the model folder
+again, with ``activation_ranges.json`` and 16-bit weights.
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import typer
+
+from speechduet import Enhancer, audio
+from speechduet.backend.quantisation import calibration
+from speechduet.checkpoint import load, save
+
+
+def main(
+    folder: Annotated[Path, typer.Argument(help="Model folder; it is written again.")],
+    recordings: Annotated[Path, typer.Argument(help="Folder of noisy recordings.")],
+) -> None:
+    """Calibrate a model and store it."""
+    model = load(folder)
+    enhancer = Enhancer(model, device="cpu", backend="pytorch", precision="float32")
+    with calibration(model.system):
+        for path in sorted(recordings.iterdir()):
+            samples, sample_rate = audio.read(path)
+            for mode in model.modes:
+                enhancer(samples, sample_rate, mode)
+    save(model, folder, torch.float16)
+    typer.echo(f"{len(model.system.activation_ranges)} layers of {model.name} are calibrated")
+
+
+if __name__ == "__main__":
+    typer.run(main)
