@@ -43,3 +43,21 @@ def test_settings_of_the_environment_stay(monkeypatch: pytest.MonkeyPatch) -> No
 def test_other_systems_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "darwin")
     assert not keep_freed_memory()
+
+
+RETURNED = PROGRAM.replace("import keep_freed_memory", "import *").replace(
+    "print(min(pages_mapped() for _ in range(20)))",
+    "pages_mapped()\nreturn_freed_memory()\nprint(min(pages_mapped() for _ in range(20)))",
+)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs glibc")
+def test_what_is_kept_can_be_returned() -> None:
+    environment = {name: value for name, value in os.environ.items() if name not in OWN_SETTINGS}
+    command = [sys.executable, "-c", RETURNED]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    answer, pages = done.stdout.split()
+    if answer == "False":
+        pytest.skip("needs glibc")
+    # Huge pages may map 64 MiB in 32 of them.
+    assert int(pages) >= 32

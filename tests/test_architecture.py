@@ -27,6 +27,7 @@ ROOMS = (
     {"network"},
     {"recipe"},
     {"config", "model_card", "checkpoint", "torch_archive", "upstream_ncsnpp", "external"},
+    {"backend"},
     {"segments", "confidence", "live", "enhancer", "files"},
     {"data", "metrics", "picture"},
     {"evaluation", "training"},

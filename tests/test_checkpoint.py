@@ -255,6 +255,7 @@ def test_models_of_the_hub(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setitem(sys.modules, "huggingface_hub", hub)
     monkeypatch.setitem(sys.modules, "huggingface_hub.errors", errors)
     assert load_any("somebody/model").name == "tiny"
-    assert asked == [("somebody/model", ["README.md", "config.json", "model.safetensors"])]
+    wanted = ["README.md", "activation_ranges.json", "config.json", "model.safetensors"]
+    assert asked == [("somebody/model", wanted)]
     with pytest.raises(ModelError, match=r"cannot fetch some/other \(Cannot reach the hub\);"):
         load_any("some/other")

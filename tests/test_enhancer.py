@@ -203,7 +203,7 @@ def test_the_batch_size_does_not_matter(batch_size: int) -> None:
 
 def test_frames_are_padded_to_what_the_network_needs() -> None:
     tested = enhancer(same)
-    tested.pretrained.system.frame_multiple = 16
+    tested.system.frame_multiple = 16
     waveform = noisy_speech(3000)
     out = tested(waveform, 16_000)
     assert batches(tested) == [(1, 1, 256, 32)]
@@ -286,10 +286,10 @@ def test_an_unknown_setting() -> None:
 
 def test_decoders_that_a_model_lacks() -> None:
     tested = enhancer(same)
-    tested.pretrained.system.layout = Layout(generative=True, predictive="none")
+    tested.system.layout = Layout(generative=True, predictive="none")
     with pytest.raises(SettingError, match="no predictive decoder"):
         tested.sampling(beta=0.1)
-    tested.pretrained.system.layout = Layout(generative=False, predictive="own")
+    tested.system.layout = Layout(generative=False, predictive="own")
     with pytest.raises(SettingError, match="no generative decoder.*use mode 'fast'"):
         tested.sampling("fast", steps=1)
 

@@ -1,10 +1,14 @@
-"""Model folders: ``config.json`` + ``model.safetensors`` + ``README.md``. Nothing in one is run."""
+"""Model folders: ``config.json`` + ``model.safetensors`` + ``README.md``. Nothing in one is run.
+
+A model that was calibrated for 8-bit numbers has ``activation_ranges.json`` too.
+"""
 
 import json
 import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +21,13 @@ from torch import Tensor
 from speechduet.config import Config
 from speechduet.errors import ModelError
 from speechduet.model_card import model_card
-from speechduet.network.joint import System
+from speechduet.network.joint import ActivationRange, System
 from speechduet.sampler import Sampling
 from speechduet.spectrogram import Spectrogram
 
 BUNDLED = Path(__file__).parent / "models"
 CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
+RANGES = "activation_ranges.json"
 
 
 @dataclass(frozen=True)
@@ -75,6 +80,10 @@ def save(pretrained: Pretrained, folder: str | Path, dtype: torch.dtype = torch.
         # The config comes last: a folder without one is not yet a model.
         _write(path / WEIGHTS, to_bytes(weights, {"format": "pt"}))
         _write(path / CARD, card.encode())
+        # Ranges of other weights must not stay behind.
+        (path / RANGES).unlink(missing_ok=True)
+        if system.activation_ranges:
+            _write(path / RANGES, _ranges_text(system.activation_ranges).encode())
         _write(path / CONFIG, text.encode())
     except OSError as error:
         raise ModelError(f"cannot write {path} ({error.strerror})", "a writable folder") from None
@@ -106,7 +115,37 @@ def load(folder: str | Path) -> Pretrained:
         ) from None
     system = config.build()
     fill(system, weights, str(path / WEIGHTS))
+    if (path / RANGES).is_file():
+        system.activation_ranges = _read_ranges(path / RANGES, system)
     return Pretrained(config.name, system, config.spectrogram, config.modes, config.metadata)
+
+
+def _ranges_text(ranges: Mapping[str, ActivationRange]) -> str:
+    """A line per layer: least and greatest input, least and greatest output."""
+    rows = (
+        f"{json.dumps(name)}: {json.dumps([float(f'{edge:.4g}') for edge in edges])}"
+        for name, edges in ranges.items()
+    )
+    return "{\n" + ",\n".join(rows) + "\n}\n"
+
+
+def _read_ranges(path: Path, system: System) -> dict[str, ActivationRange]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        layers = {name for name, _ in system.named_modules()}
+        ranges: dict[str, ActivationRange] = {}
+        for name, edges in found.items():
+            least, greatest, least_out, greatest_out = map(float, edges)
+            read = -inf < least <= 0 <= greatest < inf
+            made = -inf < least_out <= 0 <= greatest_out < inf
+            if not (name in layers and read and made):
+                raise ValueError(f"{name}: {edges}")
+            ranges[name] = (least, greatest, least_out, greatest_out)
+    except (ValueError, TypeError, AttributeError, OSError) as error:
+        raise ModelError(
+            f"{path} is damaged ({error})", "the model's own file", "copy the whole folder again"
+        ) from None
+    return ranges
 
 
 def fill(system: System, weights: Mapping[str, Tensor], source: str) -> None:
@@ -172,10 +211,9 @@ def _download(identifier: str) -> Path:
             f"{identifier} is no folder here, and models of the Hub need huggingface_hub",
             remedy="pip install 'speechduet[hub]'",
         ) from None
+    wanted = [CONFIG, WEIGHTS, RANGES, CARD]
     try:
-        return Path(
-            huggingface_hub.snapshot_download(identifier, allow_patterns=[CONFIG, WEIGHTS, CARD])
-        )
+        return Path(huggingface_hub.snapshot_download(identifier, allow_patterns=wanted))
     except (HfHubHTTPError, OSError, ValueError) as error:
         reason = str(error).strip().partition("\n")[0]
         raise ModelError(

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Iterator, Sequence
+from copy import copy
 from dataclasses import replace
 from pathlib import Path
 from typing import TypedDict
@@ -12,6 +13,8 @@ from torch import Tensor
 from typing_extensions import Unpack
 
 from speechduet.audio import Samples
+from speechduet.backend import BackendName, Precision
+from speechduet.backend.choice import choose, find_device
 from speechduet.checkpoint import Pretrained, load_any
 from speechduet.confidence import Comparison, disagreement
 from speechduet.errors import SettingError
@@ -45,6 +48,9 @@ class Enhancer:
     of the segments into which a longer one is cut; ``batch_size`` counts segments enhanced at
     once (default 1 on a CPU, 8 elsewhere). Both bound the memory. ``threads`` sets how many
     threads PyTorch uses in this process.
+
+    ``backend`` and ``precision`` say what evaluates the network; `Enhancer.backend` is a line that
+    tells what was chosen, and why. Calls from several threads are safe with each of them.
     """
 
     def __init__(
@@ -54,6 +60,8 @@ class Enhancer:
         threads: int | None = None,
         segment_s: float = 16.0,
         batch_size: int | None = None,
+        backend: BackendName = "auto",
+        precision: Precision = "auto",
     ) -> None:
         if segment_s < 1:
             raise SettingError(f"segments of {segment_s} s", "at least 1 s")
@@ -63,12 +71,17 @@ class Enhancer:
             raise SettingError(f"{threads} threads", "at least 1")
         if threads is not None:
             torch.set_num_threads(threads)
-        self.device = _device(device)
+        self.device = find_device(device)
         self.pretrained = pretrained
         self.spectrogram = pretrained.spectrogram
-        self._system = pretrained.system.to(self.device).eval()
+        system = pretrained.system.to(self.device).eval()
+        chosen = choose(system, self.device, backend, precision, self.spectrogram.bins, threads)
+        self.backend = chosen.told
+        # Only the backend is its own: another enhancer of this model may have another.
+        self.system = copy(system)
+        self.system.backend = chosen.backend
         self._batch_size = batch_size or (1 if self.device.type == "cpu" else 8)
-        multiple = self._system.frame_multiple
+        multiple = self.system.frame_multiple
         frames_per_s = self.spectrogram.sample_rate / self.spectrogram.hop
         self._segment_frames = multiple * max(1, round(segment_s * frames_per_s / multiple))
         self._overlap_frames = min(round(OVERLAP_S * frames_per_s), self._segment_frames // 4)
@@ -81,13 +94,16 @@ class Enhancer:
         threads: int | None = None,
         segment_s: float = 16.0,
         batch_size: int | None = None,
+        backend: BackendName = "auto",
+        precision: Precision = "auto",
     ) -> "Enhancer":
         """An enhancer with the bundled model, or one of one's own.
 
         That is a model folder, a checkpoint of SGMSE+ or StoRM (.ckpt), or a Hugging Face id.
         ``device``: auto, cpu, cuda, cuda:1, mps, ... Raises ModelError or SettingError.
         """
-        return cls(load_any(name_or_path), device, threads, segment_s, batch_size)
+        model = load_any(name_or_path)
+        return cls(model, device, threads, segment_s, batch_size, backend, precision)
 
     def sampling(self, mode: str = "balanced", **expert: Unpack[Expert]) -> Sampling:
         """The sampler settings of a mode (fast, balanced, best), some of them overridden.
@@ -103,7 +119,7 @@ class Enhancer:
             # The only predictor that takes a step of 1/N, whichever the mode's own is.
             expert.setdefault("predictor", "euler_maruyama")
         sampling = replace(modes[mode], **expert)
-        layout = self._system.layout
+        layout = self.system.layout
         if sampling.needs_predictive and layout.predictive == "none":
             raise SettingError(
                 f"model {self.pretrained.name} has no predictive decoder",
@@ -269,28 +285,12 @@ class Enhancer:
     def _reverse(self, noisy: Samples, sampling: Sampling, draw: Draw) -> Iterator[Step]:
         y = self.spectrogram.forward(torch.from_numpy(noisy).to(self.device))
         # As in SGMSE+, the inverse later takes these frames in: they touch the last half window.
-        missing = -y.shape[-1] % self._system.frame_multiple
+        missing = -y.shape[-1] % self.system.frame_multiple
         y = torch.nn.functional.pad(y, (0, missing))
-        return reverse(self._system, self._system.process, y, sampling, draw)
+        return reverse(self.system, self.system.process, y, sampling, draw)
 
     def _draws(self, field: NoiseField, starts: Sequence[int], noise: Draw | None) -> Draw:
         """Draws one after another for a batch of segments that start at these samples."""
         if noise is not None:
             return lambda shape: noise(shape).to(self.device)
         return field.draws([start // self.spectrogram.hop for start in starts], self.device)
-
-
-def _device(name: str) -> torch.device:
-    if name == "auto":
-        # Not mps: it lacks some of the complex arithmetic, so it is taken only when asked for.
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    available = ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
-    if torch.cuda.is_available():
-        available.append("cuda")
-    if torch.backends.mps.is_available():
-        available.append("mps")
-    if name not in available:
-        raise SettingError(
-            f"device {name!r} is not there", "auto or one of " + ", ".join(available)
-        )
-    return torch.device(name)

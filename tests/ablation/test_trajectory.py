@@ -134,6 +134,6 @@ def test_silence_has_no_score(tiny_model: Path, pairs: Path) -> None:
 
 def test_what_a_model_cannot_do(enhancer: Enhancer) -> None:
     check(enhancer, Sampling(steps=2, beta=0.5))
-    enhancer.pretrained.system.layout = Layout(True, "none", "clean")
+    enhancer.system.layout = Layout(True, "none", "clean")
     with pytest.raises(SettingError, match="no predictive decoder"):
         check(enhancer, Sampling(steps=2, beta=0.5))

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from speechduet.bench.machine import description, peak
-from speechduet.bench.measure import commit, measure, relative_difference
+from speechduet.bench.measure import commit, measure, relative_difference, with_own_memory
 from speechduet.bench.memory import memory, resident
-from speechduet.bench.request import Request
+from speechduet.bench.request import PLAIN, Contestant, Request
 from speechduet.errors import SpeechduetError
 
 
@@ -34,6 +34,34 @@ def test_everything_against_a_clone(sgmse_model: str, clone: Path) -> None:
     table = report.to_markdown()
     assert "| speechduet, float32, against |" in table and "| convolution |" in table
     assert table.startswith("One evaluation of ")
+
+
+def test_each_code_runs_with_its_own_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    happened: list[str] = []
+    for name in ("keep_freed_memory", "return_freed_memory"):
+        monkeypatch.setattr(
+            f"speechduet.bench.measure.{name}", lambda name=name: happened.append(name)
+        )
+    for contestant in (PLAIN, Contestant("SGMSE+ code", "float32")):
+        with_own_memory(contestant, lambda: happened.append("run"))()
+    assert happened == ["keep_freed_memory", "run", "return_freed_memory", "run"]
+
+
+def test_a_backend_that_shows_no_operations(
+    sgmse_model: str, clone: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Here it is PyTorch under another name."""
+    monkeypatch.setattr("speechduet.backend.choice.build", lambda system, *_: None)
+    monkeypatch.setattr("speechduet.bench.measure.memory", lambda *_: None)
+    request = Request(
+        model=sgmse_model, sgmse=clone, seconds=0.1, backend="openvino", precision="int8"
+    )
+    told = json.loads(json.dumps(measure(request, 2).to_json(), allow_nan=False))
+    other, plain, theirs = told["contestants"].values()
+    assert other["macs"] == plain["macs"] == theirs["macs"] > 0
+    assert other["peak"] is other["floor_s"] is None and other["shares"] == {}
+    assert plain["floor_s"] > 0 and plain["difference"] == 0
+    assert set(told["times_as_fast_as"]) == {"speechduet, float32", "SGMSE+ code, float32"}
 
 
 def test_a_process_that_dies_is_an_error(

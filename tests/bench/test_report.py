@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -66,3 +67,15 @@ def test_the_history_has_a_line_for_each_comparison(report: Report, root: Path) 
     assert line.endswith("| SGMSE+ code, float32 | 2.00 (2.00–3.00) |")
     for path in sorted((root / "benchmarks" / "history").glob("*.json")):
         assert list(history.lines(json.loads(path.read_text(encoding="utf-8"))))
+
+
+def test_a_backend_that_shows_no_operations(report: Report) -> None:
+    known = report.contestants["speechduet, float32"]
+    unknown = replace(known, shares={}, floor_s=None, peak=None)
+    contestants = {"speechduet, openvino, int8": unknown, "speechduet, float32": known}
+    other = replace(report, contestants=contestants)
+    table = other.to_markdown()
+    assert "| speechduet, openvino, int8 | 2 (1–4) | 0.5 | 100 | 100 | – | – | 1000 |" in table
+    assert "| share of operations' time | speechduet, float32 |\n" in table
+    told = json.loads(json.dumps(other.to_json()))["contestants"]["speechduet, openvino, int8"]
+    assert told["peak"] is None and told["share_of_floor"] is None

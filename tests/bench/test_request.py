@@ -35,6 +35,15 @@ def test_what_was_asked_for_comes_first_and_float32_beside_bfloat16() -> None:
     ]
 
 
+def test_another_backend_is_held_against_pytorch_in_float32() -> None:
+    request = Request(backend="openvino", precision="int8")
+    assert [contestant.name for contestant in request.contestants] == [
+        "speechduet, openvino, int8",
+        "speechduet, float32",
+    ]
+    assert len(Request(backend="compile").contestants) == 2
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -42,6 +51,8 @@ def test_what_was_asked_for_comes_first_and_float32_beside_bfloat16() -> None:
         ({"recipe": Path("r")}, "a recipe with nothing to train"),
         ({"network": "n", "mode": "fast"}, "mode 'fast' for one evaluation"),
         ({"train": True, "mode": "fast"}, "mode 'fast' for one training step"),
+        ({"train": True, "backend": "compile"}, "training with compile in float32; expected pyto"),
+        ({"train": True, "precision": "int8"}, "training with pytorch in int8"),
         ({"batch_size": 2}, "a batch of 2 for one enhancement"),
         ({"network": "n", "batch_size": 0}, "a batch of 0 for one evaluation; expected 1 or more"),
         ({"seconds": 0.0}, "0.0 s of audio; expected above 0"),

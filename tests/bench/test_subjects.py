@@ -31,6 +31,21 @@ def test_all_contestants_compute_the_same(sgmse_model: str, clone: Path) -> None
     assert 0 < (half - ours).abs().max() < 0.1 * ours.abs().max()
 
 
+def test_an_evaluation_is_on_the_backend_of_its_contestant(sgmse_model: str, clone: Path) -> None:
+    pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    request = Request(model=sgmse_model, sgmse=clone, seconds=0.1, backend="onnxruntime")
+    other, ours, _ = (subject(request, one).run() for one in request.contestants)
+    assert not torch.equal(other, ours)
+    torch.testing.assert_close(other, ours, rtol=0, atol=1e-4 * float(ours.abs().max()))
+
+
+def test_an_enhancement_is_on_the_backend_of_its_contestant(tiny_model: Path) -> None:
+    request = Request(model=str(tiny_model), seconds=0.3, precision="bfloat16")
+    half, ours = (subject(request, one).run() for one in request.contestants)
+    assert 0 < (half - ours).abs().max() < 0.2 * ours.abs().max()
+
+
 @pytest.mark.parametrize("name", ["sgmse_plus", "predictive", "gp_unified"])
 def test_published_networks_have_their_size_and_no_silent_layer(name: str) -> None:
     with torch.device("meta"):

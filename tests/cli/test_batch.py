@@ -43,8 +43,17 @@ def test_workers_make_what_one_makes(tiny_model: Path, workers: str) -> None:
     result = run(tiny_model, "in", "-o", "many", "--threads", "1", "--workers", workers)
     assert result.exit_code == 0, result.stderr
     assert len(results("one")) == 12 and results("many") == results("one")
-    assert result.stderr.startswith("12 enhanced (")
-    assert len(result.stderr.splitlines()) == 1
+    backend, summary = result.stderr.splitlines()
+    assert backend.startswith("backend ") and summary.startswith("12 enhanced (")
+
+
+@pytest.mark.usefixtures("place")
+def test_workers_share_a_backend(tiny_model: Path) -> None:
+    machine = ["--threads", "1", "--precision", "bfloat16"]
+    assert run(tiny_model, "in", "-o", "one", *machine).exit_code == 0
+    assert run(tiny_model, "in", "-o", "many", *machine, "--workers", "4").exit_code == 0
+    assert run(tiny_model, "in", "-o", "exact", "--threads", "1").exit_code == 0
+    assert results("many") == results("one") != results("exact")
 
 
 @pytest.mark.usefixtures("place")
@@ -72,7 +81,7 @@ def test_failures_are_told_and_the_rest_goes_on(tiny_model: Path) -> None:
     Path("out/00.wav").write_text("earlier")
     result = run(tiny_model, "in", "gone.wav", "-o", "out", "--workers", "4")
     assert result.exit_code == 1
-    *failed, summary = result.stderr.splitlines()
+    *failed, summary = (line for line in result.stderr.splitlines() if "backend" not in line)
     for name in ("gone.wav", "in/03.wav", "in/07.wav is truncated"):
         assert sum(line.startswith("failed: ") and name in line for line in failed) == 1, name
     assert summary.startswith("9 enhanced") and "1 skipped" in summary

@@ -35,6 +35,7 @@ def test_a_model_is_measured(tiny_model: Path, tmp_path: Path) -> None:
         (["--network", "unet"], 2, "no network 'unet'"),
         (["--network", "storm", "--model", "x"], 2, "model and network; expected one of them"),
         (["--threads", "0"], 2, "0 threads"),
+        (["--backend", "cuda-graphs"], 2, "CUDA graphs on cpu; expected device cuda"),
         (["--train", "--config", "nowhere.yaml"], 2, "cannot read nowhere.yaml"),
     ],
 )

@@ -69,8 +69,9 @@ def test_a_file(model: Path) -> None:
     result = run(model, "in/a.wav", "-o", "out.wav")
     assert result.exit_code == 0
     assert result.stdout == ""
-    assert result.stderr.startswith("1 enhanced (1.2 s of sound in ")
-    assert "real-time factor" in result.stderr
+    backend, summary = result.stderr.splitlines()
+    assert backend.startswith("backend pytorch, float32, on cpu")
+    assert summary.startswith("1 enhanced (1.2 s of sound in ") and "real-time factor" in summary
     expected = Enhancer.from_pretrained(model)(*read("in/a.wav"))
     np.testing.assert_allclose(read("out.wav")[0], expected, atol=1 / 32768)
 
@@ -95,7 +96,7 @@ def test_the_rest_goes_on_beside_bad_files(model: Path) -> None:
     for name in ("bad/empty.wav is empty", "bad/letter.wav", "gone.wav", "in/*.xyz"):
         assert sum(line.startswith("failed: ") and name in line for line in lines) == 1, name
     assert lines[-1].startswith("1 enhanced") and lines[-1].endswith("4 failed")
-    assert len(lines) == 5
+    assert len(lines) == 6 and lines[1].startswith("backend ")
 
 
 @pytest.mark.usefixtures("place")
@@ -152,6 +153,16 @@ def test_machine_options_do_not_change_the_result(model: Path) -> None:
 
 
 @pytest.mark.usefixtures("place")
+def test_backend_and_precision_reach_the_network(model: Path) -> None:
+    options = ["--backend", "pytorch", "--precision", "bfloat16"]
+    result = run(model, "in/a.wav", "-o", "out.wav", *options)
+    assert result.exit_code == 0, result.stderr
+    assert result.stderr.startswith("backend pytorch, bfloat16, on cpu (as asked)\n")
+    rough = Enhancer.from_pretrained(model, backend="pytorch", precision="bfloat16")
+    np.testing.assert_allclose(read("out.wav")[0], rough(*read("in/a.wav")), atol=1 / 32768)
+
+
+@pytest.mark.usefixtures("place")
 def test_a_confidence_map(model: Path) -> None:
     result = run(model, "in/a.wav", "-o", "out.wav", "--confidence", "map.npz")
     assert result.exit_code == 0, result.stderr
@@ -173,6 +184,13 @@ def test_a_confidence_map(model: Path) -> None:
         (["in/a.wav", "-o", "x.wav", "--strength", "2"], "Invalid value for '--strength'"),
         (["in/a.wav", "-o", "x.wav", "--seed", "-2"], "Invalid value for '--seed'"),
         (["in/a.wav", "-o", "x.wav", "--device", "gpu"], "device 'gpu' is not there"),
+        (["in/a.wav", "-o", "x.wav", "--backend", "tpu"], "'tpu' is not one of 'auto', 'pytorch'"),
+        (["in/a.wav", "-o", "x.wav", "--backend", "cuda-graphs", "--device", "cpu"], "device cuda"),
+        (["in/a.wav", "-o", "x.wav", "--precision", "int4"], "'int4' is not one of 'auto'"),
+        (
+            ["in/a.wav", "-o", "x.wav", "--backend", "pytorch", "--precision", "int8"],
+            "int8 in PyTorch; expected float32 or bfloat16; take backend onnxruntime",
+        ),
         (["in/a.wav", "-o", "x.wav", "--threads", "0"], "0 threads"),
         (["in/a.wav", "-o", "x.wav", "--segment", "0"], "segments of 0.0 s"),
         (["in/a.wav", "-o", "x.wav", "--confidence", "x.jpg"], "a .png or .npz file"),

@@ -58,7 +58,8 @@ def test_wav_is_enhanced_as_by_the_live_mode(
     assert result.exit_code == 0, result.stderr
     out = samples_of(result.stdout_bytes)
     np.testing.assert_allclose(out, streamed(tiny_model, noisy, latency_s, mode), atol=1e-6)
-    told, summary = result.stderr.splitlines()
+    backend, told, summary = result.stderr.splitlines()
+    assert backend.startswith("backend pytorch, float32, on cpu")
     assert told.startswith(f"enhanced while it comes, at most {latency_s:.2f} s late")
     assert summary.startswith("1 enhanced (6.0 s of sound in ")
 

@@ -26,7 +26,7 @@ class Peak(NamedTuple):
 def peak(
     device: torch.device, precision: Precision, finish: Callable[[], None], tries: int = 5
 ) -> Peak:
-    """Of 3x3 convolutions as NCSN++ has them, and of square matrices."""
+    """Of 3x3 convolutions as NCSN++ has them, and of square matrices; int8 is not known here."""
     dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
     filled: dict[str, Any] = {"device": device, "dtype": dtype}
     convolutions = []

@@ -1,7 +1,7 @@
 """All measurements of a request, one after another."""
 
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import datetime, timezone
 from pathlib import Path
@@ -10,11 +10,12 @@ from typing import Any
 from torch import Tensor
 
 from speechduet import __version__
-from speechduet.bench.machine import description, finisher, peak
+from speechduet.allocator import keep_freed_memory, return_freed_memory
+from speechduet.bench.machine import Peak, description, finisher, peak
 from speechduet.bench.memory import memory
 from speechduet.bench.operations import Clocked, Products
 from speechduet.bench.report import Measured, Report
-from speechduet.bench.request import Contestant, Precision, Request
+from speechduet.bench.request import PLAIN, Contestant, Precision, Request
 from speechduet.bench.subjects import Subject, subject
 from speechduet.bench.timing import alternate
 from speechduet.network.cost import counted
@@ -25,29 +26,35 @@ Tell = Callable[[str], None]
 def measure(request: Request, repeats: int, tell: Tell = lambda _: None) -> Report:
     """Everything: times by turns, operations and their kinds, the machine's limits, memory.
 
-    ``tell`` hears what is being done. A first run of each warms up, and serves to count its
-    multiplications and to compare the results.
+    ``tell`` hears what is being done. First runs warm up, and serve to count multiplications and
+    to compare the results. Only PyTorch shows its operations: another backend has the
+    multiplications of PyTorch in float32, and no kinds of operations.
     """
     made = {contestant: subject(request, contestant) for contestant in request.contestants}
     first = next(iter(made.values()))
     finish = finisher(first.device)
-    results, macs = {}, {}
-    for contestant, one in made.items():
-        tell(f"warming up: {contestant.name}")
-        results[contestant], macs[contestant] = counted(one.run)
+    results, macs = _warmed_up(made, tell)
     tell(f"timing: {repeats} by turns")
-    seconds = alternate({told: _finished(one, finish) for told, one in made.items()}, repeats)
+    runs = {told: _finished(one, finish) for told, one in made.items()}
+    if request.as_shipped:
+        runs = {told: with_own_memory(told, run) for told, run in runs.items()}
+        for run in runs.values():
+            run()  # fills what is kept
+    seconds = alternate(runs, repeats)
     kinds: dict[Contestant, dict[str, float]] = {}
     products: dict[Precision, Products] = {}
-    for contestant, one in made.items():
+    for contestant in macs:
         tell(f"operations: {contestant.name}")
         with Clocked(finish) as clocked, Products() as called:
-            one.run()
+            made[contestant].run()
         kinds[contestant] = clocked.shares()
         # What was asked for comes before the float32 of others, which is held to the same limit.
         products.setdefault(contestant.precision, called)
     tell("limits of the machine")
-    peaks = {precision: peak(first.device, precision, finish) for precision in products}
+    peaks: dict[Precision, Peak] = {
+        precision: peak(first.device, precision, finish)
+        for precision in {told.precision for told in made} - {"int8"}
+    }
     floors = {precision: called.floor_s(finish) for precision, called in products.items()}
     audio_s, examples, machine = first.audio_s, first.examples, description(first.device)
     # Results and models go before memory is measured in other processes.
@@ -55,23 +62,38 @@ def measure(request: Request, repeats: int, tell: Tell = lambda _: None) -> Repo
         told: relative_difference(result, results[request.contestants[0]])
         for told, result in results.items()
     }
-    del made, first, one, results
+    del made, first, results
     measured = {}
     for contestant in request.contestants:
         tell(f"memory: {contestant.name}")
         measured[contestant.name] = Measured(
-            macs[contestant],
+            macs.get(contestant, macs.get(PLAIN, 0)),
             audio_s,
             examples,
             seconds[contestant],
             differences[contestant],
-            kinds[contestant],
-            floors[contestant.precision],
-            peaks[contestant.precision],
+            kinds.get(contestant, {}),
+            floors.get(contestant.precision),
+            peaks.get(contestant.precision),
             memory(request, contestant),
         )
     today = datetime.now(timezone.utc).date().isoformat()
     return Report(request, __version__, commit(), today, machine, measured)
+
+
+def _warmed_up(
+    made: Mapping[Contestant, Subject], tell: Tell
+) -> tuple[dict[Contestant, Tensor], dict[Contestant, int]]:
+    """Results of all, and multiplications of those that PyTorch can count."""
+    results, macs = {}, {}
+    for contestant, one in made.items():
+        tell(f"warming up: {contestant.name}")
+        if contestant.backend == "pytorch":
+            results[contestant], macs[contestant] = counted(one.run)
+        else:
+            results[contestant] = one.run()
+            one.run()  # CUDA graphs are recorded in a second run
+    return results, macs
 
 
 def relative_difference(result: Tensor, reference: Tensor) -> float:
@@ -96,6 +118,17 @@ def commit() -> str | None:
         )  # not merely inside of somebody's checkout
         return git("rev-parse", "--short", "HEAD") + ("+" if git("status", "-s", str(here)) else "")
     return None
+
+
+def with_own_memory(contestant: Contestant, run: Callable[[], Any]) -> Callable[[], Any]:
+    """A run with the allocator as the contestant's programs set it."""
+    prepare = keep_freed_memory if contestant.code == "speechduet" else return_freed_memory
+
+    def prepared() -> None:
+        prepare()
+        run()
+
+    return prepared
 
 
 def _finished(one: Subject, finish: Callable[[], None]) -> Callable[[], Any]:

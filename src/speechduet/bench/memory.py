@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import torch
 
+from speechduet.allocator import keep_freed_memory
 from speechduet.bench.request import Contestant, Request
 from speechduet.bench.subjects import subject
 from speechduet.errors import SpeechduetError
@@ -34,10 +35,12 @@ def memory(request: Request, contestant: Contestant) -> Memory | None:
 
 
 def _measured(request: Request, contestant: Contestant) -> Memory | None:
+    if request.as_shipped and contestant.code == "speechduet":
+        keep_freed_memory()
     made = subject(request, contestant)
     ready = resident(made.device)
-    # The optimiser's state is there only after the first step.
-    for _ in range(2 if request.train else 1):
+    # An optimiser's state is there only after the first step, CUDA graphs after the second run.
+    for _ in range(2 if request.train or contestant.backend == "cuda-graphs" else 1):
         made.run()
     peak = resident(made.device)
     return None if ready is None or peak is None else Memory(ready, peak)

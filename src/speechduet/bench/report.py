@@ -28,11 +28,12 @@ class Measured:
     difference: float
     """Of its result from the first contestant's, relative to the greatest magnitude."""
     shares: Mapping[str, float]
-    """Of the operations' time, by kind."""
-    floor_s: float
-    """What the dense convolutions and matrix products of speechduet take alone."""
-    peak: Peak
-    """The machine's, at this precision."""
+    """Of the operations' time, by kind; empty for a backend that shows no operations."""
+    floor_s: float | None
+    """What the dense convolutions and matrix products of speechduet take alone in PyTorch at this
+    precision; None if PyTorch did not run in it."""
+    peak: Peak | None
+    """The machine's, at this precision; None for int8."""
     memory: Memory | None
 
     @property
@@ -48,12 +49,12 @@ class Measured:
     def to_json(self) -> dict[str, Any]:
         """Plain values, with what follows from them."""
         return asdict(self) | {
-            "peak": self.peak._asdict(),
+            "peak": self.peak and self.peak._asdict(),
             "memory": self.memory and self.memory._asdict(),
             "seconds_median": self.spread.median,
             "gflops": self.gflops,
-            "share_of_convolution_peak": self.gflops / self.peak.convolution,
-            "share_of_floor": self.floor_s / self.spread.median,
+            "share_of_convolution_peak": self.peak and self.gflops / self.peak.convolution,
+            "share_of_floor": self.floor_s and self.floor_s / self.spread.median,
             "examples_per_s": self.examples / self.spread.median,
             "real_time_factor": self.spread.median / self.audio_s,
         }
@@ -93,13 +94,17 @@ class Report:
 
     def to_markdown(self) -> str:
         """A heading and tables for a terminal."""
-        told = next(iter(self.contestants.values()))
+        told, request = next(iter(self.contestants.values())), self.request
         machine = f"{self.machine.get('gpu', self.machine['processor'])}"
         lines = [
-            f"One {self.request.work} of {self._subject()}: {told.audio_s:.2f} s of audio in "
+            f"One {request.work} of {self._subject()}: {told.audio_s:.2f} s of audio in "
             f"{told.examples} example{'s' if told.examples > 1 else ''}.",
             f"{machine}, {self.machine['threads']} threads, torch {self.machine['torch']}; "
             f"speechduet {self.version}{f', commit {self.commit}' if self.commit else ''}.",
+            *(
+                ["Each code with the allocator's settings of its own programs."]
+                * request.as_shipped
+            ),
             "",
             *self._speeds(),
         ]
@@ -122,14 +127,16 @@ class Report:
         )
         rows = []
         for name, told in self.contestants.items():
-            spread = told.spread
+            spread, peak, floor_s = told.spread, told.peak, told.floor_s
             speed = told.examples / spread.median if training else spread.median / told.audio_s
             rows.append(
                 (
                     *(name, f"{spread.median:.3g} ({spread.least:.3g}–{spread.greatest:.3g})"),
                     *(f"{speed:.3g}", f"{told.macs / 1e9:.4g}", f"{told.gflops:.0f}"),
-                    f"{told.gflops / told.peak.convolution:.0%} of {told.peak.convolution:.0f}",
-                    f"{told.floor_s / spread.median:.0%} ({told.floor_s:.3g} s)",
+                    f"{told.gflops / peak.convolution:.0%} of {peak.convolution:.0f}"
+                    if peak
+                    else "–",
+                    f"{floor_s / spread.median:.0%} ({floor_s:.3g} s)" if floor_s else "–",
                     f"{told.memory.peak / 1e6:.0f}" if told.memory else "–",
                 )
             )
@@ -150,10 +157,11 @@ class Report:
         )
 
     def _kinds(self) -> list[str]:
-        everyone = self.contestants.values()
+        seen = {name: told for name, told in self.contestants.items() if told.shares}
+        everyone = seen.values()
         kinds = dict.fromkeys(kind for told in everyone for kind in told.shares)
         return _table(
-            ("share of operations' time", *self.contestants),
+            ("share of operations' time", *seen),
             (
                 (kind, *(f"{told.shares.get(kind, 0):.1%}" for told in everyone))
                 for kind in kinds

@@ -6,7 +6,8 @@ from typing import Literal, NamedTuple
 
 from speechduet.errors import SettingError
 
-Precision = Literal["float32", "bfloat16"]
+Precision = Literal["float32", "bfloat16", "int8"]
+Backend = Literal["pytorch", "compile", "cuda-graphs", "onnxruntime", "openvino"]
 Work = Literal["enhancement", "evaluation", "training step"]
 Code = Literal["speechduet", "SGMSE+ code"]
 
@@ -16,11 +17,17 @@ class Contestant(NamedTuple):
 
     code: Code
     precision: Precision
+    backend: Backend = "pytorch"
 
     @property
     def name(self) -> str:
         """As it stands in tables."""
-        return f"{self.code}, {self.precision}"
+        backend = "" if self.backend == "pytorch" else f"{self.backend}, "
+        return f"{self.code}, {backend}{self.precision}"
+
+
+PLAIN = Contestant("speechduet", "float32")
+"""What all else of ours is held against."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +52,9 @@ class Request:
     device: str = "cpu"
     threads: int | None = None
     precision: Precision = "float32"
+    backend: Backend = "pytorch"
+    as_shipped: bool = False
+    """Our runs keep freed memory, as the commands enhance and train do; others' runs do not."""
 
     def __post_init__(self) -> None:
         given = [name for name in ("model", "network", "recipe") if getattr(self, name)]
@@ -55,6 +65,11 @@ class Request:
         if self.mode and self.work != "enhancement":
             raise SettingError(
                 f"mode {self.mode!r} for one {self.work}", "a model that enhances, and no more"
+            )
+        if self.train and (self.backend != "pytorch" or self.precision == "int8"):
+            raise SettingError(
+                f"training with {self.backend} in {self.precision}",
+                "pytorch in float32 or bfloat16",
             )
         if self.batch_size is not None and (self.batch_size < 1 or self.work == "enhancement"):
             raise SettingError(
@@ -74,9 +89,9 @@ class Request:
     @property
     def contestants(self) -> tuple[Contestant, ...]:
         """What is measured; the first is what was asked for, the others are for comparison."""
-        told = [Contestant("speechduet", self.precision)]
-        if self.precision != "float32":
-            told.append(Contestant("speechduet", "float32"))
+        told = [Contestant("speechduet", self.precision, self.backend)]
+        if PLAIN not in told:
+            told.append(PLAIN)
         if self.sgmse:
             # In bfloat16 it stops at its last layer, which makes complex numbers.
             told.append(Contestant("SGMSE+ code", "float32"))

@@ -38,22 +38,14 @@ def subject(request: Request, contestant: Contestant) -> Subject:
     if request.train:
         from speechduet.bench.training import training  # here, for it needs Lightning
 
-        made = training(request, contestant)
-    elif request.work == "enhancement":
-        made = _enhancement(request)
-    else:
-        made = _evaluation(request, contestant)
-
-    def run() -> Tensor:
-        bfloat16 = contestant.precision == "bfloat16"
-        with torch.autocast(made.device.type, torch.bfloat16, enabled=bfloat16):
-            return made.run()
-
-    return made._replace(run=run)
+        return training(request, contestant)
+    if request.work == "enhancement":
+        return _enhancement(request, contestant)
+    return _evaluation(request, contestant)
 
 
-def _enhancement(request: Request) -> Subject:
-    enhancer = ready(request)
+def _enhancement(request: Request, contestant: Contestant) -> Subject:
+    enhancer = ready(request, contestant)
     rate = enhancer.spectrogram.sample_rate
     seconds = request.seconds or ENHANCED_S
     waveform = noise(1, round(seconds * rate))[0]
@@ -69,8 +61,8 @@ def _enhancement(request: Request) -> Subject:
 
 
 def _evaluation(request: Request, contestant: Contestant) -> Subject:
-    enhancer = ready(request)
-    system, spectrogram = enhancer.pretrained.system, enhancer.spectrogram
+    enhancer = ready(request, contestant)
+    system, spectrogram = enhancer.system, enhancer.spectrogram
     examples = request.batch_size or 1
     samples = whole_frames(spectrogram, system.frame_multiple, request.seconds or EXCERPT_S)
     noisy, more = noise(2 * examples, samples).to(enhancer.device).chunk(2)
@@ -96,15 +88,25 @@ def network_output(system: System, x_t: Tensor, y: Tensor, t: Tensor) -> Tensor:
     """What the generative decoder emits, or the predictive network where there is none."""
     if system.generative_decoder is None:
         return system.prediction(y)
-    return unstack(system("generative", system.inputs(x_t, y, y), t)[0])
+    evaluate = system.backend or system
+    return unstack(evaluate("generative", system.inputs(x_t, y, y), t)[0])
 
 
-def ready(request: Request) -> Enhancer:
-    """The model or network of a request on its device, and so many threads from here on."""
+def ready(request: Request, contestant: Contestant) -> Enhancer:
+    """The model or network of a request, prepared."""
     torch.manual_seed(SEED)
     name = request.network or ("sgmse_plus" if request.sgmse and not request.model else None)
     pretrained = published(name) if name else load_any(request.model)
-    return Enhancer(pretrained, request.device, request.threads)
+    return prepared(pretrained, request, contestant)
+
+
+def prepared(model: Pretrained, request: Request, contestant: Contestant) -> Enhancer:
+    """A model on its device and backend; from here on PyTorch has so many threads."""
+    return Enhancer(
+        *(model, request.device, request.threads),
+        backend=contestant.backend,
+        precision=contestant.precision,
+    )
 
 
 def published(name: str) -> Pretrained:

@@ -5,9 +5,8 @@ from torch import Tensor
 
 from speechduet.bench import upstream
 from speechduet.bench.request import Contestant, Request
-from speechduet.bench.subjects import EXCERPT_S, SEED, Subject, noise, ready, whole_frames
+from speechduet.bench.subjects import EXCERPT_S, SEED, Subject, noise, prepared, ready, whole_frames
 from speechduet.checkpoint import Pretrained
-from speechduet.enhancer import Enhancer
 from speechduet.training.chance import TrainingTime, draw
 from speechduet.training.losses import LossSettings
 from speechduet.training.module import Training
@@ -22,7 +21,7 @@ def training(request: Request, contestant: Contestant) -> Subject:
     The moving averages of the weights, which both codes update after a step, are left out, and so
     is the clipping of gradients. A run returns the loss.
     """
-    module, device, seconds, examples = _module(request)
+    module, device, seconds, examples = _module(request, contestant)
     spectrogram = module.spectrogram
     samples = whole_frames(spectrogram, module.system.frame_multiple, seconds)
     clean, added = noise(2 * examples, samples).to(device).chunk(2)
@@ -48,28 +47,30 @@ def training(request: Request, contestant: Contestant) -> Subject:
             return theirs.loss(x_0, y, module.times.of(chance, t_min), z)
 
     optimiser = module.optimisation.optimiser(parameters)
+    bfloat16 = contestant.precision == "bfloat16"
 
     def run() -> Tensor:
-        told = loss()
-        told.backward()  # type: ignore[no-untyped-call]
-        optimiser.step()
-        optimiser.zero_grad()
+        with torch.autocast(device.type, torch.bfloat16, enabled=bfloat16):
+            told = loss()
+            told.backward()  # type: ignore[no-untyped-call]
+            optimiser.step()
+            optimiser.zero_grad()
         return told.detach()
 
     return Subject(run, examples * samples / spectrogram.sample_rate, examples, device)
 
 
-def _module(request: Request) -> tuple[Training, torch.device, float, int]:
+def _module(request: Request, contestant: Contestant) -> tuple[Training, torch.device, float, int]:
     """What is trained and where, seconds of audio in an example, examples in a step."""
     if request.recipe is not None:
         recipe = read_recipe(request.recipe)
         module = build(recipe, with_weights=False)
         model = Pretrained(recipe.model.name, module.system, module.spectrogram, recipe.model.modes)
-        device = Enhancer(model, request.device, request.threads).device
+        enhancer = prepared(model, request, contestant)
         seconds, examples = recipe.mixing.excerpt_s, recipe.run.batch_size
     else:
-        enhancer = ready(request)
-        system, device = enhancer.pretrained.system, enhancer.device
+        enhancer = ready(request, contestant)
+        system = enhancer.pretrained.system
         # Half and half are the published weights of two decoders; one alone has all.
         losses = LossSettings()
         if system.predictive_decoder is None:
@@ -79,4 +80,5 @@ def _module(request: Request) -> tuple[Training, torch.device, float, int]:
         )
         seconds, examples = EXCERPT_S, 1
     module.requires_grad_(True).train()
+    device = enhancer.device
     return module.to(device), device, request.seconds or seconds, request.batch_size or examples

@@ -38,7 +38,9 @@ def enhance_files(
         wanted = [job for job in jobs if overwrite or not job.target.exists()]
         report.skipped(len(jobs) - len(wanted))
         if wanted:
-            _enhance(wanted, load(), min(workers, len(wanted)), request, report)
+            enhancer = load()
+            report.say(enhancer.backend)
+            _enhance(wanted, enhancer, min(workers, len(wanted)), request, report)
     return report.failures
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from speechduet import audio
-from speechduet.bench.request import Precision, Request
+from speechduet.bench.request import Backend, Precision, Request
 from speechduet.errors import AudioError, SettingError
 
 
@@ -60,9 +60,20 @@ def bench(
     repeats: Annotated[int, typer.Option(help="Timed runs of each.")] = 7,
     threads: Annotated[int | None, typer.Option(help="CPU threads.")] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, mps.")] = "cpu",
+    backend: Annotated[
+        Backend, typer.Option(help="Another than pytorch is measured beside PyTorch in float32.")
+    ] = "pytorch",
     precision: Annotated[
-        Precision, typer.Option(help="bfloat16 is measured beside float32.")
+        Precision, typer.Option(help="Another than float32 is measured beside PyTorch in float32.")
     ] = "float32",
+    as_shipped: Annotated[
+        bool,
+        typer.Option(
+            "--as-shipped",
+            help="Run each code with the memory allocator as its own programs have it: ours keeps "
+            "freed memory, the SGMSE+ code has the C library's defaults.",
+        ),
+    ] = False,
     json_file: Annotated[
         Path | None, typer.Option("--json", help="Write all that was measured here.")
     ] = None,
@@ -74,7 +85,8 @@ def bench(
     """
     request = Request(
         *(model, network, config, against_sgmse, train, mode),
-        *(seconds, batch_size, device, threads, precision),
+        *(seconds, batch_size, device, threads, precision, backend),
+        as_shipped=as_shipped,
     )
     if repeats < 1:
         raise SettingError(f"{repeats} repeats", "1 or more")

@@ -28,6 +28,8 @@ def enhance(
     confidence: options.Confidence = None,
     latency: options.Latency = None,
     device: options.Device = "auto",
+    backend: options.Backend = "auto",
+    precision: options.Arithmetic = "auto",
     threads: options.Threads = None,
     workers: options.Workers = 1,
     batch_size: options.BatchSize = None,
@@ -82,6 +84,8 @@ def enhance(
             threads if threads is not None else threads_each(workers),
             segment,
             batch_size,
+            backend,
+            precision,
         )
 
     if STREAM in (output, *inputs):

@@ -5,6 +5,8 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from speechduet.backend import BackendName, Precision
+
 
 def _option(
     *names: str,
@@ -74,6 +76,24 @@ Latency = Annotated[
 ]
 
 Device = Annotated[str, _option("--device", text="auto, cpu, cuda, cuda:1, mps.", panel=_MACHINE)]
+Backend = Annotated[
+    BackendName,
+    _option(
+        "--backend",
+        text="What evaluates the network; onnxruntime needs the extra onnx, openvino the extra "
+        "openvino.",
+        panel=_MACHINE,
+    ),
+]
+Arithmetic = Annotated[
+    Precision,
+    _option(
+        "--precision",
+        text="Arithmetic of the network; auto is float32 on a CPU, and bfloat16 on a GPU that has "
+        "it. int8 needs onnxruntime.",
+        panel=_MACHINE,
+    ),
+]
 Threads = Annotated[
     int | None,
     _option(

@@ -78,7 +78,9 @@ def _enhance_live(
     strength = settings.pop("strength")
     check_strength(strength)
     latency_s = LATENCY_S if latency_s is None else latency_s
-    live = load().live(header.sample_rate, header.channels, latency_s, **settings)
+    enhancer = load()
+    live = enhancer.live(header.sample_rate, header.channels, latency_s, **settings)
+    typer.echo(enhancer.backend, err=True)
     typer.echo(f"enhanced while it comes, at most {live.latency_s:.2f} s late", err=True)
     with Report(1) as report:
         line = report.begin(Path("stdin"))

@@ -55,7 +55,7 @@ class Report:
     ) -> None:
         self._progress.stop()
         if kind is None:
-            self._say(self._summary())
+            self.say(self._summary())
 
     def begin(self, source: Path) -> TaskID:
         """The next recording is being read; what it is called from here on."""
@@ -88,9 +88,13 @@ class Report:
         """An input came to nothing."""
         with self._lock:
             self.failures += 1
-        self._say(f"failed: {error}")
+        self.say(f"failed: {error}")
         if line is not None:
             self._end(line)
+
+    def say(self, text: str) -> None:
+        """A line above the bars."""
+        self._progress.console.print(text)
 
     def _end(self, line: TaskID) -> None:
         self._progress.remove_task(line)
@@ -111,6 +115,3 @@ class Report:
         if self.failures:
             parts.append(f"{self.failures} failed")
         return ", ".join(parts)
-
-    def _say(self, text: str) -> None:
-        self._progress.console.print(text)

@@ -4,6 +4,7 @@ Published as GP-SGMSE+ and GP-Unified: *shared* puts a predictive decoder beside
 one, on the same encoder. Published as StoRM: *own* puts a whole predictive network before it.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -19,6 +20,10 @@ Predictive = Literal["none", "own", "shared"]
 Parametrisation = Literal["score", "clean"]
 Program = Literal["generative", "predictive", "both", "predictive_network"]
 """What can be evaluated in one go: the encoder with either decoder or both, or a network of y."""
+
+
+ActivationRange = tuple[float, float, float, float]
+"""Least and greatest number that a layer reads, and that it makes."""
 
 
 class Backend(Protocol):
@@ -120,6 +125,8 @@ class System(nn.Module):
         )
         self.frame_multiple = backbone.frame_multiple
         self.backend: Backend | None = None
+        self.activation_ranges: Mapping[str, ActivationRange] = {}
+        """Of its layers, by name, once it is calibrated for products of 8-bit numbers."""
 
     @property
     def anchored(self) -> bool:

@@ -149,14 +149,15 @@ class Attention(nn.Module):
         h = self.norm(x).flatten(2).transpose(1, 2)
         h = functional.scaled_dot_product_attention(self.query(h), self.key(h), self.value(h))
         # Not a reshape, which in a batch of 1 leaves strides that are no longer channels_last.
-        return average_(self.output(h).unflatten(1, x.shape[2:]).movedim(-1, 1), x)
+        return average_(self.output(h).unflatten(1, x.shape[2:]).movedim(3, 1), x)
 
 
 def _filter(x: Tensor) -> Tensor:
     """The outer product of [1, 3, 3, 1] with itself, for each channel of x by itself."""
     k = torch.arange(4, device=x.device, dtype=x.dtype)
     taps = 1 + k * (3 - k)  # computed there, for a CUDA graph cannot hold a copy from the CPU
-    return torch.outer(taps, taps).expand(x.shape[1], 1, 4, 4)
+    # An int also when it is traced: ONNX wants weights of known shape.
+    return torch.outer(taps, taps).expand(int(x.shape[1]), 1, 4, 4)
 
 
 def _bias(layer: nn.Conv2d | nn.Linear) -> Tensor:

@@ -1,0 +1,64 @@
+"""ONNX Runtime on a CPU: a system's programs in float32, or with products of 8-bit numbers."""
+
+from threading import Lock
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from speechduet.backend import Precision
+from speechduet.backend.export import check_installed, onnx_model
+from speechduet.backend.quantisation import quantised
+from speechduet.errors import SettingError
+from speechduet.network.joint import Program, System
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
+
+
+class OnnxRuntime:
+    """Exports each program and starts a session for it when it is first called."""
+
+    def __init__(
+        self, system: System, bins: int, threads: int | None, precision: Precision
+    ) -> None:
+        """``threads`` None takes as many as PyTorch does.
+
+        Raises SettingError for another precision than float32 or int8, for int8 with a system that
+        was not calibrated, and where a package is missing.
+        """
+        if precision not in ("float32", "int8"):
+            raise SettingError(f"{precision} in ONNX Runtime", "float32 or int8")
+        check_installed("onnx", "onnx", "onnxruntime")
+        self._system = quantised(system) if precision == "int8" else system
+        self._bins = bins
+        self._threads = threads or torch.get_num_threads()
+        self._sessions: dict[Program, InferenceSession] = {}
+        self._lock = Lock()
+
+    def __call__(
+        self, program: Program, spectrograms: Tensor, t: Tensor | None
+    ) -> tuple[Tensor, ...]:
+        """Outputs of `System.forward`."""
+        inputs = {"spectrograms": spectrograms.numpy(force=True)}
+        if t is not None:
+            inputs["t"] = t.numpy(force=True)
+        outputs = self.session(program).run(None, inputs)
+        return tuple(torch.from_numpy(output) for output in outputs)
+
+    def session(self, program: Program) -> "InferenceSession":
+        """The session that runs a program."""
+        with self._lock:
+            if program not in self._sessions:
+                self._sessions[program] = self._start(program)
+            return self._sessions[program]
+
+    def _start(self, program: Program) -> "InferenceSession":
+        from onnxruntime import InferenceSession, SessionOptions
+
+        options = SessionOptions()
+        options.intra_op_num_threads = self._threads
+        # Its threads wait asleep: the cores are PyTorch's as well, and other programs'.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        model = onnx_model(self._system, program, self._bins)
+        return InferenceSession(model, options, providers=["CPUExecutionProvider"])

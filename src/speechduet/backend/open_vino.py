@@ -1,0 +1,72 @@
+"""OpenVINO on a CPU: a system's programs in float32, or with products of bfloat16."""
+
+from threading import Lock
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from speechduet.backend import Precision
+from speechduet.backend.export import OUTPUTS, check_installed, onnx_model
+from speechduet.errors import SettingError
+from speechduet.network.joint import Program, System
+
+if TYPE_CHECKING:
+    from openvino import CompiledModel
+
+HINTS = {"float32": "f32", "bfloat16": "bf16"}
+"""OpenVINO's names of the precisions; it keeps to float32 where a processor lacks bfloat16."""
+
+
+class OpenVino:
+    """Exports and compiles each program when it is first called."""
+
+    def __init__(
+        self, system: System, bins: int, threads: int | None, precision: Precision
+    ) -> None:
+        """``threads`` None takes as many as PyTorch does.
+
+        Raises SettingError for another precision than float32 or bfloat16, and where a package is
+        missing.
+        """
+        if precision not in HINTS:
+            raise SettingError(f"{precision} in OpenVINO", "float32 or bfloat16")
+        check_installed("openvino", "onnx", "openvino")
+        from openvino import Core
+
+        self._core = Core()
+        self._system = system
+        self._bins = bins
+        self._settings = {
+            "INFERENCE_NUM_THREADS": threads or torch.get_num_threads(),
+            "INFERENCE_PRECISION_HINT": HINTS[precision],
+            "PERFORMANCE_HINT": "LATENCY",
+        }
+        self._compiled: dict[Program, CompiledModel] = {}
+        self._lock = Lock()
+
+    def __call__(
+        self, program: Program, spectrograms: Tensor, t: Tensor | None
+    ) -> tuple[Tensor, ...]:
+        """Outputs of `System.forward`."""
+        inputs = {"spectrograms": spectrograms.numpy(force=True)}
+        if t is not None:
+            inputs["t"] = t.numpy(force=True)
+        # A request belongs to one thread at a time, and costs next to nothing.
+        outputs = self.compiled(program).create_infer_request().infer(inputs)
+        return tuple(torch.from_numpy(outputs[name]) for name in OUTPUTS[program])
+
+    def compiled(self, program: Program) -> "CompiledModel":
+        """The compiled model that runs a program."""
+        with self._lock:
+            if program not in self._compiled:
+                self._compiled[program] = self._compile(program)
+            return self._compiled[program]
+
+    def _compile(self, program: Program) -> "CompiledModel":
+        model = self._core.read_model(onnx_model(self._system, program, self._bins))
+        # What leads to an output without a convolution or a product on its way stays in float32.
+        # The phases of the time embedding must: in bfloat16 they are off by whole radians.
+        waves = [op.output(0) for op in model.get_ops() if op.get_type_name() in ("Sin", "Cos")]
+        model.add_outputs(waves)
+        return self._core.compile_model(model, "CPU", self._settings)
