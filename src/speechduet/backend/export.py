@@ -43,7 +43,7 @@ def onnx_model(system: System, program: Program, bins: int) -> bytes:
     import onnx
 
     file = BytesIO()
-    inputs = example(system, program, bins)
+    inputs = _example(system, program, bins)
     axes = {name: {0: "batch", 3: "frames"} for name in ("spectrograms", *OUTPUTS[program])}
     if len(inputs) > 1:
         axes["t"] = {0: "batch"}
@@ -82,7 +82,7 @@ def check_installed(extra: str, *packages: str) -> None:
             )
 
 
-def example(system: System, program: Program, bins: int) -> tuple[Tensor, ...]:
+def _example(system: System, program: Program, bins: int) -> tuple[Tensor, ...]:
     """Inputs of a program: spectrograms of two examples, few frames, and their times."""
     spectrogram = torch.zeros(2, 1, bins, max(16, system.frame_multiple), dtype=torch.complex64)
     if program == "predictive_network":
