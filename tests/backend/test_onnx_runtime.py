@@ -3,13 +3,17 @@
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from speechduet.backend import onnx_runtime
+from speechduet.backend.export import onnx_model
 from speechduet.backend.onnx_runtime import OnnxRuntime
 from speechduet.backend.quantisation import calibration, quantised
+from speechduet.enhancer import Enhancer
 from speechduet.errors import SettingError
 from speechduet.network.compact import Compact
 from speechduet.network.joint import Backend, Layout, Program, System
@@ -82,21 +86,31 @@ def test_int8_computes_what_the_rounded_system_computes(calibrated: System) -> N
             assert (ours - theirs).norm() < 0.3 * (true - theirs).norm()
 
 
-def test_int8_multiplies_8_bit_numbers(calibrated: System, tmp_path: object) -> None:
+def test_int8_multiplies_8_bit_numbers(calibrated: System, tmp_path: Path) -> None:
     """Each calibrated layer's product is one of 8-bit numbers in the graph that is run."""
     onnx = pytest.importorskip("onnx")
     from onnxruntime import InferenceSession, SessionOptions
 
-    from speechduet.backend.export import onnx_model
-
     options = SessionOptions()
-    options.optimized_model_filepath = f"{tmp_path}/optimised.onnx"
+    options.optimized_model_filepath = str(tmp_path / "optimised.onnx")
     InferenceSession(
         onnx_model(quantised(calibrated), "both", BINS), options, providers=["CPUExecutionProvider"]
     )
-    kinds = [node.op_type for node in onnx.load(f"{tmp_path}/optimised.onnx").graph.node]
+    kinds = [node.op_type for node in onnx.load(str(tmp_path / "optimised.onnx")).graph.node]
     products = ("QLinearConv", "MatMulIntegerToFloat", "QGemm", "QLinearMatMul")
     assert sum(kind in products for kind in kinds) == len(calibrated.activation_ranges)
+
+
+def test_the_bundled_model_in_8_bits_sounds_the_same(speech: np.ndarray) -> None:
+    """Its ranges belong to its weights: others would be far off."""
+    noisy = speech + 0.02 * np.random.default_rng(0).standard_normal(len(speech), np.float32)
+    exact = Enhancer.from_pretrained(device="cpu", threads=1)(noisy, 16_000)
+    enhancer = Enhancer.from_pretrained(
+        device="cpu", threads=1, backend="onnxruntime", precision="int8"
+    )
+    rounded = enhancer(noisy, 16_000)
+    distance_db = 10 * np.log10(np.square(exact).sum() / np.square(rounded - exact).sum())
+    assert 30 < distance_db < 60
 
 
 def test_what_it_cannot_do(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
