@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 KINDS: Mapping[str, tuple[str, ...]] = {
-    "convolution": ("convolution",),
+    "convolution": ("convolution", "winograd_convolution"),
     "matrix product": ("mm", "addmm", "bmm", "baddbmm"),
     "attention": ("_softmax", "_scaled_dot_product"),
     "normalisation": ("native_group_norm", "native_layer_norm", "native_batch_norm"),
@@ -38,6 +38,9 @@ REQUESTERS: Mapping[str, tuple[str, ...]] = {
 code's. In a backward pass nobody tells who asked."""
 
 PRODUCTS = ("convolution", "convolution_backward", "mm", "addmm", "bmm", "baddbmm")
+
+DIRECT = ([1, 1], [1, 1], [1, 1], False, [0, 0], 1)
+"""Stride, padding and so on of PyTorch's convolution that gives what Winograd's gives."""
 
 
 class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -144,9 +147,12 @@ class Products(_Watch):
         self.calls: Counter[tuple[Any, tuple[Any, ...]]] = Counter()
 
     def watch(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Note a product, and run it."""
+        """Note a product, and run it; one of Winograd's as what it stands for."""
         name = func.overloadpacket.__name__
-        if name in PRODUCTS and ("convolution" not in name or _is_dense(name, args)):
+        if name == "winograd_convolution":
+            direct = torch.ops.aten.convolution.default
+            self.calls[direct, tuple(map(_frozen, (*args, *DIRECT)))] += 1
+        elif name in PRODUCTS and ("convolution" not in name or _is_dense(name, args)):
             self.calls[func, tuple(map(_frozen, args))] += 1
         return func(*args, **kwargs)
 

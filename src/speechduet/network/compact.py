@@ -18,6 +18,7 @@ from torch.nn import functional
 
 from speechduet.errors import SettingError
 from speechduet.network.backbone import Features
+from speechduet.network.convolution import Convolution
 
 
 @dataclass(frozen=True)
@@ -82,11 +83,8 @@ def unfold(x: Tensor) -> Tensor:
     return x.reshape(batch, frames, bins * 2, channels // 2)
 
 
-class Convolution(nn.Conv2d):
+class FrameConvolution(Convolution):
     """A 3x3 convolution on ``[batch, frames, bins, channels]``."""
-
-    def __init__(self, inputs: int, outputs: int) -> None:
-        super().__init__(inputs, outputs, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
         """Same frames and bins, other channels."""
@@ -120,7 +118,7 @@ class Level(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, bins: int, embedding: int | None) -> None:
         super().__init__()
-        self.convolution = Convolution(inputs, outputs)
+        self.convolution = FrameConvolution(inputs, outputs)
         self.shift = None if embedding is None else nn.Linear(embedding, outputs)
         # Per frame, not per excerpt: what a frame becomes does not depend on the file's length.
         self.norm = nn.LayerNorm((bins, outputs))
@@ -216,7 +214,7 @@ class CompactDecoder(nn.Module):
             for before, after, at in zip(channels, channels[1:], bins, strict=False)
         )
         # At full resolution: a complex gain per spectrogram and a complex remainder.
-        self.head = Convolution(channels[-1], 2 * (2 * spectrograms + 2))
+        self.head = FrameConvolution(channels[-1], 2 * (2 * spectrograms + 2))
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)  # type: ignore[arg-type]
 

@@ -5,9 +5,10 @@ from typing import NamedTuple, TypeVar
 
 import torch
 from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils.flop_counter import FlopCounterMode, conv_flop_count, register_flop_formula
 
 from speechduet.network.joint import Layout, System
+from speechduet.network import winograd as _  # its operation must be known to be counted
 from speechduet.sampler import Sampling
 from speechduet.spectrogram import Spectrogram
 
@@ -109,6 +110,14 @@ def operations(system: System, bins: int) -> Parts:
         if twin.predictive_network is not None:
             _, network = counted(lambda: twin.prediction(y))
     return Parts(encoder, generative, predictive, network)
+
+
+@register_flop_formula(torch.ops.speechduet.winograd_convolution)
+def _convolution_operations(
+    x: torch.Size, weight: torch.Size, bias: torch.Size, out_shape: torch.Size
+) -> int:
+    """Those that define a convolution, whichever way it is computed."""
+    return conv_flop_count(x, weight, out_shape)
 
 
 def counted(call: Callable[[], Result]) -> tuple[Result, int]:

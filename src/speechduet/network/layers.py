@@ -6,10 +6,13 @@ format channels_last; see docs/performance.md for what each choice gains.
 """
 
 from math import pi, sqrt
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from speechduet.network.convolution import Convolution
 
 FOURIER_SCALE = 16.0
 """Standard deviation of the random frequencies that encode the time."""
@@ -18,9 +21,9 @@ ALMOST_ZERO = 1e-5
 """Gain of layers that start silent, so that a new network starts near the identity."""
 
 
-def convolution(inputs: int, outputs: int, size: int, gain: float = 1.0) -> nn.Conv2d:
+def convolution(inputs: int, outputs: int, size: Literal[1, 3], gain: float = 1.0) -> nn.Conv2d:
     """A convolution that keeps the shape, started as in DDPM (uniform, by fan average)."""
-    layer = nn.Conv2d(inputs, outputs, size, padding=size // 2)
+    layer = Convolution(inputs, outputs) if size == 3 else nn.Conv2d(inputs, outputs, size)
     nn.init.xavier_uniform_(layer.weight, gain)
     nn.init.zeros_(_bias(layer))
     layer.weight.data = layer.weight.data.contiguous(memory_format=torch.channels_last)
