@@ -127,8 +127,8 @@ class Level(nn.Module):
         """``[batch, frames, bins, inputs]`` -> ``[batch, frames, bins, outputs]``."""
         x = self.norm(self.convolution(x))
         if self.shift is not None and embedding is not None:
-            x = x + self.shift(embedding)[:, None, None, :]
-        return functional.silu(x)
+            x += self.shift(embedding)[:, None, None, :]
+        return functional.silu(x, inplace=not x.requires_grad)
 
 
 class TemporalBlock(nn.Module):
@@ -148,9 +148,10 @@ class TemporalBlock(nn.Module):
         """``[batch, frames, width]`` -> the same shape."""
         h = self.norm(self.along_time(x.transpose(1, 2)).transpose(1, 2))
         if self.shift is not None and embedding is not None:
-            h = h + self.shift(embedding)[:, None, :]
-        out: Tensor = x + self.narrow(functional.silu(self.widen(h)))
-        return out
+            h += self.shift(embedding)[:, None, :]
+        h = self.widen(h)
+        out: Tensor = self.narrow(functional.silu(h, inplace=not h.requires_grad))
+        return out.add_(x)
 
 
 def temporal_blocks(
@@ -226,8 +227,8 @@ class CompactDecoder(nn.Module):
         x = self.widen(x).unflatten(-1, self.coarsest)
         skips = features.skips[::-1]
         for level, skip in zip(self.levels, skips, strict=False):
-            x = unfold(level(x + skip, features.embedding))
-        return self._combine(unfold(self.head(x + skips[-1])), features.spectrograms)
+            x = unfold(level(x.add_(skip), features.embedding))
+        return self._combine(unfold(self.head(x.add_(skips[-1]))), features.spectrograms)
 
     @staticmethod
     def _combine(weights: Tensor, spectrograms: Tensor) -> Tensor:

@@ -32,11 +32,12 @@ def has_fast_path(x: Tensor, weight: Tensor) -> bool:
 
     So in float32 on x86 processors, unless a program is only recorded for another backend.
     """
+    # First, for torch.compile then reads no further.
+    if torch.compiler.is_compiling() or torch.jit.is_tracing():  # type: ignore[attr-defined, no-untyped-call]
+        return False
     if x.device.type != "cpu" or not x.dtype == weight.dtype == torch.float32:
         return False
-    if torch.is_autocast_enabled("cpu") or not torch.backends.mkl.is_available():
-        return False
-    if torch.jit.is_tracing() or torch.compiler.is_compiling():
+    if torch.is_autocast_enabled("cpu") or not torch.backends.mkl.is_available():  # type: ignore[no-untyped-call]
         return False
     batch, _, height, width = x.shape
     tiles = batch * height * width // TILE**2

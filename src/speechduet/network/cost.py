@@ -5,10 +5,9 @@ from typing import NamedTuple, TypeVar
 
 import torch
 from torch import nn
-from torch.utils.flop_counter import FlopCounterMode, conv_flop_count, register_flop_formula
+from torch.utils.flop_counter import FlopCounterMode
 
 from speechduet.network.joint import Layout, System
-from speechduet.network import winograd as _  # its operation must be known to be counted
 from speechduet.sampler import Sampling
 from speechduet.spectrogram import Spectrogram
 
@@ -112,16 +111,11 @@ def operations(system: System, bins: int) -> Parts:
     return Parts(encoder, generative, predictive, network)
 
 
-@register_flop_formula(torch.ops.speechduet.winograd_convolution)
-def _convolution_operations(
-    x: torch.Size, weight: torch.Size, bias: torch.Size, out_shape: torch.Size
-) -> int:
-    """Those that define a convolution, whichever way it is computed."""
-    return conv_flop_count(x, weight, out_shape)
-
-
 def counted(call: Callable[[], Result]) -> tuple[Result, int]:
-    """What a call returns, and its multiply-accumulate operations."""
+    """What a call returns, and its multiply-accumulate operations.
+
+    Of a convolution those that define it, also where it is computed with fewer.
+    """
     with FlopCounterMode(display=False) as counter:
         result = call()
     return result, int(counter.get_total_flops()) // 2

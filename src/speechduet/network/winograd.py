@@ -12,11 +12,13 @@ would be fetched by the other one.
 import os
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from itertools import pairwise
 from threading import Barrier
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils.flop_counter import conv_flop_count, register_flop_formula
 
 TILE = 4
 """Bins and frames of an output tile."""
@@ -81,7 +83,7 @@ def winograd_convolution(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     parts = [
         (one, kernels, bias, out, first, last)
         for one, out in zip(image, convolved.permute(0, 2, 3, 1), strict=True)
-        for first, last in zip(edges, edges[1:], strict=False)
+        for first, last in pairwise(edges)
         if first < last
     ]
     if threads == 1:
@@ -117,6 +119,12 @@ def _gradients(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor, Tenso
 
 
 winograd_convolution.register_autograd(_gradients, setup_context=_remember)
+
+
+@register_flop_formula(torch.ops.speechduet.winograd_convolution)
+def _operations(x: list[int], weight: list[int], bias: list[int], out_shape: list[int]) -> int:
+    """Those that define the convolution, so that costs do not depend on how it is computed."""
+    return conv_flop_count(x, weight, out_shape)
 
 
 def _convolve(
