@@ -1,9 +1,10 @@
 """Waveform in, enhanced waveform out: any length, sample rate and number of channels."""
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from copy import copy
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TypedDict
 
@@ -23,7 +24,7 @@ from speechduet.recording import Recording, check_strength, mixed
 from speechduet.sampler import Draw, Sampling, Step, reverse
 from speechduet.sampler.settings import Grid, Start
 from speechduet.sampler.transition import Predictor
-from speechduet.segments import OVERLAP_S, NoiseField, Segmentation
+from speechduet.segments import OVERLAP_S, NoiseField, Segmentation, framing_offsets
 from speechduet.waveform import Waveform, columns_of, like
 
 
@@ -39,6 +40,8 @@ class Expert(TypedDict, total=False):
     corrector_snr: float
     start: float
     start_from: Start
+    predict_once: bool
+    framings: int
 
 
 class Enhancer:
@@ -150,8 +153,8 @@ class Enhancer:
         own. ``strength`` mixes the enhanced speech (1) with the input (0). ``noise(shape)`` takes
         the place of the seed: it gives standard complex normal numbers of total variance 1,
         ``[batch, 1, bins, frames]``, for each draw in order: prior, then per step corrector,
-        predictor. What fits one segment is drawn for as one piece with its channels as the batch,
-        anything longer batch by batch.
+        predictor, and that for each framing. What fits one segment is drawn for as one piece with
+        its channels as the batch, anything longer batch by batch.
 
         Raises AudioError for unusable samples, SettingError for unusable settings.
         """
@@ -178,7 +181,7 @@ class Enhancer:
         A `Step` tells the time, the state, its mean, and the estimates of the decoders that were
         evaluated: compressed spectrograms ``[channels, 1, bins, frames]`` of the waveform divided
         by its peak, their frames padded as the network needs it.
-        ``enhancer.spectrogram.inverse`` makes them audible.
+        ``enhancer.spectrogram.inverse`` makes them audible. Of several framings it is the first.
         """
         sampling = self.sampling(mode, **expert)
         recording = self._recording(columns_of(waveform), sample_rate)
@@ -205,8 +208,8 @@ class Enhancer:
         field = NoiseField(seed, self.spectrogram.bins)
 
         def enhance(noisy: Samples, start: int) -> Samples:
-            draw = self._draws(field, [start] * len(noisy), None)
-            return self._enhance(noisy, sampling, draw)[0]
+            starts = [start] * len(noisy)
+            return self._enhance(noisy, sampling, lambda: self._draws(field, starts, None))[0]
 
         return Live(enhance, self.spectrogram, sample_rate, channels, latency_s)
 
@@ -260,8 +263,8 @@ class Enhancer:
             starts = [start for start, _ in batch]
             noisy = [recording.read(start, start + plan.length)[c] for start, c in batch]
             peaks = np.array([[recording.peaks[c]] for _, c in batch])
-            draw = self._draws(field, starts, noise)
-            clean, compared = self._enhance(np.stack(noisy) / peaks, sampling, draw)
+            draws = partial(self._draws, field, starts, noise)
+            clean, compared = self._enhance(np.stack(noisy) / peaks, sampling, draws)
             if comparison is not None and compared is not None:
                 comparison.add(starts, compared)
             for (_, channel), piece in zip(batch, clean * peaks, strict=True):
@@ -272,15 +275,23 @@ class Enhancer:
 
     @torch.inference_mode()
     def _enhance(
-        self, noisy: Samples, sampling: Sampling, draw: Draw
+        self, noisy: Samples, sampling: Sampling, draws: Callable[[], Draw]
     ) -> tuple[Samples, Tensor | None]:
-        """Segments ``[batch, samples]`` of peak 1 -> enhanced, and where the decoders disagree."""
+        """Segments ``[batch, samples]`` of peak 1 -> enhanced, and where the decoders disagree.
+
+        Of several framings each is drawn for anew, and the first is where they are compared.
+        """
         compared = None
-        for step in self._reverse(noisy, sampling, draw):
-            if step.generative is not None and step.predictive is not None:
-                compared = disagreement(step.generative, step.predictive)
-        clean = self.spectrogram.inverse(step.result, noisy.shape[1])
-        return clean.cpu().numpy(), compared
+        clean = np.zeros_like(noisy)
+        for offset in framing_offsets(sampling.framings, self.spectrogram.hop):
+            framed = np.pad(noisy, ((0, 0), (offset, 0)))
+            for step in self._reverse(framed, sampling, draws()):
+                generative, predictive = step.generative, step.predictive
+                if generative is not None and predictive is not None and offset == 0:
+                    compared = disagreement(generative, predictive)
+            made = self.spectrogram.inverse(step.result, framed.shape[1])[:, offset:]
+            clean += made.cpu().numpy() / np.float32(sampling.framings)
+        return clean, compared
 
     def _reverse(self, noisy: Samples, sampling: Sampling, draw: Draw) -> Iterator[Step]:
         y = self.spectrogram.forward(torch.from_numpy(noisy).to(self.device))

@@ -105,6 +105,7 @@ def test_the_frontier_is_what_nothing_cheaper_equals(made_up: Callable[..., Meas
 def test_words() -> None:
     assert described(None) == "as it is"
     assert described(Sampling(steps=0)) == "predictive estimate"
+    assert described(Sampling(steps=0, framings=2)) == "predictive estimate, framings 2"
     assert described(Sampling(steps=1)) == "1 step"
     told = described(Sampling(steps=5, grid="paper", beta=0.1))
     assert told == "5 steps, grid paper, beta 0.1"

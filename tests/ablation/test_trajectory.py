@@ -39,11 +39,11 @@ def pair_of(folder: Path, name: str = "a") -> Pair:
     return Pair(name, folder / f"valid/clean/{name}.wav", noisy, noisy)
 
 
-@pytest.mark.parametrize("steps", [1, 3])
+@pytest.mark.parametrize(("steps", "framings"), [(1, 1), (3, 1), (2, 3)])
 def test_every_beta_is_what_the_enhancer_makes(
-    enhancer: Enhancer, speech: np.ndarray, steps: int
+    enhancer: Enhancer, speech: np.ndarray, steps: int, framings: int
 ) -> None:
-    sampling = Sampling(steps=steps, alpha=0.2, corrector_steps=1)
+    sampling = Sampling(steps=steps, alpha=0.2, corrector_steps=1, framings=framings)
     made = endings(enhancer, speech, sampling, BETAS, seed=3)
     for beta, samples in zip(BETAS, made, strict=True):
         settings = vars(replace(sampling, beta=beta))

@@ -1,5 +1,7 @@
 """What a system costs, against what it does."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
@@ -80,6 +82,14 @@ def test_operations_per_second_are_calls_times_operations() -> None:
 def possible(layout: Layout, sampling: Sampling) -> bool:
     lacking = layout.predictive == "none" and sampling.needs_predictive
     return not lacking and (layout.generative or sampling.steps == 0)
+
+
+@pytest.mark.parametrize("sampling", [Sampling(steps=0), Sampling(steps=2, beta=0.5)])
+def test_every_framing_costs_the_same(sampling: Sampling) -> None:
+    several = replace(sampling, framings=3)
+    for layout in (LAYOUTS["joint"], LAYOUTS["storm"]):
+        assert calls(layout, several) == tuple(3 * n for n in calls(layout, sampling))
+    assert several.evaluations == 3 * sampling.evaluations
 
 
 @pytest.mark.parametrize(

@@ -53,6 +53,7 @@ def test_predictions(settings: dict[str, Any], anew: int, once: int) -> None:
     [
         ({"steps": -1}, r"^steps is -1; expected 0 \(predictive estimate alone\) or more$"),
         ({"corrector_steps": -1}, "^corrector_steps is -1; expected 0 or more$"),
+        ({"framings": 0}, "^framings is 0; expected 1 or more$"),
         ({"corrector_snr": 0.0}, "^corrector_snr is 0.0; expected a number above 0$"),
         ({"corrector_snr": float("nan")}, "^corrector_snr is nan"),
         ({"alpha": 1.1}, "^alpha is 1.1; expected a weight between 0 and 1$"),

@@ -126,8 +126,6 @@ def described(sampling: Sampling | None) -> str:
     """What differs from the defaults, in words."""
     if sampling is None:
         return "as it is"
-    if sampling.steps == 0:
-        return "predictive estimate"
     usual = asdict(Sampling())
     changed = [
         f"{key.replace('_', ' ')} {value:g}"
@@ -137,6 +135,8 @@ def described(sampling: Sampling | None) -> str:
         if key != "steps" and value != usual[key]
     ]
     steps = f"{sampling.steps} step{'s' if sampling.steps > 1 else ''}"
+    if sampling.steps == 0:
+        steps = "predictive estimate"
     return ", ".join([steps, *changed])
 
 

@@ -49,6 +49,7 @@ class Sweep:
     start: tuple[float, ...] = (1.0,)
     start_from: tuple[Start, ...] = ("noisy",)
     predict_once: tuple[bool, ...] = (False,)
+    framings: tuple[int, ...] = (1,)
     test: bool = False
     """Measure all of it on the test set too, to be reported; picks never look there."""
 
@@ -63,7 +64,7 @@ class Sweep:
 
 SWEPT = (
     *("steps", "grid", "predictor", "corrector_steps", "corrector_snr"),
-    *("alpha", "beta", "start", "start_from", "predict_once"),
+    *("alpha", "beta", "start", "start_from", "predict_once", "framings"),
 )
 """What a sweep varies: the fields of `Sampling`."""
 
@@ -116,7 +117,7 @@ def canonical(sampling: Sampling) -> Sampling:
     corrector it has no step size, and one prediction is made once in any case.
     """
     if sampling.steps == 0:
-        return Sampling(steps=0)
+        return Sampling(steps=0, framings=sampling.framings)
     if sampling.steps == 1:
         sampling = replace(sampling, alpha=1.0)
     if sampling.corrector_steps == 0:

@@ -21,6 +21,7 @@ from speechduet.evaluation import Failure, Pair, Scores, score_samples
 from speechduet.metrics import MetricError
 from speechduet.metrics.signals import Samples
 from speechduet.sampler import Sampling
+from speechduet.segments import framing_offsets
 
 
 class Trajectory(NamedTuple):
@@ -76,22 +77,24 @@ def endings(
     It must not be silent.
     """
     run = betas[0] if len(betas) == 1 else 0.5
-    peak = float(np.abs(noisy).max())
-    waveform = noisy.astype(np.float32)
+    scale = float(np.abs(noisy).max()) / sampling.framings
     settings = replace(sampling, beta=run)
     mode = next(iter(enhancer.pretrained.modes))
-    for step in enhancer.stream(
-        waveform, enhancer.spectrogram.sample_rate, mode, seed=seed, **vars(settings)
-    ):
-        last = step
-    made = []
-    for beta in betas:
-        result = last.result
-        if beta != run:
-            assert last.predictive is not None
-            result = last.predictive + beta / run * (last.result - last.predictive)
-        samples = enhancer.spectrogram.inverse(result, len(noisy))[0]
-        made.append(samples.cpu().numpy().astype(np.float64) * peak)
+    made = [np.zeros(len(noisy)) for _ in betas]
+    transform = enhancer.spectrogram
+    for offset in framing_offsets(sampling.framings, transform.hop):
+        waveform = np.pad(noisy.astype(np.float32), (offset, 0))
+        for step in enhancer.stream(
+            waveform, transform.sample_rate, mode, seed=seed, **vars(settings)
+        ):
+            last = step
+        for beta, whole in zip(betas, made, strict=True):
+            result = last.result
+            if beta != run:
+                assert last.predictive is not None
+                result = last.predictive + beta / run * (last.result - last.predictive)
+            samples = transform.inverse(result, len(waveform))[0, offset:]
+            whole += scale * samples.cpu().numpy()
     return made
 
 

@@ -42,6 +42,7 @@ def enhance(
     corrector_steps: options.CorrectorSteps = None,
     start: options.Start = None,
     start_from: options.StartFrom = None,
+    framings: options.Framings = None,
 ) -> None:
     """Enhance recordings; rate, channels, length and level stay as they are.
 
@@ -64,6 +65,7 @@ def enhance(
         "corrector_steps": corrector_steps,
         "start": start,
         "start_from": start_from,
+        "framings": framings,
     }
     request = {
         "mode": mode,

@@ -164,3 +164,12 @@ StartFrom = Annotated[
     Literal["noisy", "predictive"] | None,
     _option("--start-from", text="Around what the first state is drawn.", panel=_EXPERT),
 ]
+Framings = Annotated[
+    int | None,
+    _option(
+        "--framings",
+        text="Average over so many positions of the frames; each costs as much as one.",
+        panel=_EXPERT,
+        least=1,
+    ),
+]

@@ -1,6 +1,7 @@
 """What a system costs: parameters by part, network calls of a sampler's settings, operations."""
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import NamedTuple, TypeVar
 
 import torch
@@ -75,10 +76,13 @@ def _trainable(modules: dict[str, nn.Module], names: Iterable[str] | None = None
 
 
 def calls(layout: Layout, sampling: Sampling) -> Parts:
-    """How often each part is evaluated by `sampler.reverse` for these settings."""
+    """How often each part is evaluated with these settings, in all framings."""
     shared = layout.predictive == "shared"
     # StoRM's network makes the anchor, and any prediction is that anchor again.
     network = int(layout.predictive == "own")
+    if sampling.framings > 1:
+        once = calls(layout, replace(sampling, framings=1))
+        return Parts(*(sampling.framings * number for number in once))
     if sampling.steps == 0:
         return Parts(int(shared), 0, int(shared), network)
     generative = sampling.steps * (1 + sampling.corrector_steps)

@@ -29,6 +29,9 @@ class Sampling:
 
     ``predict_once`` takes the first predictive estimate that is needed for all that follows,
     instead of one for each state at which there is a fusion.
+
+    ``framings`` enhances a waveform so many times, its frames shifted by a further part of the
+    hop each time, and averages; it multiplies the cost.
     """
 
     steps: int = 30
@@ -41,12 +44,15 @@ class Sampling:
     start: float = 1.0
     start_from: Start = "noisy"
     predict_once: bool = False
+    framings: int = 1
 
     def __post_init__(self) -> None:
         if self.steps < 0:
             raise SettingError(f"steps is {self.steps}", "0 (predictive estimate alone) or more")
         if self.corrector_steps < 0:
             raise SettingError(f"corrector_steps is {self.corrector_steps}", "0 or more")
+        if self.framings < 1:
+            raise SettingError(f"framings is {self.framings}", "1 or more")
         if not self.corrector_snr > 0:
             raise SettingError(f"corrector_snr is {self.corrector_snr}", "a number above 0")
         for name, value in (("alpha", self.alpha), ("beta", self.beta)):
@@ -75,7 +81,10 @@ class Sampling:
 
     @property
     def predictions(self) -> int:
-        """How many predictive estimates are made; StoRM's are its anchor, which is made anyway."""
+        """How many predictive estimates are made in one framing.
+
+        StoRM's are its anchor, which is made anyway.
+        """
         if self.steps == 0:
             return 1
         uses = (self.start_from == "predictive", self.alpha < 1 and self.steps > 1, self.beta < 1)
@@ -85,5 +94,6 @@ class Sampling:
     def evaluations(self) -> int:
         """Network evaluations (NFE), the corrector's included and StoRM's anchor not."""
         if self.steps == 0:
-            return 1
-        return self.steps * (1 + self.corrector_steps) + (self.start_from == "predictive")
+            return self.framings
+        each = self.steps * (1 + self.corrector_steps) + (self.start_from == "predictive")
+        return self.framings * each

@@ -15,6 +15,7 @@ from speechduet.data.pairs import Pair
 from speechduet.metrics import MetricError, estoi, pesq, si_sdr
 from speechduet.network.joint import System
 from speechduet.sampler import Sampling, reverse
+from speechduet.segments import framing_offsets
 from speechduet.spectrogram import Spectrogram
 from speechduet.training.after_step import AfterStep
 from speechduet.training.averages import Averages
@@ -38,16 +39,19 @@ def enhance(
     """A waveform ``[samples]`` enhanced in one piece, as `Enhancer` does it."""
     noisy = noisy.to(next(system.parameters()).device)
     peak = noisy.abs().max().clamp_min(1e-9)
-    y = transform.forward((noisy / peak)[None])
-    y = functional.pad(y, (0, -y.shape[-1] % system.frame_multiple))
-    generator = torch.Generator(y.device).manual_seed(seed)
+    generator = torch.Generator(noisy.device).manual_seed(seed)
 
     def draw(shape: tuple[int, ...]) -> Tensor:
-        return torch.randn(shape, dtype=y.dtype, device=y.device, generator=generator)
+        return torch.randn(shape, dtype=torch.cfloat, device=noisy.device, generator=generator)
 
-    *_, last = reverse(system, system.process, y, sampling, draw)
-    enhanced: Tensor = transform.inverse(last.result, noisy.shape[-1])[0] * peak
-    return enhanced.cpu()
+    enhanced = torch.zeros_like(noisy)
+    for offset in framing_offsets(sampling.framings, transform.hop):
+        framed = functional.pad(noisy / peak, (offset, 0))
+        y = transform.forward(framed[None])
+        y = functional.pad(y, (0, -y.shape[-1] % system.frame_multiple))
+        *_, last = reverse(system, system.process, y, sampling, draw)
+        enhanced += transform.inverse(last.result, len(framed))[0, offset:]
+    return (enhanced * peak / sampling.framings).cpu()
 
 
 def score(enhanced: Tensor, clean: Tensor, sample_rate: int) -> list[float]:
