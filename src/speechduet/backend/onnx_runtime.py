@@ -1,13 +1,12 @@
 """ONNX Runtime on a CPU: a system's programs in float32, or with products of 8-bit numbers."""
 
-from threading import Lock
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from speechduet.backend import Precision
-from speechduet.backend.export import check_installed, onnx_model
+from speechduet.backend.export import PerProgram, check_installed, named_inputs, onnx_model
 from speechduet.backend.quantisation import quantised
 from speechduet.errors import SettingError
 from speechduet.network.joint import Program, System
@@ -33,25 +32,15 @@ class OnnxRuntime:
         self._system = quantised(system) if precision == "int8" else system
         self._bins = bins
         self._threads = threads or torch.get_num_threads()
-        self._sessions: dict[Program, InferenceSession] = {}
-        self._lock = Lock()
+        self.session = PerProgram(self._start)
+        """The session that runs a program."""
 
     def __call__(
         self, program: Program, spectrograms: Tensor, t: Tensor | None
     ) -> tuple[Tensor, ...]:
         """Outputs of `System.forward`."""
-        inputs = {"spectrograms": spectrograms.numpy(force=True)}
-        if t is not None:
-            inputs["t"] = t.numpy(force=True)
-        outputs = self.session(program).run(None, inputs)
+        outputs = self.session(program).run(None, named_inputs(spectrograms, t))
         return tuple(torch.from_numpy(output) for output in outputs)
-
-    def session(self, program: Program) -> "InferenceSession":
-        """The session that runs a program."""
-        with self._lock:
-            if program not in self._sessions:
-                self._sessions[program] = self._start(program)
-            return self._sessions[program]
 
     def _start(self, program: Program) -> "InferenceSession":
         from onnxruntime import InferenceSession, SessionOptions

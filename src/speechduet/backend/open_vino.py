@@ -1,13 +1,18 @@
 """OpenVINO on a CPU: a system's programs in float32, or with products of bfloat16."""
 
-from threading import Lock
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from speechduet.backend import Precision
-from speechduet.backend.export import OUTPUTS, check_installed, onnx_model
+from speechduet.backend.export import (
+    OUTPUTS,
+    PerProgram,
+    check_installed,
+    named_inputs,
+    onnx_model,
+)
 from speechduet.errors import SettingError
 from speechduet.network.joint import Program, System
 
@@ -42,26 +47,17 @@ class OpenVino:
             "INFERENCE_PRECISION_HINT": HINTS[precision],
             "PERFORMANCE_HINT": "LATENCY",
         }
-        self._compiled: dict[Program, CompiledModel] = {}
-        self._lock = Lock()
+        self.compiled = PerProgram(self._compile)
+        """The compiled model that runs a program."""
 
     def __call__(
         self, program: Program, spectrograms: Tensor, t: Tensor | None
     ) -> tuple[Tensor, ...]:
         """Outputs of `System.forward`."""
-        inputs = {"spectrograms": spectrograms.numpy(force=True)}
-        if t is not None:
-            inputs["t"] = t.numpy(force=True)
         # A request belongs to one thread at a time, and costs next to nothing.
-        outputs = self.compiled(program).create_infer_request().infer(inputs)
+        request = self.compiled(program).create_infer_request()
+        outputs = request.infer(named_inputs(spectrograms, t))
         return tuple(torch.from_numpy(outputs[name]) for name in OUTPUTS[program])
-
-    def compiled(self, program: Program) -> "CompiledModel":
-        """The compiled model that runs a program."""
-        with self._lock:
-            if program not in self._compiled:
-                self._compiled[program] = self._compile(program)
-            return self._compiled[program]
 
     def _compile(self, program: Program) -> "CompiledModel":
         model = self._core.read_model(onnx_model(self._system, program, self._bins))
