@@ -1,8 +1,8 @@
 """3x3 convolutions on processors with a quarter of the multiplications (Lavin and Gray 2016).
 
-Winograd's F(4x4, 3x3): an output tile of 4x4 values needs 6x6 values of the input. Both, and the
-kernel, are mapped to 6x6 positions at which convolving is a product of channels, one matrix
-product per position, and the result is mapped back: ``out = A ((G w G^T) * (B x B^T)) A^T``.
+Winograd's F(4x4, 3x3): a tile of 4x4 output values reads 6x6 values x of the input. These and the
+kernel w are mapped to 6x6 positions, at each of which convolving is a matrix product over the
+channels, and the products are mapped back: ``A^T ((G w G^T) * (B^T x B)) A``.
 
 Tiles are worked off in strips that stay in a core's cache, and each thread has strips of its own:
 PyTorch's operations would share every one of them out anew, and what a core has just written
@@ -38,9 +38,11 @@ FROM_INPUT = torch.tensor(
         [0, -2, -1, 2, 1, 0],
         [0, 2, -1, -2, 1, 0],
         [0, 4, 0, -5, 0, 1],
-    ]
+    ],
+    device="cpu",
+    dtype=torch.float32,
 )
-"""B, transposed."""
+"""``B^T``."""
 
 FROM_KERNEL = torch.tensor(
     [
@@ -50,9 +52,11 @@ FROM_KERNEL = torch.tensor(
         [1, 2, 4],
         [1, -2, 4],
         [0, 0, 24],
-    ]
+    ],
+    device="cpu",
+    dtype=torch.float32,
 )
-"""24 G."""
+"""``24 G``, in whole numbers."""
 
 TO_OUTPUT = torch.tensor(
     [
@@ -60,9 +64,11 @@ TO_OUTPUT = torch.tensor(
         [0, 1, -1, 2, -2, 0],
         [0, 1, 1, 4, 4, 0],
         [0, 1, -1, 8, -8, 1],
-    ]
+    ],
+    device="cpu",
+    dtype=torch.float32,
 )
-"""A, transposed."""
+"""``A^T``."""
 
 
 @torch.library.custom_op("speechduet::winograd_convolution", mutates_args=(), device_types="cpu")
@@ -73,10 +79,14 @@ def winograd_convolution(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     which the result is, with a width that is divisible by 4; weight ``[outputs, inputs, 3, 3]``.
     """
     image = x.permute(0, 2, 3, 1).contiguous()
+    # [column, row] of a position, as everywhere below, input, output
     kernels = torch.kron(FROM_KERNEL, FROM_KERNEL) @ weight.permute(3, 2, 1, 0).reshape(9, -1)
     kernels = kernels.div_(24 * 24).view(READ**2, *weight.shape[1::-1])
-    shape = (x.shape[0], weight.shape[0], *x.shape[2:])
-    convolved = torch.empty(shape, memory_format=torch.channels_last)
+    convolved = torch.empty(
+        (x.shape[0], weight.shape[0], *x.shape[2:]),
+        device=x.device,
+        memory_format=torch.channels_last,
+    )
     rows = -(-image.shape[1] // TILE)
     threads = torch.get_num_threads()
     edges = [rows * part // threads for part in range(threads + 1)]
@@ -159,29 +169,26 @@ def _convolve(
     from_input = FROM_INPUT.expand(rows, READ, READ)
     to_output = TO_OUTPUT.expand(TILE, TILE, READ)
     for top in range(TILE * first, TILE * last, TILE * rows):
-        begin, end = max(top - 1, 0), min(top - 1 + read.shape[0], height)
-        if begin > top - 1:
-            read[0] = 0
-        if end < top - 1 + read.shape[0]:
-            read[end - top + 1 :] = 0
-        read[begin - top + 1 : end - top + 1, 1:-1] = image[begin:end]
+        above = top - 1
+        begin, end = max(above, 0), min(above + len(read), height)
+        read[: begin - above] = 0
+        read[end - above :] = 0
+        read[begin - above : end - above, 1:-1] = image[begin:end]
         torch.bmm(from_input, windows, out=along_height)
         gathered_windows.copy_(both)
         torch.mm(FROM_INPUT, gathered, out=positions)
         torch.bmm(position, kernels, out=products)
         torch.mm(TO_OUTPUT, product_columns, out=half)
         torch.bmm(to_output, half_rows, out=result)
-        bottom = min(top + TILE * rows, TILE * last, height)
-        whole = (bottom - top) // TILE
-        torch.add(
-            values[:whole], bias, out=out[top : top + TILE * whole].view(-1, *values.shape[1:])
-        )
-        if cut := (bottom - top) % TILE:
-            torch.add(
-                values[whole, :cut],
-                bias,
-                out=out[bottom - cut : bottom].view(cut, *values.shape[2:]),
-            )
+        _place(values, bias, out[top : min(top + TILE * rows, TILE * last)])
+
+
+def _place(values: Tensor, bias: Tensor, out: Tensor) -> None:
+    """Tiles ``[rows, 4, columns, 4, channels]`` -> out, which may cut the last row or lack some."""
+    whole, cut = divmod(len(out), TILE)
+    torch.add(values[:whole], bias, out=out[: TILE * whole].view(-1, *values.shape[1:]))
+    if cut:
+        torch.add(values[whole, :cut], bias, out=out[TILE * whole :].view(cut, *values.shape[2:]))
 
 
 @cache
@@ -200,5 +207,6 @@ def _threads(count: int) -> ThreadPoolExecutor:
     return pool
 
 
-# A forked process has the pool, but not its threads.
-os.register_at_fork(after_in_child=_threads.cache_clear)
+if hasattr(os, "register_at_fork"):  # not on Windows
+    # A forked process has the pool, but not its threads.
+    os.register_at_fork(after_in_child=_threads.cache_clear)
