@@ -9,7 +9,12 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from speechduet.network import ncsnpp
-from speechduet.network.convolution import FEWEST_CHANNELS, MOST_THREADS, Convolution
+from speechduet.network.convolution import (
+    FEWEST_CHANNELS,
+    FEWEST_PER_THREAD,
+    MOST_THREADS,
+    Convolution,
+)
 from speechduet.network.cost import counted
 from speechduet.network.joint import Layout, System
 from speechduet.process import OrnsteinUhlenbeck
@@ -64,12 +69,14 @@ def test_few_channels_or_tiles_or_a_width_without_tiles_are_not() -> None:
     assert not is_fast(image(width=34))
 
 
-def test_each_thread_needs_enough_tiles() -> None:
+def test_several_threads_need_enough_each() -> None:
+    height = -(-FEWEST_PER_THREAD // (9 * FEWEST_CHANNELS**2 * 64))
+    assert is_fast(image(height=height, width=64))
     torch.set_num_threads(2)
-    assert not is_fast(image())
-    assert is_fast(image(height=64))
+    assert not is_fast(image(height=height, width=64))
+    assert is_fast(image(height=2 * height, width=64))
     torch.set_num_threads(MOST_THREADS + 1)
-    assert not is_fast(image(height=64 * MOST_THREADS))
+    assert not is_fast(image(height=2 * MOST_THREADS * height, width=64))
 
 
 def test_other_devices_and_precisions_are_not() -> None:

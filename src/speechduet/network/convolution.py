@@ -11,6 +11,9 @@ FEWEST_CHANNELS = 80
 MOST_THREADS = 8
 """Threads up to which it is used: Python hands out its strips, one at a time."""
 
+FEWEST_PER_THREAD = 400_000_000
+"""Multiplications of the plain convolution for each of several threads, from which on it is."""
+
 
 class Convolution(nn.Conv2d):
     """A 3x3 convolution that keeps height and width."""
@@ -22,8 +25,7 @@ class Convolution(nn.Conv2d):
         """``[batch, inputs, height, width]`` -> ``[batch, outputs, height, width]``."""
         assert self.bias is not None
         if has_fast_path(x, self.weight):
-            fast: Tensor = winograd_convolution(x, self.weight, self.bias)
-            return fast
+            return winograd_convolution(x, self.weight, self.bias)
         return super().forward(x)
 
 
@@ -40,11 +42,9 @@ def has_fast_path(x: Tensor, weight: Tensor) -> bool:
     if torch.is_autocast_enabled("cpu") or not torch.backends.mkl.is_available():  # type: ignore[no-untyped-call]
         return False
     batch, _, height, width = x.shape
-    tiles = batch * height * width // TILE**2
+    places = batch * height * width
+    if width % TILE or places < STRIP_TILES * TILE**2 or min(weight.shape[:2]) < FEWEST_CHANNELS:
+        return False
     threads = torch.get_num_threads()
-    return (
-        width % TILE == 0
-        and min(weight.shape[:2]) >= FEWEST_CHANNELS
-        and threads <= MOST_THREADS
-        and tiles >= STRIP_TILES * threads
-    )
+    enough = threads == 1 or places * weight.numel() >= FEWEST_PER_THREAD * threads
+    return enough and threads <= MOST_THREADS
