@@ -11,7 +11,6 @@ from speechduet.network.compact import Compact
 from speechduet.network.joint import Layout, System
 from speechduet.process import OrnsteinUhlenbeck
 from speechduet.sampler import Sampling
-from speechduet.segments import framing_offsets
 from speechduet.spectrogram import Spectrogram
 
 TRANSFORM = Spectrogram(n_fft=62, hop=32)
@@ -33,12 +32,6 @@ def enhancer(segment_s: float = 16) -> Enhancer:
 @pytest.fixture
 def speech(rng: np.random.Generator) -> np.ndarray:
     return rng.uniform(-0.5, 0.5, 3 * 16_000).astype(np.float32)
-
-
-def test_offsets_divide_a_hop() -> None:
-    assert framing_offsets(1, 32) == [0]
-    assert framing_offsets(4, 32) == [0, 8, 16, 24]
-    assert framing_offsets(3, 32) == [0, 10, 21]
 
 
 @pytest.mark.parametrize("mode", MODES)

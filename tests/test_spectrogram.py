@@ -82,3 +82,9 @@ def test_level_does_not_change_the_phase() -> None:
 def test_dimensions() -> None:
     assert SPECTROGRAM.bins == 256
     assert [SPECTROGRAM.frames(n) for n in (1, 127, 128, 32_640)] == [1, 1, 2, 256]
+
+
+def test_framing_offsets_divide_a_hop() -> None:
+    assert Spectrogram(hop=32).framing_offsets(1) == [0]
+    assert Spectrogram(hop=32).framing_offsets(4) == [0, 8, 16, 24]
+    assert Spectrogram(hop=32).framing_offsets(3) == [0, 10, 21]

@@ -24,7 +24,7 @@ from speechduet.recording import Recording, check_strength, mixed
 from speechduet.sampler import Draw, Sampling, Step, reverse
 from speechduet.sampler.settings import Grid, Start
 from speechduet.sampler.transition import Predictor
-from speechduet.segments import OVERLAP_S, NoiseField, Segmentation, framing_offsets
+from speechduet.segments import OVERLAP_S, NoiseField, Segmentation
 from speechduet.waveform import Waveform, columns_of, like
 
 
@@ -283,7 +283,7 @@ class Enhancer:
         """
         compared = None
         clean = np.zeros_like(noisy)
-        for offset in framing_offsets(sampling.framings, self.spectrogram.hop):
+        for offset in self.spectrogram.framing_offsets(sampling.framings):
             framed = np.pad(noisy, ((0, 0), (offset, 0)))
             for step in self._reverse(framed, sampling, draws()):
                 generative, predictive = step.generative, step.predictive

@@ -75,11 +75,6 @@ class Segmentation:
             done = fade_start
 
 
-def framing_offsets(count: int, hop: int) -> list[int]:
-    """How many zeros go before a waveform in each of several framings: 0 to almost a hop."""
-    return [number * hop // count for number in range(count)]
-
-
 @dataclass(frozen=True)
 class NoiseField:
     """Standard complex normal noise (total variance 1) for any stretch of frames, without end.

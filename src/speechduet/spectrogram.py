@@ -38,6 +38,10 @@ class Spectrogram:
         """Number of frames that `forward` makes of so many samples."""
         return 1 + samples // self.hop
 
+    def framing_offsets(self, count: int) -> list[int]:
+        """How many zeros go before a waveform in each of several framings: 0 to almost a hop."""
+        return [number * self.hop // count for number in range(count)]
+
     def forward(self, waveform: Tensor) -> Tensor:
         """Real ``[batch, samples]`` -> complex ``[batch, 1, bins, frames]``."""
         transform = torch.stft(

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from speechduet.bench.operations import Clocked, Products
+from speechduet.network.convolution import Convolution
 from speechduet.network.layers import Attention, downsample, upsample
 
 
@@ -91,6 +92,19 @@ def test_products_are_counted_by_shape_and_run_again_alone() -> None:
     ticks = count()
     # Every look at the clock is a tick, so a product takes 1, however often it is tried.
     assert products.floor_s(lambda: None, clock=lambda: float(next(ticks))) == 3
+
+
+def test_a_fast_convolution_is_one_and_its_limit_the_plain_one() -> None:
+    """Run again alone, it would be compared with itself."""
+    layer, x = Convolution(96, 96), torch.randn(1, 96, 64, 64)
+    with torch.inference_mode(), Products() as products:
+        fast = layer(x)
+        assert counted(lambda: layer(x)).pop("convolution") == 1
+    (func, shapes), *others = products.calls
+    assert func is torch.ops.aten.convolution.default and not others
+    plain = func(x, layer.weight, layer.bias, *shapes[3:])
+    torch.testing.assert_close(fast, plain, rtol=1e-4, atol=1e-4)
+    assert products.floor_s(lambda: None, tries=1) > 0
 
 
 def test_products_of_a_backward_pass_can_run_alone() -> None:

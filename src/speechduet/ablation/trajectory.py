@@ -21,7 +21,6 @@ from speechduet.evaluation import Failure, Pair, Scores, score_samples
 from speechduet.metrics import MetricError
 from speechduet.metrics.signals import Samples
 from speechduet.sampler import Sampling
-from speechduet.segments import framing_offsets
 
 
 class Trajectory(NamedTuple):
@@ -82,7 +81,7 @@ def endings(
     mode = next(iter(enhancer.pretrained.modes))
     made = [np.zeros(len(noisy)) for _ in betas]
     transform = enhancer.spectrogram
-    for offset in framing_offsets(sampling.framings, transform.hop):
+    for offset in transform.framing_offsets(sampling.framings):
         waveform = np.pad(noisy.astype(np.float32), (offset, 0))
         for step in enhancer.stream(
             waveform, transform.sample_rate, mode, seed=seed, **vars(settings)

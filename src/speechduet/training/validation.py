@@ -15,7 +15,6 @@ from speechduet.data.pairs import Pair
 from speechduet.metrics import MetricError, estoi, pesq, si_sdr
 from speechduet.network.joint import System
 from speechduet.sampler import Sampling, reverse
-from speechduet.segments import framing_offsets
 from speechduet.spectrogram import Spectrogram
 from speechduet.training.after_step import AfterStep
 from speechduet.training.averages import Averages
@@ -45,7 +44,7 @@ def enhance(
         return torch.randn(shape, dtype=torch.cfloat, device=noisy.device, generator=generator)
 
     enhanced = torch.zeros_like(noisy)
-    for offset in framing_offsets(sampling.framings, transform.hop):
+    for offset in transform.framing_offsets(sampling.framings):
         framed = functional.pad(noisy / peak, (offset, 0))
         y = transform.forward(framed[None])
         y = functional.pad(y, (0, -y.shape[-1] % system.frame_multiple))
