@@ -17,7 +17,7 @@ from threading import Barrier
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, library
 from torch.utils.flop_counter import conv_flop_count, register_flop_formula
 
 TILE = 4
@@ -74,8 +74,8 @@ TO_OUTPUT = torch.tensor(
 NAME = "speechduet::winograd_convolution"
 """As an operation of its own, what looks on (profilers, counters) sees it whole, on any thread."""
 
-# Not torch.library.custom_op, whose first call takes a second for all that it imports.
-torch.library.define(NAME, "(Tensor x, Tensor weight, Tensor bias) -> Tensor")
+# Not as a custom_op, whose first call takes a second for all that it imports.
+library.define(NAME, "(Tensor x, Tensor weight, Tensor bias) -> Tensor")
 
 
 def winograd_convolution(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
@@ -88,7 +88,7 @@ def winograd_convolution(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     return convolved
 
 
-@torch.library.impl(NAME, "CPU")
+@library.impl(NAME, "CPU")
 def _winograd_convolution(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     image = x.permute(0, 2, 3, 1).contiguous()
     # [column, row] of a position, as everywhere below, input, output
@@ -140,7 +140,7 @@ def _gradients(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor, Tenso
     return of_x, of_weight, of_bias
 
 
-torch.library.register_autograd(NAME, _gradients, setup_context=_remember)
+library.register_autograd(NAME, _gradients, setup_context=_remember)
 
 
 @register_flop_formula(torch.ops.speechduet.winograd_convolution)
