@@ -20,7 +20,7 @@ SOURCES = [
 
 # The order in which data flows. A module imports from rooms above its own, or from its own.
 ROOMS = (
-    {"errors", "allocator", "audio", "wav_stream", "waveform", "recording"},
+    {"errors", "allocator", "audio"},
     {"spectrogram"},
     {"process"},
     {"sampler"},

@@ -14,18 +14,18 @@ from torch import Tensor
 from typing_extensions import Unpack
 
 from speechduet.audio import Samples
+from speechduet.audio.recording import Recording, check_strength, mixed
+from speechduet.audio.waveform import Waveform, columns_of, like
 from speechduet.backend import BackendName, Precision
 from speechduet.backend.choice import choose, find_device
 from speechduet.checkpoint import Pretrained, load_any
 from speechduet.confidence import Comparison, disagreement
 from speechduet.errors import SettingError
 from speechduet.live import LATENCY_S, Live
-from speechduet.recording import Recording, check_strength, mixed
 from speechduet.sampler import Draw, Sampling, Step, reverse
 from speechduet.sampler.settings import Grid, Start
 from speechduet.sampler.transition import Predictor
 from speechduet.segments import OVERLAP_S, NoiseField, Segmentation
-from speechduet.waveform import Waveform, columns_of, like
 
 
 class Expert(TypedDict, total=False):

@@ -8,10 +8,10 @@ import numpy as np
 from typing_extensions import Unpack
 
 from speechduet.audio import Samples, probe, read_blocks, target_format, write_blocks
+from speechduet.audio.recording import Recording, check_strength, mixed
 from speechduet.confidence import Comparison, check_compared, check_file, save
 from speechduet.enhancer import Enhancer, Expert
 from speechduet.errors import AudioError
-from speechduet.recording import Recording, check_strength, mixed
 
 Progress = Callable[[float, float], None]
 """Told how many seconds are done, of how many."""

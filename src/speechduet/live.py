@@ -17,10 +17,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from speechduet.audio import Samples
+from speechduet.audio.resampling import Resampler, resampling_lag_s
+from speechduet.audio.waveform import Waveform, columns_of, like
 from speechduet.errors import AudioError, SettingError
-from speechduet.recording import Resampler, resampling_lag_s
 from speechduet.spectrogram import Spectrogram
-from speechduet.waveform import Waveform, columns_of, like
 
 LATENCY_S = 0.5
 CONTEXT_S = 0.6

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from speechduet.audio import Samples
+from speechduet.audio.recording import check_strength, mixed
+from speechduet.audio.wav_stream import WavHeader, read_header, read_samples, write_stream
 from speechduet.cli.batch import enhance_files
 from speechduet.cli.progress import Report
 from speechduet.errors import AudioError, SettingError
-from speechduet.recording import check_strength, mixed
-from speechduet.wav_stream import WavHeader, read_header, read_samples, write_stream
 
 if TYPE_CHECKING:
     from speechduet.enhancer import Enhancer

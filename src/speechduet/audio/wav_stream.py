@@ -8,7 +8,7 @@ from typing import BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from speechduet.audio import LENGTH_UNKNOWN, Samples
+from speechduet.audio.formats import LENGTH_UNKNOWN, Samples
 from speechduet.errors import AudioError
 
 _PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from speechduet.audio import Samples
+from speechduet.audio.formats import Samples
 from speechduet.errors import AudioError
 
 Waveform = TypeVar("Waveform", np.ndarray[Any, Any], Tensor)

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from speechduet.audio import Samples
+from speechduet.audio.recording import Recording, check_strength, mixed
+from speechduet.audio.resampling import resampled
 from speechduet.errors import AudioError, SettingError
-from speechduet.recording import Recording, check_strength, mixed, resampled
 
 
 def smooth(samples: int, sample_rate: int, channels: int = 1) -> Samples:

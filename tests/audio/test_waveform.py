@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+from speechduet.audio.waveform import columns_of, like
 from speechduet.errors import AudioError
-from speechduet.waveform import columns_of, like
 
 
 @pytest.mark.parametrize("shape", [(5,), (1, 5), (3, 5), (1,), (2, 1)])

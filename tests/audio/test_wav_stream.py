@@ -11,8 +11,8 @@ import pytest
 import soundfile
 
 from speechduet.audio import Samples
+from speechduet.audio.wav_stream import WavHeader, read_header, read_samples, write_stream
 from speechduet.errors import AudioError
-from speechduet.wav_stream import WavHeader, read_header, read_samples, write_stream
 
 SUBTYPES = ("PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE")
 HEADER = WavHeader(16_000, 2, 16, False, 1000)

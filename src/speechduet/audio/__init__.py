@@ -1,0 +1,31 @@
+"""Recordings: read, written, resampled, streamed.
+
+This module imports no PyTorch; `speechduet.audio.waveform` does.
+"""
+
+from speechduet.audio.atomic import replacing
+from speechduet.audio.formats import (
+    READABLE_SUFFIXES,
+    WRITABLE_SUFFIXES,
+    AudioFormat,
+    Samples,
+    target_format,
+    writable_suffix,
+)
+from speechduet.audio.reading import probe, read, read_blocks
+from speechduet.audio.writing import write, write_blocks
+
+__all__ = [
+    "READABLE_SUFFIXES",
+    "WRITABLE_SUFFIXES",
+    "AudioFormat",
+    "Samples",
+    "probe",
+    "read",
+    "read_blocks",
+    "replacing",
+    "target_format",
+    "writable_suffix",
+    "write",
+    "write_blocks",
+]

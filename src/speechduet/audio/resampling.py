@@ -1,0 +1,57 @@
+"""Streams of blocks at another sample rate, without a seam between them."""
+
+from collections.abc import Iterable, Iterator
+from math import ceil
+
+import numpy as np
+import soxr
+
+from speechduet.audio.formats import Samples
+
+
+class Resampler:
+    """A stream of blocks ``[samples, channels]`` at another rate, without a seam between them."""
+
+    def __init__(self, from_rate: int, to_rate: int, channels: int) -> None:
+        self._nothing = np.zeros((0, channels), np.float32)
+        self._stream = None
+        if from_rate != to_rate:
+            self._stream = soxr.ResampleStream(from_rate, to_rate, channels, dtype="float32")
+
+    def push(self, block: Samples) -> Samples:
+        """What can be told after this block."""
+        if self._stream is None:
+            return block
+        made: Samples = self._stream.resample_chunk(np.ascontiguousarray(block))
+        return made
+
+    def flush(self) -> Samples:
+        """The rest, after the last block."""
+        if self._stream is None:
+            return self._nothing
+        made: Samples = self._stream.resample_chunk(self._nothing, last=True)
+        return made
+
+
+def resampled(blocks: Iterable[Samples], from_rate: int, to_rate: int) -> Iterator[Samples]:
+    """Blocks ``[samples, channels]`` at another rate, without a seam between them."""
+    resampler = None
+    for block in blocks:
+        resampler = resampler or Resampler(from_rate, to_rate, block.shape[1])
+        yield resampler.push(block)
+    if resampler is not None:
+        yield resampler.flush()
+
+
+def resampling_lag_s(from_rate: int, to_rate: int) -> float:
+    """How long a sound waits in a `Resampler` at most, found by pushing silence through one."""
+    if from_rate == to_rate:
+        return 0.0
+    resampler = Resampler(from_rate, to_rate, 1)
+    block = np.zeros((ceil(from_rate / 1000), 1), np.float32)
+    lag_s, made = 0.0, 0
+    for pushed in range(1, 1001):
+        made += len(resampler.push(block))
+        lag_s = max(lag_s, pushed * len(block) / from_rate - made / to_rate)
+    # A smaller block than these may come just before the one that sets sound free.
+    return lag_s + len(block) / from_rate
