@@ -17,13 +17,14 @@ import soundfile as sf
 from av.error import FFmpegError
 
 from speechduet.audio.formats import LENGTH_UNKNOWN, AudioFormat, Samples
+from speechduet.audio.notices import Notify, warn
 from speechduet.errors import AudioError
 
 _BLOCK = 1 << 16
 
 
-def probe(path: Path) -> AudioFormat:
-    """The format of a recording.
+def probe(path: Path, *, track: int | None = None) -> AudioFormat:
+    """The format of a recording, or of one of its sound tracks (counted from 1).
 
     Raises AudioError for a file that is missing, empty, or not audio.
     """
@@ -40,13 +41,19 @@ def probe(path: Path) -> AudioFormat:
     return AudioFormat(frame.sample_rate, frame.layout.nb_channels, "", subtype)
 
 
-def read_blocks(path: Path) -> Iterator[Samples]:
+def read_blocks(
+    path: Path, *, track: int | None = None, salvage: bool = False, notify: Notify = warn
+) -> Iterator[Samples]:
     """The samples of a recording, in blocks ``[samples, channels]``.
+
+    ``track`` chooses one of several sound tracks, counted from 1; ``salvage`` gives what a
+    truncated or damaged file holds instead of an error; ``notify`` learns what is not as it
+    should be.
 
     Raises AudioError for a file that is missing, empty, not audio, damaged, or truncated.
     """
     # soundfile seeks after each block, and libsndfile's MP3 decoder then loses its thread.
-    if probe(path).container in ("", "MP3"):
+    if probe(path, track=track).container in ("", "MP3"):
         yield from map(_as_samples, _frames(path))
         return
     with sf.SoundFile(path) as file:

@@ -8,18 +8,25 @@ import soundfile as sf
 
 from speechduet.audio.atomic import replacing
 from speechduet.audio.formats import AudioFormat, Samples, target_format
+from speechduet.audio.notices import Notify, warn
 from speechduet.errors import AudioError
 
 _PCM_BITS = {"PCM_S8": 8, "PCM_U8": 8, "PCM_16": 16, "PCM_24": 24}
 
 
 def write_blocks(
-    path: Path, audio_format: AudioFormat, blocks: Iterable[Samples], samples: int = 0
+    path: Path,
+    audio_format: AudioFormat,
+    blocks: Iterable[Samples],
+    samples: int = 0,
+    *,
+    notify: Notify = warn,
 ) -> None:
     """Write blocks ``[samples, channels]``; the file appears under its name only when complete.
 
     PCM is rounded and clipped, never wrapped. ``samples``, if known, decides whether a wav file
-    needs 64-bit lengths. Raises AudioError if the place or the format cannot be written.
+    needs 64-bit lengths. ``notify`` learns what the file cannot hold. Raises AudioError if the
+    place or the format cannot be written.
     """
     container = audio_format.container
     if container == "WAV" and samples * audio_format.channels * 8 > 1 << 32:

@@ -61,7 +61,9 @@ def _enhance(
             report.advance(line, done_s, whole_s)
 
         try:
-            duration_s = enhance_file(job.source, job.target, enhancer, progress=advance, **request)
+            duration_s = enhance_file(
+                job.source, job.target, enhancer, progress=advance, notify=report.say, **request
+            )
         except AudioError as error:
             report.failed(error, line)
         else:

@@ -26,6 +26,8 @@ def enhance(
     container: options.Format = None,
     overwrite: options.Overwrite = False,
     confidence: options.Confidence = None,
+    track: options.Track = None,
+    salvage: options.Salvage = False,
     latency: options.Latency = None,
     device: options.Device = "auto",
     backend: options.Backend = "auto",
@@ -72,6 +74,8 @@ def enhance(
         "strength": strength,
         "seed": seed,
         "confidence": confidence,
+        "track": track,
+        "salvage": salvage,
         **{name: value for name, value in expert.items() if value is not None},
     }
 

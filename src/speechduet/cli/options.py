@@ -55,6 +55,13 @@ Format = Annotated[
     str | None,
     _option("--format", text="wav, flac, ogg, opus, mp3, ...; by default the input's, or wav."),
 ]
+Salvage = Annotated[
+    bool, _option("--salvage", text="Enhance what a truncated or damaged file still holds.")
+]
+Track = Annotated[
+    int | None,
+    _option("--track", text="Which of several sound tracks, counted from 1.", least=1),
+]
 Overwrite = Annotated[
     bool, _option("--overwrite", text="Replace existing results instead of skipping them.")
 ]

@@ -74,7 +74,11 @@ def _enhance_live(
 ) -> int:
     from speechduet.live import LATENCY_S
 
-    settings = {name: value for name, value in request.items() if name != "confidence"}
+    settings = {
+        name: value
+        for name, value in request.items()
+        if name not in ("confidence", "track", "salvage")
+    }
     strength = settings.pop("strength")
     check_strength(strength)
     latency_s = LATENCY_S if latency_s is None else latency_s
