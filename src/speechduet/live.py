@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from speechduet.audio import Samples
+from speechduet.audio.offset import centred
 from speechduet.audio.resampling import Resampler, resampling_lag_s
 from speechduet.audio.waveform import Waveform, columns_of, like
 from speechduet.errors import AudioError, SettingError
@@ -93,6 +94,7 @@ class Live:
         self._inwards = Resampler(sample_rate, model_rate, channels)
         self._outwards = Resampler(model_rate, sample_rate, channels)
         self._model_rate = model_rate
+        self._keep_offset = spectrogram.published
         self._taken = self._given = 0
         """Samples at the stream's rate."""
         self._held = np.zeros((channels, 0), np.float32)
@@ -171,6 +173,8 @@ class Live:
         self._held = self._held[:, start - self._start :]
         self._start = start
         noisy = self._held[:, : end - start]
+        if not self._keep_offset:
+            noisy = centred(noisy.T, self._model_rate).T
         self._peaks.append(np.abs(noisy[:, self._heard - start :]).max(axis=1, initial=0))
         self._heard = end
         clean = self._enhanced(noisy)
