@@ -15,7 +15,7 @@ from typing_extensions import Unpack
 
 from speechduet.audio import Samples
 from speechduet.audio.recording import Recording, check_strength, mixed
-from speechduet.audio.waveform import Waveform, columns_of, like
+from speechduet.audio.waveform import Waveform, columns_of, like, rate_of
 from speechduet.backend import BackendName, Precision
 from speechduet.backend.choice import choose, find_device
 from speechduet.checkpoint import Pretrained, load_any
@@ -27,6 +27,8 @@ from speechduet.sampler import Draw, Sampling, Step
 from speechduet.sampler.settings import Grid, Start
 from speechduet.sampler.transition import Predictor
 from speechduet.segments import OVERLAP_S, NoiseField, Segmentation
+
+LONGEST_SEGMENT_S = 86_400.0
 
 
 class Expert(TypedDict, total=False):
@@ -67,8 +69,9 @@ class Enhancer:
         backend: BackendName = "auto",
         precision: Precision = "auto",
     ) -> None:
-        if segment_s < 1:
-            raise SettingError(f"segments of {segment_s} s", "at least 1 s")
+        if not 1 <= segment_s <= LONGEST_SEGMENT_S:
+            expected = f"at least 1 s and at most {LONGEST_SEGMENT_S:g} s"
+            raise SettingError(f"segments of {segment_s} s", expected)
         if batch_size is not None and batch_size < 1:
             raise SettingError(f"batch size {batch_size}", "at least 1")
         if threads is not None and threads < 1:
@@ -162,7 +165,7 @@ class Enhancer:
         sampling = self.sampling(mode, **expert)
         check_strength(strength)
         columns = columns_of(waveform)
-        recording = self.recording([columns], sample_rate, io.BytesIO())
+        recording = self.recording([columns], rate_of(sample_rate), io.BytesIO())
         enhanced = self.enhanced(recording, sampling, seed, noise)
         return like(waveform, np.concatenate(list(mixed(enhanced, iter([columns]), strength))))
 
@@ -185,7 +188,8 @@ class Enhancer:
         ``enhancer.spectrogram.inverse`` makes them audible. Of several framings it is the first.
         """
         sampling = self.sampling(mode, **expert)
-        recording = self.recording([columns_of(waveform)], sample_rate, io.BytesIO())
+        columns = columns_of(waveform)
+        recording = self.recording([columns], rate_of(sample_rate), io.BytesIO())
         scales: Samples = np.where(recording.peaks > 0, recording.peaks, np.float32(1))
         noisy = recording.read(0, recording.length) / scales[:, None]
         draw = self._draws(NoiseField(seed, self.spectrogram.bins), [0] * len(noisy), noise)
@@ -213,7 +217,7 @@ class Enhancer:
             starts = [start] * len(noisy)
             return self._enhance(noisy, sampling, lambda: self._draws(field, starts, None))[0]
 
-        return Live(enhance, self.spectrogram, sample_rate, channels, latency_s)
+        return Live(enhance, self.spectrogram, rate_of(sample_rate), channels, latency_s)
 
     def segmentation(self, recording: Recording) -> Segmentation:
         """How a recording is cut: in one piece if it fits a segment."""

@@ -24,6 +24,7 @@ from speechduet.errors import AudioError, SettingError
 from speechduet.spectrogram import Spectrogram
 
 LATENCY_S = 0.5
+LONGEST_LATENCY_S = 60.0
 CONTEXT_S = 0.6
 """Least context; it is as long as the look-ahead if that is longer."""
 LOOKAHEAD_S = 1.2
@@ -73,6 +74,8 @@ class Live:
                 f"a stream of {channels} channels at {sample_rate} Hz",
                 "at least 1 channel and 1 Hz",
             )
+        if not latency_s <= LONGEST_LATENCY_S:
+            raise SettingError(f"a latency of {latency_s} s", f"at most {LONGEST_LATENCY_S:g} s")
         model_rate = spectrogram.sample_rate
         lag_s = resampling_lag_s(sample_rate, model_rate) + resampling_lag_s(
             model_rate, sample_rate

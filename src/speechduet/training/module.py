@@ -95,10 +95,7 @@ class Training(lightning.LightningModule):
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         """Weighted loss of a batch; TrainingError if it is not finite."""
         x_0, y = self.spectrogram.forward(batch.clean), self.spectrogram.forward(batch.noisy)
-        samples = batch.clean.shape[-1]
-        # Behind the last frame's centre sound lies under the end of one window alone.
-        samples -= samples % self.spectrogram.hop
-        losses = self.part_losses(x_0, y, samples, batch.examples)
+        losses = self.part_losses(x_0, y, batch.clean.shape[-1], batch.examples)
         if self.norms_every and self.global_step % self.norms_every == 0:
             self._measure(losses)
         loss = self.weighted(losses)
