@@ -103,5 +103,11 @@ class Sampling:
         """Network evaluations (NFE), the corrector's included and StoRM's anchor not."""
         if self.steps == 0:
             return self.framings
-        each = self.steps * (1 + self.corrector_steps) + (self.start_from == "predictive")
+        each = self.generative_evaluations + (self.start_from == "predictive")
         return self.framings * each
+
+    @property
+    def generative_evaluations(self) -> int:
+        """How many of them are of the generative decoder, in one framing."""
+        second_order = self.steps - 1 if self.predictor == "heun" else 0
+        return self.steps * (1 + self.corrector_steps) + max(second_order, 0)
