@@ -90,9 +90,7 @@ def write_partial(
         )
     if verbose:
         if source.container and source.subtype != audio_format.subtype:
-            notify(
-                f"{path}: samples are stored as {audio_format.subtype}, not as {source.subtype}"
-            )
+            notify(f"{path}: samples are stored as {audio_format.subtype}, not as {source.subtype}")
         if lost:
             notify(f"{path}: {audio_format.container} does not keep {', '.join(lost)}")
 
