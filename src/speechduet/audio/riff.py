@@ -3,7 +3,7 @@
 import os
 import struct
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import BinaryIO
 
 from speechduet.audio.splicing import splice
@@ -89,10 +89,10 @@ def read_notes(file: BinaryIO) -> RiffNotes:
 
 def write_notes(file: BinaryIO, chunks: Iterable[Chunk], mask: int) -> None:
     """Put chunks into a complete WAV file, and the mask if its format has a place for one."""
-    chunks = tuple(chunks)
     places = {name: (start, size) for name, start, size in reversed(list(_walk(file)))}
+    chunks = tuple(_readable(chunk) if b"ds64" in places else chunk for chunk in chunks)
     format_start, format_size = places[b"fmt "]
-    if mask and format_size >= _MASK_AT + 4:
+    if format_size >= _MASK_AT + 4:
         file.seek(format_start + _MASK_AT)
         file.write(struct.pack("<I", mask))
     if not chunks:
@@ -121,6 +121,15 @@ def info_chunk(texts: Iterable[tuple[str, str]]) -> Chunk | None:
             data = text.encode("utf-8") + b"\0"
             body += INFO[name] + struct.pack("<I", len(data)) + data + bytes(len(data) % 2)
     return Chunk(b"LIST", b"INFO" + body, True) if body else None
+
+
+def _readable(chunk: Chunk) -> Chunk:
+    """A chunk as libsndfile can read it in RF64, where it overlooks what makes lengths even."""
+    if len(chunk.body) % 2 == 0 or not chunk.before_samples:
+        return chunk
+    if chunk.name == b"bext":  # ends with a text, which may be padded
+        return replace(chunk, body=chunk.body + b"\0")
+    return replace(chunk, before_samples=False)
 
 
 def _walk(file: BinaryIO) -> Iterator[tuple[bytes, int, int]]:

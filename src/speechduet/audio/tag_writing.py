@@ -21,6 +21,8 @@ _IMPLIED_MASKS = {
 
 _COMMENT_NAMES = {"track": "tracknumber", "disc": "discnumber", "album_artist": "albumartist"}
 _AIFF_TEXTS = {"title": b"NAME", "artist": b"AUTH", "copyright": b"(c) ", "comment": b"ANNO"}
+_LONGEST_AIFF_TEXT = 4000
+"""Bytes; libsndfile refuses a file with longer ones, which thus are in its ID3 tag alone."""
 _CHANNEL_BITMAP = 1 << 16
 """The layout tag of Core Audio for a mask of channels, whose bits are those of WAV."""
 
@@ -37,7 +39,7 @@ def write_tags(partial: Path, audio_format: AudioFormat, tags: Tags, path: Path)
     """
     lost = list(tags.lost)
     write = _WRITERS.get(audio_format.container)
-    if not (tags.texts or tags.chunks or tags.mask):
+    if not (tags.texts or tags.chunks or tags.mask) and audio_format.container != "RF64":
         return lost
     if write is None:
         lost += [name for name, _ in tags.texts if not tags.chunks]
@@ -67,10 +69,10 @@ def _mask_name(tags: Tags, audio_format: AudioFormat, kept: bool) -> list[str]:
 def _wav(file: BinaryIO, audio_format: AudioFormat, tags: Tags) -> list[str]:
     chunks = list(tags.chunks)
     if not chunks:
-        info = riff.info_chunk(tags.texts)
+        info = riff.info_chunk(tags.common)
         chunks = [info] if info else []
-        if any(name not in riff.INFO for name, _ in tags.texts):
-            chunks.append(riff.Chunk(b"id3 ", id3_tag(tags.texts), False))
+        if any(name not in riff.INFO for name, _ in tags.common):
+            chunks.append(riff.Chunk(b"id3 ", id3_tag(tags.common), False))
     fits = needs_mask(tags, audio_format)
     riff.write_notes(file, chunks, tags.mask if fits else 0)
     return _mask_name(tags, audio_format, fits)
@@ -103,18 +105,18 @@ def _illegal(tags: Tags) -> list[str]:
 
 def _mp3(file: BinaryIO, audio_format: AudioFormat, tags: Tags) -> list[str]:
     if tags.texts:
-        write_id3(file, tags.texts)
+        write_id3(file, tags.common)
     return _mask_name(tags, audio_format, kept=False) + _others(tags)
 
 
 def _aiff(file: BinaryIO, audio_format: AudioFormat, tags: Tags) -> list[str]:
     chunks = [
         (_AIFF_TEXTS[name], text.encode("utf-8"))
-        for name, text in tags.texts
-        if name in _AIFF_TEXTS
+        for name, text in tags.common
+        if name in _AIFF_TEXTS and len(text.encode("utf-8")) < _LONGEST_AIFF_TEXT
     ]
     if tags.texts:
-        chunks.append((b"ID3 ", id3_tag(tags.texts)))
+        chunks.append((b"ID3 ", id3_tag(tags.common)))
     if fits := needs_mask(tags, audio_format):
         chunks.append((b"CHAN", struct.pack(">III", _CHANNEL_BITMAP, tags.mask, 0)))
     end = file.seek(0, os.SEEK_END)
@@ -134,7 +136,7 @@ def _caf(file: BinaryIO, audio_format: AudioFormat, tags: Tags) -> list[str]:
     if tags.texts:
         strings = [
             f"{name}\0{text}\0".encode()
-            for name, text in ((_COMMENT_NAMES.get(name, name), text) for name, text in tags.texts)
+            for name, text in ((_COMMENT_NAMES.get(name, name), text) for name, text in tags.common)
         ]
         body = struct.pack(">I", len(strings)) + b"".join(strings)
         chunks += b"info" + struct.pack(">q", len(body)) + body

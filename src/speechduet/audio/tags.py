@@ -50,6 +50,15 @@ class Tags:
     lost: tuple[str, ...] = ()
     """What cannot be kept anywhere."""
 
+    @property
+    def common(self) -> list[tuple[str, str]]:
+        """The texts, with a description for a comment as where there are no descriptions."""
+        has_comment = any(name == "comment" for name, _ in self.texts)
+        return [
+            ("comment" if name == "description" and not has_comment else name, text)
+            for name, text in self.texts
+        ]
+
     def at_rate(self, ratio: float) -> "Tags":
         """The same for a file of another rate, new over old: places counted in samples move."""
         if ratio == 1:
@@ -109,7 +118,7 @@ def _general(path: Path, track: int | None) -> Tags:
             picture = any(
                 stream.disposition & Disposition.attached_pic for stream in container.streams.video
             )
-            speakers = [channel.name for channel in stream.layout.channels] if stream else []
+            speakers = _speakers(stream)
     except (FFmpegError, OSError, ValueError):
         return NO_TAGS
     texts = [(_name(name), _text(text)) for name, text in found.items()]
@@ -117,6 +126,13 @@ def _general(path: Path, track: int | None) -> Tags:
     if len(speakers) > 2 and set(speakers) <= set(_LOUDSPEAKERS):
         mask = sum(1 << _LOUDSPEAKERS.index(name) for name in set(speakers))
     return Tags(tuple(texts), mask=mask, lost=("the cover picture",) if picture else ())
+
+
+def _speakers(stream: av.AudioStream | None) -> list[str]:
+    # A stream that nothing can decode has no context.
+    if stream is None or stream.codec_context is None:
+        return []
+    return [channel.name for channel in stream.codec_context.layout.channels]
 
 
 def _name(name: str) -> str:

@@ -89,7 +89,7 @@ def write_partial(
             f"{rate} Hz ({written:,} samples)"
         )
     if verbose:
-        if source.container and source.subtype != audio_format.subtype:
+        if _stored_otherwise(source, audio_format):
             notify(f"{path}: samples are stored as {audio_format.subtype}, not as {source.subtype}")
         if lost:
             notify(f"{path}: {audio_format.container} does not keep {', '.join(lost)}")
@@ -101,6 +101,12 @@ def write(path: Path | str, samples: Samples, sample_rate: int, subtype: str = "
     source = AudioFormat(sample_rate, columns.shape[1], "", subtype)
     audio_format = target_format(source, Path(path))
     write_blocks(Path(path), audio_format, [columns], len(columns), source=source)
+
+
+def _stored_otherwise(source: AudioFormat, audio_format: AudioFormat) -> bool:
+    """Whether the sample format is another, unless one of the two is a format of its own."""
+    named = {source.container, audio_format.container} & {"", "MP3", "OGG"}
+    return source.subtype != audio_format.subtype and not named
 
 
 def _with_room(
