@@ -1,10 +1,19 @@
 """What all tests share: the neighbouring corpus, small signals, and repeatable numbers."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from torch import Tensor, nn
+
+from speechduet.checkpoint import Pretrained
+from speechduet.enhancer import Enhancer
+from speechduet.network.joint import Layout
+from speechduet.process import OrnsteinUhlenbeck
+from speechduet.sampler import Estimate, Sampling
+from speechduet.spectrogram import Spectrogram
 
 ROOT = Path(__file__).parents[1]
 
@@ -77,3 +86,26 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("models") / "tiny"
     save(Pretrained("tiny", system, Spectrogram(), modes), folder)
     return folder
+
+
+class Unchanging(nn.Module):
+    """A system that takes the noisy speech for clean."""
+
+    layout = Layout(generative=True, predictive="shared", parametrisation="clean")
+    process = OrnsteinUhlenbeck()
+    frame_multiple = 1
+
+    def anchor(self, y: Tensor) -> Tensor:
+        return y
+
+    def estimate(self, x_t: Tensor, y: Tensor, *rest: Tensor, **which: bool) -> Estimate:
+        return Estimate(y if which["generative"] else None, y if which["predictive"] else None)
+
+
+@pytest.fixture
+def unchanging() -> Enhancer:
+    """An enhancer of that system, in segments of 1 s."""
+    system: Any = Unchanging()
+    balanced = Sampling(steps=1, predictor="deterministic", corrector_steps=0, beta=0.5)
+    modes = {"fast": Sampling(steps=0), "balanced": balanced}
+    return Enhancer(Pretrained("unchanging", system, Spectrogram(), modes), segment_s=1)

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import av
 from av.error import FFmpegError
-from av.stream import Disposition
 
 from speechduet.audio import riff, vorbis_comments
 
@@ -27,6 +26,9 @@ _NAMES = {
     **{"comments": "comment"},
 }
 """Names of texts in one container or another, and the one that is used here."""
+
+_PICTURES = ("mjpeg", "png", "bmp", "gif", "webp", "tiff")
+"""What covers are: to FFmpeg, video of one frame."""
 
 _MASK_TEXT = "waveformatextensible_channel_mask"
 
@@ -116,7 +118,8 @@ def _general(path: Path, track: int | None) -> Tags:
                 if name.lower() != "language":
                     found.setdefault(name, text)
             picture = any(
-                stream.disposition & Disposition.attached_pic for stream in container.streams.video
+                image.codec_context is not None and image.codec_context.name in _PICTURES
+                for image in container.streams.video
             )
             speakers = _speakers(stream)
     except (FFmpegError, OSError, ValueError):
