@@ -160,12 +160,3 @@ def test_no_folder_is_left_by_a_failure(tmp_path: Path, unchanging: Enhancer) ->
     refused(tmp_path, unchanging, "a/b/out.wav")
     soundfile.write(tmp_path / "in.wav", np.full(9000, np.nan), 16_000, "FLOAT")
     refused(tmp_path, unchanging, "a/b/out.wav")
-
-
-@pytest.mark.parametrize("name", ["x" * 251, "語" * 83])
-def test_the_longest_names(tmp_path: Path, unchanging: Enhancer, name: str) -> None:
-    write(tmp_path / f"{name}.wav", tones(1000, 16_000), 16_000)
-    enhance_file(tmp_path / f"{name}.wav", tmp_path / "out" / f"{name}.wav", unchanging)
-    assert [path.name for path in (tmp_path / "out").iterdir()] == [f"{name}.wav"]
-    with pytest.raises(AudioError, match="File name too long"):
-        enhance_file(tmp_path / f"{name}.wav", tmp_path / f"{name}xyz.wav", unchanging)

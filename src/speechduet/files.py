@@ -10,10 +10,10 @@ import numpy as np
 from typing_extensions import Unpack
 
 from speechduet.audio import Samples, probe, read_blocks, target_format
-from speechduet.audio.atomic import check_replaceable, in_folder, replacing_together
 from speechduet.audio.notices import Notify, warn
 from speechduet.audio.recording import Recording, check_strength, mixed
 from speechduet.audio.tags import read_tags
+from speechduet.audio.together import check_replaceable, replacing_together
 from speechduet.audio.writing import write_partial
 from speechduet.confidence import Comparison, check_compared, check_file, save_partial
 from speechduet.enhancer import Enhancer, Expert
@@ -104,7 +104,7 @@ def _storage(target: Path) -> Iterator[BinaryIO]:
     Raises AudioError if it cannot be written, as on a full disk.
     """
     try:
-        with in_folder(target.parent, lambda: TemporaryFile(dir=target.parent)) as storage:
+        with TemporaryFile(dir=target.parent) as storage:
             yield storage
     except OSError as error:
         raise AudioError(f"cannot write {target}: {error.strerror or error}") from error

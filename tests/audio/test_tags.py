@@ -55,9 +55,9 @@ TARGETS = [".wav", ".rf64", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aiff", "
 @pytest.mark.parametrize("suffix", TARGETS)
 @pytest.mark.parametrize("name", SOURCES)
 def test_texts_survive_from_each_container_to_each(
-    tmp_path: Path, name: str, suffix: str, copied: Copied, encode: Encode
+    tmp_path: Path, name: str, suffix: str, copied: Copied, encode_tagged: Encode
 ) -> None:
-    encode(tmp_path / name, SOURCES[name], TEXTS)
+    encode_tagged(tmp_path / name, SOURCES[name], TEXTS)
     target = tmp_path / f"out{suffix}"
     copied(tmp_path / name, target)
     found = heard_by_ffmpeg(target)
@@ -69,10 +69,10 @@ def test_texts_survive_from_each_container_to_each(
 @pytest.mark.parametrize("suffix", [".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".caf"])
 @pytest.mark.parametrize("name", ["in.flac", "in.ogg", "in.mp3"])
 def test_texts_that_have_no_common_name(
-    tmp_path: Path, name: str, suffix: str, copied: Copied, encode: Encode
+    tmp_path: Path, name: str, suffix: str, copied: Copied, encode_tagged: Encode
 ) -> None:
     own = {"REPLAYGAIN_TRACK_GAIN": "-3.21 dB", "composer": "Wer", "Speaker ID": "p226"}
-    encode(tmp_path / name, SOURCES[name], own)
+    encode_tagged(tmp_path / name, SOURCES[name], own)
     target = tmp_path / f"out{suffix}"
     copied(tmp_path / name, target)
     found = heard_by_ffmpeg(target)
@@ -124,9 +124,9 @@ def test_texts_larger_than_the_headers_of_ogg(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["in.wav", "in.flac", "in.ogg", "in.opus", "in.mp3", "in.m4a"])
 def test_damaged_tags_never_fail(
-    tmp_path: Path, name: str, rng: np.random.Generator, encode: Encode
+    tmp_path: Path, name: str, rng: np.random.Generator, encode_tagged: Encode
 ) -> None:
-    encode(tmp_path / name, SOURCES[name], TEXTS)
+    encode_tagged(tmp_path / name, SOURCES[name], TEXTS)
     data = (tmp_path / name).read_bytes()
     for _ in range(60):
         broken = bytearray(data[: rng.integers(len(data) // 2, len(data) + 1)])

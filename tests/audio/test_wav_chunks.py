@@ -135,9 +135,9 @@ def test_a_time_reference_in_samples_follows_the_rate(tmp_path: Path, copied: Co
 
 @pytest.mark.parametrize("suffix", [".au", ".w64"])
 def test_containers_without_tags_say_so_on_request(
-    tmp_path: Path, suffix: str, copied: Copied, encode: Encode
+    tmp_path: Path, suffix: str, copied: Copied, encode_tagged: Encode
 ) -> None:
-    encode(tmp_path / "in.mp3", "libmp3lame", {"title": "T", "artist": "A"})
+    encode_tagged(tmp_path / "in.mp3", "libmp3lame", {"title": "T", "artist": "A"})
     (line,) = (
         line
         for line in copied(tmp_path / "in.mp3", tmp_path / f"x{suffix}", verbose=True)
@@ -176,10 +176,10 @@ def test_a_channel_mask_survives(
 )
 @pytest.mark.parametrize("layout", ["5.1", "5.1(side)", "quad"])
 def test_the_layout_of_other_containers_becomes_a_mask(
-    tmp_path: Path, name: str, codec: str, layout: str, copied: Copied, encode: Encode
+    tmp_path: Path, name: str, codec: str, layout: str, copied: Copied, encode_tagged: Encode
 ) -> None:
     try:
-        encode(tmp_path / name, codec, {}, layout)
+        encode_tagged(tmp_path / name, codec, {}, layout)
     except (ValueError, av.error.FFmpegError):
         pytest.skip("this encoder has no such layout")
     copied(tmp_path / name, tmp_path / "out.wav")
