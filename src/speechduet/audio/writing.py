@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import soundfile as sf
 
-from speechduet.audio.atomic import replacing
 from speechduet.audio.formats import AudioFormat, Samples, target_format
 from speechduet.audio.levels import Limiter
 from speechduet.audio.notices import Notify, warn
 from speechduet.audio.resampling import resampled
 from speechduet.audio.tag_writing import needs_mask, write_tags
 from speechduet.audio.tags import NO_TAGS, Tags
+from speechduet.audio.together import replacing_together
 from speechduet.errors import AudioError
 
 _BYTES = {"PCM_S8": 1, "PCM_U8": 1, "ULAW": 1, "ALAW": 1, "PCM_16": 2, "PCM_24": 3, "DOUBLE": 8}
@@ -49,7 +49,7 @@ def write_blocks(
     source's rate and, if ``verbose``, its sample format and some of its ``tags``. Raises
     AudioError if the place or the format cannot be written.
     """
-    with replacing(path) as partial:
+    with replacing_together([path]) as (partial,):
         write_partial(
             *(partial, path, audio_format, blocks, samples),
             source=source,
