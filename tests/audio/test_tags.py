@@ -1,5 +1,6 @@
 """Tags, chunks of broadcast WAV and channel masks: from each container into each."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -153,3 +154,12 @@ def test_cover_pictures_are_not_kept(tmp_path: Path, copied: Copied) -> None:
     (tmp_path / "in.mp3").write_bytes(tag + (tmp_path / "in.mp3").read_bytes())
     (line,) = copied(tmp_path / "in.mp3", tmp_path / "out.mp3", verbose=True)
     assert line.endswith("does not keep the cover picture")
+
+
+@pytest.mark.parametrize("name", [b"not utf8 \xff.m4a", b"pipe:1.m4a", b"http:x.m4a"], ids=ascii)
+def test_a_file_of_any_name_has_its_tags(
+    tmp_path: Path, name: bytes, encode_tagged: Encode
+) -> None:
+    encode_tagged(tmp_path / "in.m4a", "aac", {"title": "T"})
+    path = (tmp_path / "in.m4a").rename(tmp_path / os.fsdecode(name))
+    assert ("title", "T") in read_tags(path).texts

@@ -108,8 +108,11 @@ def read_tags(path: Path, *, track: int | None = None) -> Tags:
 def _general(path: Path, track: int | None) -> Tags:
     """What FFmpeg finds in any container."""
     try:
-        # An absolute path, for a relative one with a colon would be taken for a protocol.
-        with av.open(str(path.absolute()), metadata_errors="surrogateescape") as container:
+        # By the open file, for FFmpeg takes only names that are UTF-8, and some for protocols.
+        with (
+            path.open("rb") as file,
+            av.open(file, "r", metadata_errors="surrogateescape") as container,
+        ):
             sounds = container.streams.audio
             stream = sounds[track - 1 if track and track <= len(sounds) else 0] if sounds else None
             found = dict(container.metadata)

@@ -9,6 +9,7 @@ import soundfile as sf
 
 from speechduet.audio.formats import AudioFormat, Samples, target_format
 from speechduet.audio.levels import Limiter
+from speechduet.audio.loudspeakers import as_stored
 from speechduet.audio.notices import Notify, warn
 from speechduet.audio.resampling import resampled
 from speechduet.audio.tag_writing import needs_mask, write_tags
@@ -19,15 +20,6 @@ from speechduet.errors import AudioError
 _BYTES = {"PCM_S8": 1, "PCM_U8": 1, "ULAW": 1, "ALAW": 1, "PCM_16": 2, "PCM_24": 3, "DOUBLE": 8}
 _MOST_BYTES = (1 << 32) - (1 << 24)
 """Bytes of samples where lengths have 32 bits, less what else is in a file."""
-
-_LOUDSPEAKERS = {
-    3: [0, 2, 1],
-    5: [0, 2, 1, 3, 4],
-    6: [0, 2, 1, 4, 5, 3],
-    7: [0, 2, 1, 5, 6, 4, 3],
-    8: [0, 2, 1, 6, 7, 4, 5, 3],
-}
-"""Channels of WAV and FLAC, as they follow each other in Vorbis and Opus."""
 
 
 def write_blocks(
@@ -78,7 +70,7 @@ def write_partial(
     limiter = Limiter(audio_format.subtype)
     with _opened(partial, audio_format, path) as file:
         for block in _at_rate(blocks, source.sample_rate, rate):
-            _append(file, _ordered(limiter(block), audio_format.container), path)
+            _append(file, as_stored(limiter(block), audio_format.container), path)
         written = file.frames
     lost = write_tags(partial, audio_format, tags.at_rate(rate / source.sample_rate), path)
     if account := limiter.account():
@@ -169,13 +161,6 @@ def _at_rate(blocks: Iterable[Samples], from_rate: int, to_rate: int) -> Iterato
         held = np.zeros((0, 1), np.float32) if held is None else held
         rest = max(1, round(given * to_rate / from_rate)) - made
         yield np.pad(held, ((0, max(0, rest - len(held))), (0, 0)))[:rest]
-
-
-def _ordered(block: Samples, container: str) -> Samples:
-    channels = block.shape[1]
-    if container != "OGG" or channels not in _LOUDSPEAKERS:
-        return block
-    return np.ascontiguousarray(block[:, _LOUDSPEAKERS[channels]])
 
 
 def _append(file: sf.SoundFile, block: Samples, path: Path) -> None:
