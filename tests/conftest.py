@@ -1,10 +1,23 @@
 """What all tests share: the neighbouring corpus, small signals, and repeatable numbers."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import av
 import numpy as np
 import pytest
 import torch
+from torch import Tensor, nn
+
+from speechduet.audio import probe, read_blocks, target_format, write_blocks
+from speechduet.audio.tags import read_tags
+from speechduet.checkpoint import Pretrained
+from speechduet.enhancer import Enhancer
+from speechduet.network.joint import Layout
+from speechduet.process import OrnsteinUhlenbeck
+from speechduet.sampler import Estimate, Sampling
+from speechduet.spectrogram import Spectrogram
 
 ROOT = Path(__file__).parents[1]
 
@@ -77,3 +90,66 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("models") / "tiny"
     save(Pretrained("tiny", system, Spectrogram(), modes), folder)
     return folder
+
+
+class Unchanging(nn.Module):
+    """A system that takes the noisy speech for clean."""
+
+    layout = Layout(generative=True, predictive="shared", parametrisation="clean")
+    process = OrnsteinUhlenbeck()
+    frame_multiple = 1
+
+    def anchor(self, y: Tensor) -> Tensor:
+        return y
+
+    def estimate(self, x_t: Tensor, y: Tensor, *rest: Tensor, **which: bool) -> Estimate:
+        return Estimate(y if which["generative"] else None, y if which["predictive"] else None)
+
+
+@pytest.fixture
+def unchanging() -> Enhancer:
+    """An enhancer of that system, in segments of 1 s."""
+    system: Any = Unchanging()
+    balanced = Sampling(steps=1, predictor="deterministic", corrector_steps=0, beta=0.5)
+    modes = {"fast": Sampling(steps=0), "balanced": balanced}
+    return Enhancer(Pretrained("unchanging", system, Spectrogram(), modes), segment_s=1)
+
+
+@pytest.fixture
+def copied() -> Callable[..., list[str]]:
+    """Write a recording anew under another name, as it is; returns what is said."""
+
+    def copied(source: Path, target: Path, **settings: Any) -> list[str]:
+        """What is said when a recording is written anew under another name."""
+        said: list[str] = []
+        audio_format = probe(source)
+        write_blocks(
+            *(target, target_format(audio_format, target), read_blocks(source)),
+            source=audio_format,
+            tags=read_tags(source),
+            notify=said.append,
+            **settings,
+        )
+        return said
+
+    return copied
+
+
+@pytest.fixture
+def encode_tagged(rng: np.random.Generator) -> Callable[..., None]:
+    """Write a recording of 1 s at 48 kHz with FFmpeg, with texts."""
+
+    def encode(path: Path, codec: str, texts: dict[str, str], layout: str = "mono") -> None:
+        """A recording of 1 s at 48 kHz, written by FFmpeg with texts."""
+        with av.open(str(path), "w") as container:
+            container.metadata.update(texts)
+            stream = container.add_stream(codec, rate=48_000, layout=layout)
+            channels = av.AudioLayout(layout).nb_channels
+            samples = rng.uniform(-0.3, 0.3, (1, 48_000 * channels)).astype(np.float32)
+            frame = av.AudioFrame.from_ndarray(samples, "flt", layout)
+            frame.sample_rate, frame.pts = 48_000, 0
+            for part in av.AudioResampler(stream.format.name, layout, 48_000).resample(frame):
+                container.mux(stream.encode(part))
+            container.mux(stream.encode(None))
+
+    return encode

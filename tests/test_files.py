@@ -10,39 +10,11 @@ import av
 import numpy as np
 import pytest
 import soundfile
-from torch import Tensor, nn
 
 from speechduet.audio import read, write
-from speechduet.checkpoint import Pretrained
 from speechduet.enhancer import Enhancer
 from speechduet.errors import AudioError, SettingError, SpeechduetError
 from speechduet.files import enhance_file
-from speechduet.network.joint import Layout
-from speechduet.process import OrnsteinUhlenbeck
-from speechduet.sampler import Estimate, Sampling
-from speechduet.spectrogram import Spectrogram
-
-
-class Unchanging(nn.Module):
-    """A system that takes the noisy speech for clean."""
-
-    layout = Layout(generative=True, predictive="shared", parametrisation="clean")
-    process = OrnsteinUhlenbeck()
-    frame_multiple = 1
-
-    def anchor(self, y: Tensor) -> Tensor:
-        return y
-
-    def estimate(self, x_t: Tensor, y: Tensor, *rest: Tensor, **which: bool) -> Estimate:
-        return Estimate(y if which["generative"] else None, y if which["predictive"] else None)
-
-
-@pytest.fixture
-def unchanging() -> Enhancer:
-    system: Any = Unchanging()
-    balanced = Sampling(steps=1, predictor="deterministic", corrector_steps=0, beta=0.5)
-    modes = {"fast": Sampling(steps=0), "balanced": balanced}
-    return Enhancer(Pretrained("unchanging", system, Spectrogram(), modes), segment_s=1)
 
 
 def tones(samples: int, sample_rate: int, channels: int = 1) -> np.ndarray[Any, Any]:

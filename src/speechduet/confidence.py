@@ -10,7 +10,7 @@ import numpy.typing as npt
 from torch import Tensor
 
 from speechduet.audio import replacing
-from speechduet.errors import SettingError
+from speechduet.errors import AudioError, SettingError
 from speechduet.sampler import Sampling
 from speechduet.segments import Segmentation
 from speechduet.spectrogram import Spectrogram
@@ -73,15 +73,27 @@ def save(path: Path, disagreements: Map, spectrogram: Spectrogram) -> None:
 
     The .npz holds ``map``, ``times_s`` of the frames and ``frequencies_hz`` of the bins.
     """
+    with replacing(path) as partial:
+        save_partial(partial, path, disagreements, spectrogram)
+
+
+def save_partial(partial: Path, path: Path, disagreements: Map, spectrogram: Spectrogram) -> None:
+    """As `save`, into a file that will be called ``path`` once others are complete too.
+
+    Raises AudioError if the disk is full.
+    """
     times_s = np.arange(disagreements.shape[1]) * spectrogram.hop / spectrogram.sample_rate
     frequencies_hz = np.fft.rfftfreq(spectrogram.n_fft, 1 / spectrogram.sample_rate)
-    with replacing(path) as partial, partial.open("wb") as file:
-        if path.suffix == ".npz":
-            np.savez_compressed(
-                file, map=disagreements, times_s=times_s, frequencies_hz=frequencies_hz
-            )
-        else:
-            _picture(file, disagreements, times_s[-1], frequencies_hz[-1])
+    try:
+        with partial.open("wb") as file:
+            if path.suffix == ".npz":
+                np.savez_compressed(
+                    file, map=disagreements, times_s=times_s, frequencies_hz=frequencies_hz
+                )
+            else:
+                _picture(file, disagreements, times_s[-1], frequencies_hz[-1])
+    except OSError as error:
+        raise AudioError(f"cannot write {path}: {error.strerror or error}") from error
 
 
 def check_file(path: Path) -> None:

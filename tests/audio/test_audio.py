@@ -81,6 +81,7 @@ def test_float_stays_float_also_above_full_scale(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read(tmp_path / "x.wav")[0], samples)
 
 
+@pytest.mark.filterwarnings("ignore:.*clipped")
 @pytest.mark.parametrize("subtype", ["PCM_U8", "PCM_16", "PCM_24"])
 def test_pcm_is_clipped_and_not_wrapped(tmp_path: Path, subtype: str) -> None:
     samples = np.array([[-2.0, -1.0, 0.0, 1.0, 2.0]], np.float32)
@@ -173,12 +174,6 @@ def test_a_result_falls_back_to_wav() -> None:
 def test_a_suffix_that_cannot_be_written() -> None:
     with pytest.raises(AudioError, match=r"cannot write \.m4a.*one of \.wav"):
         target_format(AudioFormat(8000, 1), Path("x.m4a"))
-
-
-def test_a_rate_that_a_container_cannot_hold(tmp_path: Path) -> None:
-    with pytest.raises(AudioError, match="OPUS cannot hold 1 channels at 44100 Hz"):
-        write(tmp_path / "x.opus", tone(), 44_100)
-    assert not list(tmp_path.iterdir())
 
 
 # Bad files

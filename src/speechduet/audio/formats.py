@@ -1,5 +1,6 @@
 """Formats of recordings: containers, sample formats, and the suffixes that stand for them."""
 
+from bisect import bisect_left
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,6 +38,26 @@ READABLE_SUFFIXES = (
 LENGTH_UNKNOWN = 0x7FFFF000
 """Lengths from here on are what programs write into a header that they cannot go back to."""
 
+RIFF_FAMILY = ("WAV", "WAVEX", "RF64")
+"""WAV by its three names: plain, with a channel mask, with 64-bit lengths."""
+
+_DEPTHS = {
+    **{"PCM_24": 24, "ALAC_20": 24, "ALAC_24": 24, "DWVW_24": 24},
+    **{"PCM_32": 32, "ALAC_32": 32, "FLOAT": 32, "DOUBLE": 32},
+}
+"""Bits of PCM that hold these sample formats; 16 hold every other."""
+
+_MOST_CHANNELS = {"MP3": 2, "FLAC": 8, "OGG": 255}
+_MOST_CHANNELS_ANYWHERE = 1024
+
+_RATES = {
+    "MPEG_LAYER_III": (8000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000),
+    "OPUS": (8000, 12_000, 16_000, 24_000, 48_000),
+    "VORBIS": (96_000, 192_000),
+    "FLAC": (96_000, 192_000, 384_000),
+}
+"""The rates that an encoder has, or those to change to where it has (nearly) all up to a limit."""
+
 
 @dataclass(frozen=True)
 class AudioFormat:
@@ -54,7 +75,9 @@ class AudioFormat:
 def target_format(source: AudioFormat, target: Path) -> AudioFormat:
     """How to store a recording under the target's name: as its source was, where that can be.
 
-    Raises AudioError if the name's suffix stands for no container that can be written.
+    A rate that the encoder does not have is replaced by one that it has. Raises AudioError if
+    the name's suffix stands for no container that can be written, or for one that cannot hold so
+    many channels.
     """
     container = _CONTAINERS.get(target.suffix.lower())
     if container is None:
@@ -62,20 +85,52 @@ def target_format(source: AudioFormat, target: Path) -> AudioFormat:
             f"cannot write {target.suffix or 'a file without suffix'}: {target}",
             "one of " + " ".join(WRITABLE_SUFFIXES),
         )
-    lossless = source.subtype.startswith(("PCM", "FLOAT", "DOUBLE"))
-    if target.suffix.lower() == ".opus":
-        subtype = "OPUS"
-    elif (lossless or source.container == container) and sf.check_format(container, source.subtype):
-        subtype = source.subtype
-    elif container in ("OGG", "MP3"):
-        subtype = {"OGG": "VORBIS", "MP3": "MPEG_LAYER_III"}[container]
-    else:
-        deep = source.subtype in ("PCM_24", "PCM_32", "FLOAT", "DOUBLE")
-        subtype = "PCM_24" if deep else "PCM_16"
-    return AudioFormat(source.sample_rate, source.channels, container, subtype)
+    most = _MOST_CHANNELS.get(container, _MOST_CHANNELS_ANYWHERE)
+    if source.channels > most:
+        raise AudioError(
+            f"{source.channels} channels in {target}",
+            f"at most {most} there",
+            "choose another format, such as wav" if container in _MOST_CHANNELS else "",
+        )
+    subtype = "OPUS" if target.suffix.lower() == ".opus" else _subtype(source, container)
+    rate = _rate(source.sample_rate, "FLAC" if container == "FLAC" else subtype)
+    return AudioFormat(rate, source.channels, container, subtype)
 
 
 def writable_suffix(source: Path) -> str:
     """The suffix of an output made from this file: its own if it can be written, else .wav."""
     suffix = source.suffix.lower()
     return suffix if suffix in _CONTAINERS else ".wav"
+
+
+def _subtype(source: AudioFormat, container: str) -> str:
+    """The source's sample format if the container has it and keeps the length, else the nearest.
+
+    ADPCM, GSM and their like come in blocks, which makes a recording longer; MP3 inside WAV
+    cannot be written.
+    """
+    if container == "MP3":
+        return "MPEG_LAYER_III"
+    if container == "OGG":
+        return source.subtype if source.subtype in ("VORBIS", "OPUS") else "VORBIS"
+    at_home = source.container == container or {source.container, container} <= set(RIFF_FAMILY)
+    kept = source.subtype.startswith(("PCM", "FLOAT", "DOUBLE")) or (
+        at_home and source.subtype.startswith(("ULAW", "ALAW", "ALAC"))
+    )
+    if kept and sf.check_format(container, source.subtype):
+        return source.subtype
+    depth = _DEPTHS.get(source.subtype, 16)
+    return f"PCM_{depth}" if sf.check_format(container, f"PCM_{depth}") else "PCM_24"
+
+
+def _rate(rate: int, encoder: str) -> int:
+    rates = _RATES.get(encoder)
+    # libvorbis crashes above its limit. Above 65,535 Hz FLAC counts in steps of 10 Hz.
+    anyhow = {
+        "VORBIS": rate <= 200_000,
+        "FLAC": rate <= 65_535 or (rate <= 655_350 and rate % 10 == 0),
+    }
+    if rates is None or anyhow.get(encoder, rate in rates):
+        return rate
+    # Inside, Opus has but this one.
+    return 48_000 if encoder == "OPUS" else rates[min(bisect_left(rates, rate), len(rates) - 1)]

@@ -1,17 +1,25 @@
 """Recordings written block by block; a file appears under its name only when it is complete."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import soundfile as sf
 
-from speechduet.audio.atomic import replacing
 from speechduet.audio.formats import AudioFormat, Samples, target_format
+from speechduet.audio.levels import Limiter
+from speechduet.audio.loudspeakers import as_stored
 from speechduet.audio.notices import Notify, warn
+from speechduet.audio.resampling import resampled
+from speechduet.audio.tag_writing import needs_mask, write_tags
+from speechduet.audio.tags import NO_TAGS, Tags
+from speechduet.audio.together import replacing_together
 from speechduet.errors import AudioError
 
-_PCM_BITS = {"PCM_S8": 8, "PCM_U8": 8, "PCM_16": 16, "PCM_24": 24}
+_BYTES = {"PCM_S8": 1, "PCM_U8": 1, "ULAW": 1, "ALAW": 1, "PCM_16": 2, "PCM_24": 3, "DOUBLE": 8}
+_MOST_BYTES = (1 << 32) - (1 << 24)
+"""Bytes of samples where lengths have 32 bits, less what else is in a file."""
 
 
 def write_blocks(
@@ -20,52 +28,139 @@ def write_blocks(
     blocks: Iterable[Samples],
     samples: int = 0,
     *,
+    source: AudioFormat | None = None,
+    tags: Tags = NO_TAGS,
     notify: Notify = warn,
+    verbose: bool = False,
 ) -> None:
     """Write blocks ``[samples, channels]``; the file appears under its name only when complete.
 
     PCM is rounded and clipped, never wrapped. ``samples``, if known, decides whether a wav file
-    needs 64-bit lengths. ``notify`` learns what the file cannot hold. Raises AudioError if the
-    place or the format cannot be written.
+    needs 64-bit lengths. ``source`` is the format of the recording behind the blocks, whose rate
+    is theirs. ``notify`` learns what the file cannot hold: samples beyond full scale, the
+    source's rate and, if ``verbose``, its sample format and some of its ``tags``. Raises
+    AudioError if the place or the format cannot be written.
     """
-    container = audio_format.container
-    if container == "WAV" and samples * audio_format.channels * 8 > 1 << 32:
-        container = "RF64"
-    with replacing(path) as partial:
-        try:
-            file = sf.SoundFile(
-                partial,
-                "w",
-                audio_format.sample_rate,
-                audio_format.channels,
-                audio_format.subtype,
-                format=container,
-            )
-        except sf.LibsndfileError as error:
-            raise AudioError(
-                f"{container} with {audio_format.subtype} cannot hold {audio_format.channels} "
-                f"channels at {audio_format.sample_rate} Hz: {path}",
-                remedy="choose another format, such as wav",
-            ) from error
-        with file:
-            for block in blocks:
-                _append(file, _rounded(block, audio_format.subtype), path)
+    with replacing_together([path]) as (partial,):
+        write_partial(
+            *(partial, path, audio_format, blocks, samples),
+            source=source,
+            tags=tags,
+            notify=notify,
+            verbose=verbose,
+        )
+
+
+def write_partial(
+    partial: Path,
+    path: Path,
+    audio_format: AudioFormat,
+    blocks: Iterable[Samples],
+    samples: int = 0,
+    *,
+    source: AudioFormat | None = None,
+    tags: Tags = NO_TAGS,
+    notify: Notify = warn,
+    verbose: bool = False,
+) -> None:
+    """As `write_blocks`, into a file that will be called ``path`` once others are complete too."""
+    source = source or audio_format
+    audio_format = _with_room(audio_format, samples, path, needs_mask(tags, audio_format))
+    rate = audio_format.sample_rate
+    limiter = Limiter(audio_format.subtype)
+    with _opened(partial, audio_format, path) as file:
+        for block in _at_rate(blocks, source.sample_rate, rate):
+            _append(file, as_stored(limiter(block), audio_format.container), path)
+        written = file.frames
+    lost = write_tags(partial, audio_format, tags.at_rate(rate / source.sample_rate), path)
+    if account := limiter.account():
+        notify(f"{path}: {account}")
+    if rate != source.sample_rate:
+        notify(
+            f"{path}: {source.sample_rate} Hz, which {audio_format.subtype} cannot hold, became "
+            f"{rate} Hz ({written:,} samples)"
+        )
+    if verbose:
+        if _stored_otherwise(source, audio_format):
+            notify(f"{path}: samples are stored as {audio_format.subtype}, not as {source.subtype}")
+        if lost:
+            notify(f"{path}: {audio_format.container} does not keep {', '.join(lost)}")
 
 
 def write(path: Path | str, samples: Samples, sample_rate: int, subtype: str = "PCM_16") -> None:
     """Write a whole recording ``[channels, samples]`` or ``[samples]``."""
     columns = np.atleast_2d(samples).T
     source = AudioFormat(sample_rate, columns.shape[1], "", subtype)
-    write_blocks(Path(path), target_format(source, Path(path)), [columns], len(columns))
+    audio_format = target_format(source, Path(path))
+    write_blocks(Path(path), audio_format, [columns], len(columns), source=source)
 
 
-def _rounded(block: Samples, subtype: str) -> Samples:
-    # libsndfile cuts off what is below the last bit; rounding it here keeps the mean.
-    if subtype not in _PCM_BITS:
-        return block
-    steps = np.float32(2 ** (_PCM_BITS[subtype] - 1))
-    rounded: Samples = np.clip(np.rint(block * steps), -steps, steps - 1) / steps
-    return rounded
+def _stored_otherwise(source: AudioFormat, audio_format: AudioFormat) -> bool:
+    """Whether the sample format is another, unless one of the two is a format of its own."""
+    named = {source.container, audio_format.container} & {"", "MP3", "OGG"}
+    return source.subtype != audio_format.subtype and not named
+
+
+def _with_room(
+    audio_format: AudioFormat, samples: int, path: Path, needs_mask: bool
+) -> AudioFormat:
+    """The container that has place for so many samples."""
+    width = _BYTES.get(audio_format.subtype, 4) * audio_format.channels
+    large = samples * width > _MOST_BYTES
+    if large and audio_format.container in ("AIFF", "AU"):
+        raise AudioError(
+            f"{path} would be larger than 4 GB",
+            f"less in {audio_format.container}",
+            "choose another format, such as wav, flac or caf",
+        )
+    if audio_format.container == "WAV" and (large or needs_mask):
+        return replace(audio_format, container="RF64" if large else "WAVEX")
+    return audio_format
+
+
+def _opened(partial: Path, audio_format: AudioFormat, path: Path) -> sf.SoundFile:
+    try:
+        return sf.SoundFile(
+            partial,
+            "w",
+            audio_format.sample_rate,
+            audio_format.channels,
+            audio_format.subtype,
+            format=audio_format.container,
+        )
+    except sf.LibsndfileError as error:
+        raise AudioError(
+            f"{audio_format.container} with {audio_format.subtype} cannot hold "
+            f"{audio_format.channels} channels at {audio_format.sample_rate} Hz: {path}",
+            remedy="choose another format, such as wav",
+        ) from error
+
+
+def _at_rate(blocks: Iterable[Samples], from_rate: int, to_rate: int) -> Iterator[Samples]:
+    """Blocks at another rate, of the length that is nearest in seconds, but one sample at least."""
+    if from_rate == to_rate:
+        yield from blocks
+        return
+    given = made = 0
+    held: Samples | None = None
+
+    def counted() -> Iterator[Samples]:
+        nonlocal given
+        for block in blocks:
+            given += len(block)
+            yield block
+
+    for block in resampled(counted(), from_rate, to_rate):
+        if not len(block):
+            continue
+        if held is not None:
+            made += len(held)
+            yield held
+        held = block
+    if held is not None or given:
+        held = np.zeros((0, 1), np.float32) if held is None else held
+        rest = max(1, round(given * to_rate / from_rate)) - made
+        yield np.pad(held, ((0, max(0, rest - len(held))), (0, 0)))[:rest]
 
 
 def _append(file: sf.SoundFile, block: Samples, path: Path) -> None:

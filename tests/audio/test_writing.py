@@ -1,0 +1,311 @@
+"""What a file can hold: clipping, sample formats, rates, channels, size, and what is said of it."""
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+import soundfile
+
+from speechduet.audio import AudioFormat, Samples, read, target_format, write, write_blocks
+from speechduet.audio.loudspeakers import as_heard
+from speechduet.audio.notices import AudioWarning
+from speechduet.errors import AudioError
+
+
+def loud(peak: float, sample_rate: int = 48_000, samples: int = 48_000) -> Samples:
+    """A tone ``[samples, 1]`` of this peak."""
+    tone = np.sin(2 * np.pi * 440 * np.arange(samples) / sample_rate)
+    return (peak * tone / np.abs(tone).max()).astype(np.float32)[:, None]
+
+
+def written(
+    path: Path, blocks: list[Samples], source: AudioFormat, **settings: Any
+) -> tuple[Samples, list[str]]:
+    """What is read back ``[samples, channels]``, and what was said."""
+    said: list[str] = []
+    write_blocks(
+        *(path, target_format(source, path), blocks),
+        sum(map(len, blocks)),
+        source=source,
+        notify=said.append,
+        **settings,
+    )
+    return soundfile.read(path, dtype="float32", always_2d=True)[0], said
+
+
+# Clipping
+
+INTEGERS = [
+    (".wav", "PCM_U8"),
+    (".wav", "PCM_16"),
+    (".wav", "PCM_24"),
+    (".wav", "PCM_32"),
+    (".wav", "ULAW"),
+    (".wav", "ALAW"),
+    (".flac", "PCM_16"),
+    (".flac", "FLOAT"),
+    (".aiff", "PCM_S8"),
+    (".au", "ULAW"),
+    (".caf", "ALAC_16"),
+    (".caf", "ALAC_24"),
+    (".w64", "PCM_16"),
+    (".rf64", "PCM_24"),
+]
+
+
+def source_of(suffix: str, subtype: str, sample_rate: int = 48_000) -> AudioFormat:
+    container = target_format(AudioFormat(sample_rate, 1), Path("x" + suffix)).container
+    return AudioFormat(sample_rate, 1, container, subtype)
+
+
+@pytest.mark.parametrize(("suffix", "subtype"), INTEGERS)
+def test_integers_are_clipped_and_it_is_said(tmp_path: Path, suffix: str, subtype: str) -> None:
+    samples = loud(1.5)
+    path = tmp_path / f"x{suffix}"
+    again, said = written(path, [samples[:30_000], samples[30_000:]], source_of(suffix, subtype))
+    beyond = int(np.count_nonzero(np.abs(samples) > 1.01))
+    (line,) = said
+    count = int(line.split(": ")[1].split()[0].replace(",", ""))
+    assert str(path) in line and "of 48,000 samples" in line and "peak 1.50" in line
+    assert abs(count - beyond) < 0.05 * beyond
+    assert np.abs(again - np.clip(samples, -1, 1)).max() < 0.04, "clipped, not wrapped"
+
+
+@pytest.mark.parametrize(("suffix", "subtype"), INTEGERS)
+def test_full_scale_itself_is_not_clipped(tmp_path: Path, suffix: str, subtype: str) -> None:
+    _, said = written(tmp_path / f"x{suffix}", [loud(1.0)], source_of(suffix, subtype))
+    assert said == []
+
+
+@pytest.mark.parametrize("subtype", ["FLOAT", "DOUBLE"])
+@pytest.mark.parametrize("suffix", [".wav", ".w64", ".rf64", ".caf", ".aiff", ".au"])
+def test_what_holds_floats_keeps_what_is_above_full_scale(
+    tmp_path: Path, suffix: str, subtype: str
+) -> None:
+    samples = loud(3.0)
+    source = AudioFormat(48_000, 1, "WAV", subtype)
+    again, said = written(tmp_path / f"x{suffix}", [samples], source)
+    np.testing.assert_array_equal(again, samples)
+    assert said == []
+
+
+@pytest.mark.parametrize("suffix", [".mp3", ".ogg", ".opus"])
+def test_encoders_of_floats_keep_it_too_and_say_that_players_will_not(
+    tmp_path: Path, suffix: str
+) -> None:
+    samples = loud(1.5)
+    again, said = written(tmp_path / f"x{suffix}", [samples], AudioFormat(48_000, 1))
+    assert np.abs(again - samples)[4000:-4000].max() < 0.1
+    (line,) = said
+    assert "above full scale" in line and "peak 1.50" in line
+
+
+@pytest.mark.parametrize("suffix", [".mp3", ".ogg", ".opus"])
+def test_floats_that_are_integers_do_not_break_an_encoder(tmp_path: Path, suffix: str) -> None:
+    again, said = written(tmp_path / f"x{suffix}", [loud(32_768.0)], AudioFormat(48_000, 1))
+    assert 1 < np.abs(again[4000:-4000]).max() < 1000
+    assert len(said) == 1
+
+
+def test_python_learns_of_clipping_by_a_warning(tmp_path: Path) -> None:
+    with pytest.warns(AudioWarning, match=r"x\.wav: .* of 48,000 samples"):
+        write(tmp_path / "x.wav", loud(2.0).T, 48_000)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        write(tmp_path / "x.wav", loud(1.0).T, 48_000)
+
+
+# Sample formats
+
+BLOCK_CODED = ["IMA_ADPCM", "MS_ADPCM", "GSM610", "G721_32", "NMS_ADPCM_32", "MPEG_LAYER_III"]
+
+
+@pytest.mark.parametrize("subtype", [*BLOCK_CODED, "something new"])
+@pytest.mark.parametrize("suffix", [".wav", ".w64", ".aiff", ".au", ".flac", ".caf"])
+def test_compressed_samples_become_pcm_of_the_same_length(
+    tmp_path: Path, subtype: str, suffix: str
+) -> None:
+    samples = loud(0.5, 8000, 5003)
+    for container in ("WAV", "AU", "AIFF", "W64"):
+        source = AudioFormat(8000, 1, container, subtype)
+        again, said = written(tmp_path / f"x{suffix}", [samples], source)
+        assert soundfile.info(tmp_path / f"x{suffix}").subtype == "PCM_16"
+        assert np.abs(again - samples).max() < 1e-4 and said == []
+
+
+@pytest.mark.parametrize("subtype", BLOCK_CODED)
+def test_that_samples_are_stored_otherwise_is_said_on_request(tmp_path: Path, subtype: str) -> None:
+    source = AudioFormat(8000, 1, "WAV", subtype)
+    _, said = written(tmp_path / "x.wav", [loud(0.5, 8000)], source, verbose=True)
+    assert said == [f"{tmp_path / 'x.wav'}: samples are stored as PCM_16, not as {subtype}"]
+
+
+@pytest.mark.parametrize("subtype", ["ULAW", "ALAW"])
+@pytest.mark.parametrize(
+    ("container", "suffix", "kept"),
+    [
+        ("WAV", ".wav", True),
+        ("WAVEX", ".wav", True),
+        ("WAV", ".rf64", True),
+        ("AU", ".au", True),
+        ("W64", ".w64", True),
+        ("WAV", ".flac", False),
+        ("WAV", ".aiff", False),
+    ],
+)
+def test_telephone_samples_stay_in_their_container(
+    tmp_path: Path, subtype: str, container: str, suffix: str, kept: bool
+) -> None:
+    source = AudioFormat(8000, 1, container, subtype)
+    written(tmp_path / f"x{suffix}", [loud(0.5, 8000)], source)
+    assert soundfile.info(tmp_path / f"x{suffix}").subtype == (subtype if kept else "PCM_16")
+
+
+@pytest.mark.parametrize(
+    ("subtype", "suffix", "expected"),
+    [
+        ("ALAC_16", ".caf", "ALAC_16"),
+        ("ALAC_16", ".wav", "PCM_16"),
+        ("ALAC_20", ".wav", "PCM_24"),
+        ("ALAC_24", ".flac", "PCM_24"),
+        ("ALAC_32", ".wav", "PCM_32"),
+        ("ALAC_32", ".flac", "PCM_24"),
+        ("DWVW_24", ".aiff", "PCM_24"),
+        ("DWVW_12", ".aiff", "PCM_16"),
+        ("PCM_32", ".flac", "PCM_24"),
+        ("DOUBLE", ".flac", "PCM_24"),
+        ("DOUBLE", ".wav", "DOUBLE"),
+        ("PCM_S8", ".wav", "PCM_16"),
+        ("PCM_U8", ".aiff", "PCM_U8"),
+        ("MPEG_LAYER_II", ".mp3", "MPEG_LAYER_III"),
+        ("MPEG_LAYER_III", ".ogg", "VORBIS"),
+    ],
+)
+def test_no_bit_depth_is_lost_that_can_be_kept(
+    tmp_path: Path, subtype: str, suffix: str, expected: str
+) -> None:
+    container = {"A": "CAF", "D": "AIFF", "M": "MP3"}.get(subtype[0], "WAV")
+    samples = loud(0.5)
+    source = AudioFormat(48_000, 1, container, subtype)
+    again, _ = written(tmp_path / f"x{suffix}", [samples], source)
+    assert soundfile.info(tmp_path / f"x{suffix}").subtype == expected
+    assert len(again) == len(samples)
+    if expected in ("ALAC_16", "PCM_16"):
+        assert np.abs(again - samples).max() < 1.01 / 65_536, "rounded to the nearest step"
+
+
+# Rates
+
+RATES = [4000, 8000, 11_025, 16_000, 22_050, 32_000, 37_800, 44_100, 48_000, 88_200, 96_000]
+HIGH = [176_400, 192_000, 200_001, 384_000, 705_600, 768_000, 2_822_400]
+HELD: dict[str, set[int]] = {
+    ".opus": {8000, 12_000, 16_000, 24_000, 48_000},
+    ".mp3": {8000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000},
+    ".ogg": {*RATES, 176_400, 192_000},
+    ".flac": {*RATES, 176_400, 192_000, 384_000},
+}
+
+
+@pytest.mark.parametrize("suffix", [".opus", ".mp3", ".ogg", ".flac", ".wav", ".w64", ".caf"])
+@pytest.mark.parametrize("sample_rate", [*RATES, *HIGH])
+def test_a_rate_that_cannot_be_held_is_changed_and_it_is_said(
+    tmp_path: Path, suffix: str, sample_rate: int
+) -> None:
+    samples = loud(0.5, sample_rate, sample_rate // 4 + 3)
+    path = tmp_path / f"x{suffix}"
+    again, said = written(path, np.array_split(samples, 5), AudioFormat(sample_rate, 1))
+    rate = soundfile.info(path).samplerate
+    if sample_rate in HELD.get(suffix, {sample_rate}):
+        assert rate == sample_rate and said == [] and len(again) == len(samples)
+        return
+    assert rate in HELD[suffix]
+    assert rate == 48_000 or suffix != ".opus"
+    length = round(len(samples) * rate / sample_rate)
+    assert len(again) == length
+    (line,) = said
+    assert f"{sample_rate} Hz" in line and f"{rate} Hz" in line and f"{length:,} samples" in line
+    middle = slice(rate // 20, -rate // 20)
+    expected = loud(0.5, rate, length)
+    if suffix != ".opus" or sample_rate > 8000:
+        assert np.abs(again - expected)[middle].max() < 0.08
+
+
+@pytest.mark.parametrize("samples", [1, 2, 100])
+def test_a_very_short_recording_at_another_rate(tmp_path: Path, samples: int) -> None:
+    for suffix, sample_rate in ((".opus", 44_100), (".mp3", 96_000), (".flac", 768_000)):
+        again, _ = written(
+            tmp_path / f"x{suffix}",
+            [loud(0.5, sample_rate, 500)[:samples]],
+            AudioFormat(sample_rate, 1),
+        )
+        rate = soundfile.info(tmp_path / f"x{suffix}").samplerate
+        assert len(again) == max(1, round(samples * rate / sample_rate))
+
+
+# Channels and size
+
+
+@pytest.mark.parametrize(
+    ("suffix", "most"), [(".mp3", 2), (".flac", 8), (".ogg", 255), (".opus", 255), (".wav", 1024)]
+)
+def test_more_channels_than_a_container_holds(tmp_path: Path, suffix: str, most: int) -> None:
+    path = tmp_path / f"x{suffix}"
+    with pytest.raises(AudioError) as caught:
+        target_format(AudioFormat(16_000, most + 1), path)
+    assert str(caught.value).startswith(f"{most + 1} channels in {path}; expected at most {most}")
+    assert ("such as wav" in str(caught.value)) == (suffix != ".wav")
+    if most <= 8:
+        source = AudioFormat(16_000, most)
+        again, _ = written(path, [np.zeros((100, most), np.float32)], source)
+        assert again.shape[1] == most
+
+
+@pytest.mark.parametrize("suffix", [".aiff", ".au"])
+def test_what_has_no_long_lengths_refuses_four_gigabytes(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"x{suffix}"
+    audio_format = target_format(AudioFormat(48_000, 2), path)
+    with pytest.raises(AudioError, match="4 GB.*such as wav"):
+        write_blocks(path, audio_format, [np.zeros((10, 2), np.float32)], 1 << 30)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("samples", "container"), [(1 << 29, "WAV"), (1 << 31, "RF64")])
+def test_wav_gets_long_lengths_only_when_it_needs_them(
+    tmp_path: Path, samples: int, container: str
+) -> None:
+    blocks = [np.zeros((10, 1), np.float32)]
+    write_blocks(tmp_path / "x.wav", AudioFormat(48_000, 1), blocks, samples)
+    assert soundfile.info(tmp_path / "x.wav").format == container
+
+
+@pytest.mark.parametrize("suffix", [".opus", ".ogg", ".flac", ".wav"])
+@pytest.mark.parametrize("channels", [3, 5, 6, 7, 8])
+def test_each_channel_comes_from_its_loudspeaker(
+    tmp_path: Path, suffix: str, channels: int
+) -> None:
+    """Vorbis and Opus order channels in their own way: players must find the centre there."""
+    times = np.arange(48_000) / 48_000
+    pitches = 40.0 + 13 * np.arange(channels)
+    samples = (0.3 * np.sin(2 * np.pi * pitches * times[:, None])).astype(np.float32)
+    written(tmp_path / f"x{suffix}", [samples], AudioFormat(48_000, channels))
+    # Packed, for PyAV crashes on the planes of eight channels.
+    packed = av.AudioResampler("flt")
+    with av.open(str(tmp_path / f"x{suffix}")) as container:
+        frames = [packed.resample(frame)[0].to_ndarray() for frame in container.decode(audio=0)]
+    again = np.concatenate(frames, axis=1).reshape(-1, channels)
+    stored = soundfile.read(tmp_path / f"x{suffix}")[0]
+    by_sndfile = as_heard(stored, soundfile.info(tmp_path / f"x{suffix}").format)
+    for heard in (again, by_sndfile):
+        spectrum = np.abs(np.fft.rfft(heard[:48_000].astype(np.float64), axis=0))
+        found = np.argmax(spectrum[20:200], axis=0) + 20
+        assert list(found) == list(pitches.astype(int))
+
+
+def test_a_whole_recording_from_python_at_a_rate_that_opus_has_not(tmp_path: Path) -> None:
+    with pytest.warns(AudioWarning, match="44100 Hz.*48000 Hz"):
+        write(tmp_path / "x.opus", loud(0.5, 44_100, 44_100).T, 44_100)
+    again, rate = read(tmp_path / "x.opus")
+    assert (rate, again.shape) == (48_000, (1, 48_000))
