@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from speechduet.checkpoint import load
-from speechduet.data.recordings import Samples
+from speechduet.data.mono import Samples
 from speechduet.errors import AudioError, ModelError, SettingError
 from speechduet.training import run
 from speechduet.training.errors import TrainingError

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from speechduet import audio
-from speechduet.data.recordings import Samples
+from speechduet.data.mono import Samples
 from speechduet.errors import SettingError
 
 _HEADROOM = 0.9
