@@ -1,6 +1,7 @@
 """A recording in a file of its own or inside an archive, any stretch of which is read."""
 
 import io
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -121,7 +122,8 @@ class Clip(NamedTuple):
 
 def _open(clip: Clip) -> soundfile.SoundFile | None:
     try:
-        return soundfile.SoundFile(clip.path if clip.size is None else _Window(clip))
+        # As bytes, for soundfile refuses names that are not UTF-8.
+        return soundfile.SoundFile(os.fsencode(clip.path) if clip.size is None else _Window(clip))
     except soundfile.LibsndfileError:
         return None  # FFmpeg may know it: it is decoded as a whole then.
 
