@@ -15,14 +15,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-import soxr
-
 from speechduet import audio
 from speechduet.data.clip import Clip
 from speechduet.data.pairs import Pair, check
 from speechduet.data.sources import Made
-from speechduet.data.mono import Samples
 from speechduet.errors import AudioError, SettingError
 
 RESAMPLING = "VHQ"

@@ -83,7 +83,7 @@ def read_pair(clean: Source, noisy: Source, sample_rate: int) -> Made:
         if not is_heard(samples):
             told.append(f"the {role} recording is silent")
     subtype = holding(one.subtype, other.subtype)
-    fitted, decibels = _fitted([resampled(samples, one.rate, sample_rate) for samples in pair], subtype)
+    fitted, decibels = _fitted((resampled(own, one.rate, sample_rate) for own in pair), subtype)
     if decibels:
         told.append(
             f"clean and noisy are turned down alike by {decibels:.2f} dB, for {subtype} ends at "

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from importlib.util import find_spec
 from pathlib import Path
 
 import lightning
@@ -12,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from speechduet.data.pairs import Pair
+from speechduet.extras import installed
 from speechduet.metrics import MetricError, estoi, pesq, si_sdr
 from speechduet.network.joint import System
 from speechduet.sampler import Sampling, reverse
@@ -27,7 +27,8 @@ from speechduet.training.recipe_file import TrainingRecipe
 
 def metrics() -> tuple[str, ...]:
     """Names of what can be measured here, the decisive one first."""
-    perceptual = find_spec("pesq") is not None and find_spec("pystoi") is not None
+    # pystoi needs scipy, and does not say so before it is imported.
+    perceptual = installed("pesq", "pystoi", "scipy")
     return ("pesq", "estoi", "si_sdr") if perceptual else ("si_sdr",)
 
 
