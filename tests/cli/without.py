@@ -25,8 +25,7 @@ SWEPT = """
 systems: {tiny: MODEL}
 valid: {clean: PLACE/clean, noisy: PLACE/noisy}
 test: {clean: PLACE/clean, noisy: PLACE/noisy}
-sweeps: {plain: {system: tiny, steps: [1, 2], corrector_steps: [0], test: true}}
-picks: {best: {by: si_sdr}}
+sweeps: {plain: {system: tiny, steps: [1], corrector_steps: [0], test: true}}
 """
 
 
@@ -91,7 +90,7 @@ def commands(root: Path, model: str, folder: Path) -> dict[str, list[list[str]]]
         "reproduce voicebank": [
             ["--data", str(place), "--folder", str(folder / "reproduced")],
         ],
-        "models": [[], ["--table"]],
+        "models": [[]],
         "bench": [
             # Measuring takes long, and what it needs beyond a recipe is what training needs.
             ["--train", "--config", str(folder / "absent.yaml"), "--repeats", "1"],

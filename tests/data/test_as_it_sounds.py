@@ -119,9 +119,7 @@ def loudness(error: np.ndarray, sound: np.ndarray) -> float:
 def aligned(heard: np.ndarray, sound: np.ndarray) -> np.ndarray:
     """What was heard, shifted by the delay that a lossy coder may leave."""
     heard = np.append(heard, np.zeros(4096))
-    whole = np.fft.irfft(
-        np.fft.rfft(heard, 65_536) * np.fft.rfft(sound, 65_536).conj(), 65_536
-    )
+    whole = np.fft.irfft(np.fft.rfft(heard, 65_536) * np.fft.rfft(sound, 65_536).conj(), 65_536)
     delay = int(whole[:4096].argmax())
     return heard[delay : delay + len(sound)]
 

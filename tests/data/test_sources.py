@@ -59,9 +59,7 @@ def made(
         (("DOUBLE", "PCM_32"), "FLOAT"),
     ],
 )
-def test_the_format_holds_both(
-    subtypes: tuple[str, str], written: str, tmp_path: Path
-) -> None:
+def test_the_format_holds_both(subtypes: tuple[str, str], written: str, tmp_path: Path) -> None:
     clean, noisy, subtype, told = made(tmp_path, subtypes, (0.5, 0.4))
     assert subtype == written and not told
     for held, role in ((clean, "clean"), (noisy, "noisy")):

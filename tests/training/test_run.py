@@ -112,17 +112,6 @@ def test_a_full_disk_is_one_line_and_the_run_goes_on_later(recipe: Path, tmp_pat
     assert saved(folder)["global_step"] == 9
 
 
-def test_a_checkpoint_of_another_system_is_refused(recipe: Path, tmp_path: Path) -> None:
-    train(read_recipe(recipe, ["run.max_steps=1"]), tmp_path / "run")
-    for other, told in (
-        ("network.width=12", r"network.width is 8, here 12"),
-        ("process={kind: flow_matching}", r"process\.\w+ is"),
-        ("run.other_ema_decays=[0.5]", "ema_decays"),
-    ):
-        with pytest.raises(ModelError, match=f"another system: {told}"):
-            train(read_recipe(recipe, [other]), tmp_path / "run")
-
-
 @pytest.mark.parametrize("content", [{"state_dict": {}}, [1], {"hparams": Path("a")}])
 def test_a_foreign_checkpoint_is_refused(content: object, recipe: Path, tmp_path: Path) -> None:
     torch.save(content, tmp_path / "last.ckpt")

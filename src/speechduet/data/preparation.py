@@ -70,9 +70,7 @@ def prepare(
     _claim(folder, {**settings, "sample_rate": sample_rate, "resampling": f"soxr {RESAMPLING}"})
     known = _read_checksums(folder / CHECKSUMS)
     with ThreadPoolExecutor(workers) as executor:
-        attempts = [
-            executor.submit(_attempt, task, folder, sample_rate, known) for task in tasks
-        ]
+        attempts = [executor.submit(_attempt, task, folder, sample_rate, known) for task in tasks]
         try:
             for task, attempt in zip(tasks, attempts, strict=True):
                 yield _outcome(task, attempt)

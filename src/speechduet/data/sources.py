@@ -70,9 +70,7 @@ def read_pair(clean: Source, noisy: Source, sample_rate: int) -> Made:
         )
     lengths = [read.channels.shape[1] for read in (one, other)]
     if lengths[0] != lengths[1]:
-        raise AudioError(
-            f"{clean} has {lengths[0]} samples and {noisy} {lengths[1]}", "one length"
-        )
+        raise AudioError(f"{clean} has {lengths[0]} samples and {noisy} {lengths[1]}", "one length")
     which = sounding(one.channels)
     pair = one.channels[which], other.channels[min(which, len(other.channels) - 1)]
     told = []

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from speechduet.data.pairs import Pair
+from speechduet.data import FittingPair
 from speechduet.extras import installed
 from speechduet.metrics import MetricError, estoi, pesq, si_sdr
 from speechduet.network.joint import System
@@ -88,7 +88,7 @@ class Validation(AfterStep):
     """
 
     def __init__(
-        self, pairs: Sequence[Pair], recipe: TrainingRecipe, averages: Averages, folder: Path
+        self, pairs: Sequence[FittingPair], recipe: TrainingRecipe, averages: Averages, folder: Path
     ) -> None:
         self.pairs = pairs
         self.recipe = recipe
