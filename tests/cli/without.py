@@ -1,11 +1,14 @@
-"""All commands where one package is not installed: ``python without.py PACKAGE ROOT MODEL FOLDER``.
+"""All commands where one package is missing: ``python without.py ROOT MODEL FOLDER MODULE...``.
 
-Prints a line of JSON for each: the command, its exit status, its stderr, and a traceback if any.
+For each module there is a process of its own, which writes FOLDER/MODULE.jsonl: of each command
+its exit status, its stderr, and a traceback if any.
 """
 
 import json
+import os
 import sys
 import traceback
+from collections.abc import Iterator
 from importlib.metadata import DistributionFinder
 from pathlib import Path
 from typing import Any
@@ -115,7 +118,8 @@ def prepared(root: Path, model: str, folder: Path) -> None:
         (folder / f"{name}.yaml").write_text(filled)
 
 
-def main(module: str, package: str, root: Path, model: str, folder: Path) -> None:
+def run(module: str, package: str, root: Path, model: str, folder: Path) -> Iterator[Any]:
+    """What came of each command where a package is missing; first, which were not tried."""
     sys.meta_path[:] = [Without(finder, module, package) for finder in sys.meta_path]
     prepared(root, model, folder)
     import typer
@@ -130,7 +134,7 @@ def main(module: str, package: str, root: Path, model: str, folder: Path) -> Non
         for inner in getattr(command, "commands", {"": None})
     }
     tried = commands(root, model, folder)
-    print(json.dumps({"untried": sorted(known - tried.keys())}))
+    yield {"untried": sorted(known - tried.keys())}
     for name, variants in tried.items():
         for arguments in variants:
             result = CliRunner().invoke(app, [*name.split(), *arguments])
@@ -138,8 +142,30 @@ def main(module: str, package: str, root: Path, model: str, folder: Path) -> Non
             if result.exception is not None and not isinstance(result.exception, SystemExit):
                 trace = "".join(traceback.format_exception(result.exception))
             told = {"status": result.exit_code, "stderr": result.stderr, "trace": trace}
-            print(json.dumps({"command": f"{name} {' '.join(arguments)}", **told}), flush=True)
+            yield {"command": f"{name} {' '.join(arguments)}", **told}
+
+
+def main(root: Path, model: str, folder: Path, modules: list[str]) -> None:
+    """Fork for each module, with all that a base installation has loaded already."""
+    import av  # noqa: F401
+    import rich.progress  # noqa: F401
+    import soundfile  # noqa: F401
+    import soxr  # noqa: F401
+    import torch
+
+    from speechduet.extras import PACKAGES
+
+    torch.set_num_threads(1)
+    for module in modules:
+        if os.fork() == 0:
+            package = PACKAGES.get(module, module)
+            (folder / module).mkdir()
+            with (folder / f"{module}.jsonl").open("w") as file:
+                for told in run(module, package, root, model, folder / module):
+                    file.write(json.dumps(told) + "\n")
+            os._exit(0)
+        os.wait()
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], Path(sys.argv[3]), sys.argv[4], Path(sys.argv[5]))
+    main(Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3]), sys.argv[4:])

@@ -8,7 +8,7 @@ from functools import lru_cache
 from math import ceil, gcd
 from pathlib import Path
 from tempfile import NamedTemporaryFile
-from typing import BinaryIO, NamedTuple
+from typing import IO, NamedTuple
 
 import numpy as np
 import soundfile
@@ -179,7 +179,7 @@ def _unheard(text: str) -> None:
     """Notices of a file that is read again and again would be repeated as often."""
 
 
-def _copy(clip: Clip, target: BinaryIO) -> None:
+def _copy(clip: Clip, target: IO[bytes]) -> None:
     with _Window(clip) as window:
         target.write(window.read())
 

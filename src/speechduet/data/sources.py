@@ -1,5 +1,6 @@
 """Recordings that a set is made of, in files and in archives: read, checked, resampled."""
 
+import math
 import re
 import zlib
 from collections.abc import Iterable
@@ -81,13 +82,15 @@ def read_pair(clean: Source, noisy: Source, sample_rate: int) -> Made:
         if not is_heard(samples):
             told.append(f"the {role} recording is silent")
     subtype = holding(one.subtype, other.subtype)
-    fitted, decibels = _fitted((resampled(own, one.rate, sample_rate) for own in pair), subtype)
+    sounds = [resampled(samples, one.rate, sample_rate) for samples in pair]
+    decibels = _excess_db(sounds, subtype)
     if decibels:
         told.append(
             f"clean and noisy are turned down alike by {decibels:.2f} dB, for {subtype} ends at "
             "full scale"
         )
-    return Made(*fitted, subtype, "; ".join(told))
+    gain = np.float32(10 ** (-decibels / 20))
+    return Made(gain * sounds[0], gain * sounds[1], subtype, "; ".join(told))
 
 
 def holding(*subtypes: str) -> str:
@@ -104,19 +107,17 @@ def _bits(subtype: str) -> int:
     return int(found[1]) if found else 16
 
 
-def _fitted(pair: Iterable[Samples], subtype: str) -> tuple[list[Samples], float]:
-    """Both turned down alike if one goes beyond what can be stored, and by how many dB."""
-    samples = list(pair)
+def _excess_db(pair: Iterable[Samples], subtype: str) -> float:
+    """By how many dB the louder of two goes beyond what can be stored; 0 if neither does."""
     if subtype == "FLOAT":
-        return samples, 0.0
+        return 0.0
     # In two's complement the highest number is one below full scale.
-    highest = np.float32(1 - 2.0 ** (1 - _bits(subtype)))
-    excess = max(
-        max(float(one.max()) / highest, -float(one.min())) if len(one) else 0.0 for one in samples
-    )
-    if excess <= 1:
-        return samples, 0.0
-    return [one * np.float32(1 / excess) for one in samples], 20 * float(np.log10(excess))
+    highest = 1 - 2.0 ** (1 - _bits(subtype))
+    excess = 1.0
+    for samples in pair:
+        if len(samples):
+            excess = max(excess, float(samples.max()) / highest, -float(samples.min()))
+    return 20 * math.log10(excess)
 
 
 def _read(source: Source) -> _Read:
