@@ -79,6 +79,7 @@ def _session(model: Path) -> Any:
         raise missing(error, "onnxruntime", "dnsmos") from error
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1  # Files run in parallel already.
+    options.log_severity_level = 4  # What is wrong is in the error, which names the file.
     try:
         session = onnxruntime.InferenceSession(
             str(model), options, providers=["CPUExecutionProvider"]

@@ -40,6 +40,10 @@ def pesq(estimate: Signal, reference: Signal, sample_rate: int) -> float:
         except ValueError as nothing:
             # What it says when a part of the estimate is silent: "cannot convert float NaN".
             raise MetricError("PESQ finds no sound in the estimate", "a louder one") from nothing
+        except reference_code.PesqError as error:
+            reason = error.args[0] if error.args else type(error).__name__
+            told = reason.decode() if isinstance(reason, bytes) else str(reason)
+            raise MetricError(f"PESQ fails ({told.strip()})") from error
     if not scores:
         raise MetricError("PESQ finds no speech in the reference", "a louder or longer one")
     return float(np.mean(scores))
