@@ -12,7 +12,6 @@ from typing import IO, NamedTuple
 
 import numpy as np
 import soundfile
-from numpy.typing import NDArray
 from typing_extensions import Buffer
 
 from speechduet.data.mono import SILENCE, Samples, check_finite, read_channels, resampled
@@ -27,7 +26,7 @@ _MOST_FRAMES = 1 << 40
 _MARGIN = 1024
 """Samples, at the lower of two rates, around a stretch that is resampled."""
 
-_BLOCK = 1 << 14
+_BLOCK = 1 << 12
 
 
 class Shape(NamedTuple):
@@ -56,23 +55,28 @@ class Clip(NamedTuple):
         channels, rate = _decoded(self)
         return Shape(rate, *channels.shape)
 
-    def heard(self, enough: int) -> list[bool]:
-        """Which channels hold sound.
+    def survey(self, enough: int) -> tuple[Shape, list[bool]]:
+        """Its shape, and which channels hold sound.
 
         It stops at the first sound in the channel ``enough``. But floats are read to the end:
         among them may be NaN. Raises AudioError if the channel holds any.
         """
         with self._direct() as file:
-            blocks = iter([_decoded(self)[0].T]) if file is None else _blocks(self, file)
+            if file is None:
+                channels, rate = _decoded(self)
+                shape, blocks = Shape(rate, *channels.shape), iter([channels.T])
+            else:
+                shape = Shape(file.samplerate, file.channels, file.frames)
+                blocks = _blocks(self, file)
             floats = file is None or file.subtype in ("FLOAT", "DOUBLE")
-            heard: NDArray[np.bool_] = np.zeros(1, bool)
+            heard = np.zeros(shape.channels, bool)
+            enough = min(enough, shape.channels - 1)
             for block in blocks:
-                heard = heard | (np.abs(block) > SILENCE).any(0)
-                enough = min(enough, len(heard) - 1)
+                heard |= (np.abs(block) > SILENCE).any(0)
                 check_finite(block[:, enough], self)
                 if not floats and heard[enough]:
                     break
-        return [bool(one) for one in heard]
+        return shape, [bool(one) for one in heard]
 
     def read(
         self, start: int, length: int, sample_rate: int | None = None, channel: int = 0

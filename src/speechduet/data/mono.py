@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from speechduet import audio
 from speechduet.audio.notices import Notify, warn
-from speechduet.errors import AudioError
+from speechduet.errors import AudioError, SpeechduetError
 
 Samples = NDArray[np.float32]
 
@@ -17,6 +17,20 @@ SILENCE = 2.0**-15
 
 RESAMPLING = "VHQ"
 """soxr's quality, one for all sets: numbers on sets resampled otherwise do not compare."""
+
+UNREADABLE = (
+    *(SpeechduetError, OSError, ValueError, RuntimeError, LookupError, ArithmeticError),
+    *(MemoryError, EOFError, AssertionError, TypeError),
+)
+"""What decoders raise for one bad file: it is left out, and the others are read."""
+
+
+def reason(error: BaseException, name: str) -> str:
+    """In a line why a recording is left out, with its name."""
+    told = str(error)
+    if not isinstance(error, SpeechduetError):
+        told = f"{name}: {type(error).__name__}: {' '.join(told.split())}"
+    return told
 
 
 def recordings_in(folder: Path) -> list[Path]:

@@ -9,8 +9,8 @@ from speechduet.audio.notices import Notify, warn
 from speechduet.data import findings as found
 from speechduet.data.findings import Findings
 from speechduet.data.mixing import Mixing, degradation_generator, distorted, levelled
-from speechduet.data.mono import Samples
-from speechduet.data.pairs import Pair, check
+from speechduet.data.mono import UNREADABLE, Samples, reason
+from speechduet.data.pairs import Pair, check_shapes
 from speechduet.errors import AudioError
 
 
@@ -44,18 +44,18 @@ def fit(pair: Pair, sample_rate: int, findings: Findings) -> FittingPair:
 
     What is odd about it is noted. AudioError unless both have one length and rate and are finite.
     """
-    samples = check(pair)
-    heard = pair.clean.heard(0)
+    clean_shape, heard = pair.clean.survey(0)
     channel = heard.index(True) if any(heard) else 0
+    noisy_shape, noisy_heard = pair.noisy.survey(channel)
+    samples, rate = check_shapes(pair, clean_shape, noisy_shape), clean_shape.sample_rate
     if channel:
+        pair.clean.survey(channel)  # which refuses what is not finite in that one too
         findings.add(found.OTHER_CHANNEL, f"{pair.name}: channel {channel + 1}")
-    noisy_heard = pair.noisy.heard(channel)
     noisy_channel = min(channel, len(noisy_heard) - 1)
     if not any(heard):
         findings.add(f"{found.SILENT} in clean", pair.name)
     if not noisy_heard[noisy_channel]:
         findings.add(f"{found.SILENT} in noisy", pair.name)
-    rate = pair.clean.shape().sample_rate
     if rate != sample_rate:
         kind = found.RESAMPLED if rate > sample_rate else found.NARROW
         findings.add(kind.format(f"{sample_rate} Hz"), f"{pair.name}: {rate} Hz")
@@ -110,8 +110,8 @@ def _fitting(pairs: Sequence[Pair], sample_rate: int, notify: Notify) -> list[Fi
     for pair in pairs:
         try:
             fitting.append(fit(pair, sample_rate, findings))
-        except AudioError as error:
-            findings.add(found.LEFT_OUT, str(error))
+        except UNREADABLE as error:
+            findings.add(found.LEFT_OUT, reason(error, pair.name))
     if not fitting:
         raise AudioError(
             f"none of {len(pairs)} pairs can be used", remedy=findings.first(found.LEFT_OUT)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from speechduet.audio import READABLE_SUFFIXES
-from speechduet.data.clip import Clip
+from speechduet.data.clip import Clip, Shape
 from speechduet.data.mono import recordings_in
 from speechduet.errors import AudioError, SettingError
 
@@ -103,7 +103,11 @@ def from_shards(shards: Iterable[Path]) -> list[Pair]:
 
 def check(pair: Pair, sample_rate: int | None = None) -> int:
     """The length in samples of a pair; AudioError unless both have the same, and one rate."""
-    clean, noisy = pair.clean.shape(), pair.noisy.shape()
+    return check_shapes(pair, pair.clean.shape(), pair.noisy.shape(), sample_rate)
+
+
+def check_shapes(pair: Pair, clean: Shape, noisy: Shape, sample_rate: int | None = None) -> int:
+    """As `check`, of a pair whose shapes are known."""
     if clean.sample_rate != noisy.sample_rate:
         raise AudioError(
             f"{pair.clean} has {clean.sample_rate} Hz and {pair.noisy} {noisy.sample_rate} Hz",

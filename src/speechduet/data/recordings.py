@@ -13,10 +13,12 @@ from speechduet.audio.notices import Notify, warn
 from speechduet.data import findings as found
 from speechduet.data.findings import Findings
 from speechduet.data.mono import (
+    UNREADABLE,
     Samples,
     check_finite,
     is_heard,
     read_channels,
+    reason,
     recordings_in,
     resampled,
     sounding,
@@ -65,8 +67,8 @@ class Recordings:
         for path in paths:
             try:
                 held = _hold(path, sample_rate, findings)
-            except AudioError as error:
-                findings.add(found.LEFT_OUT, str(error))
+            except UNREADABLE as error:
+                findings.add(found.LEFT_OUT, reason(error, path.name))
                 continue
             self.names.append(path.stem)
             self._held.append(held)
