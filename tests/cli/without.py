@@ -13,6 +13,11 @@ from importlib.metadata import DistributionFinder
 from pathlib import Path
 from typing import Any
 
+from speechduet.extras import EXTRAS, PACKAGES
+
+BASE = "base"
+"""Stands for an installation without any extra."""
+
 TRAINED = """
 name: gp_unified
 system: {layout: {generative: true, predictive: shared}}
@@ -33,23 +38,23 @@ sweeps: {plain: {system: tiny, steps: [1], corrector_steps: [0], test: true}}
 
 
 class Without:
-    """A finder that does what another does, but for a package that it does not find."""
+    """A finder that does what another does, but for packages that it does not find."""
 
-    def __init__(self, finder: Any, module: str, package: str) -> None:
+    def __init__(self, finder: Any, modules: set[str], packages: set[str]) -> None:
         self._finder = finder
-        self._module = module
-        self._package = package
+        self._modules = modules
+        self._packages = packages
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
-        if name.partition(".")[0] == self._module:
+        if name.partition(".")[0] in self._modules:
             return None
         return self._finder.find_spec(name, path, target)
 
     def find_distributions(self, context: DistributionFinder.Context) -> Any:
-        if (context.name or "").lower() == self._package.lower():
+        if (context.name or "").lower() in self._packages:
             return []
         found = getattr(self._finder, "find_distributions", lambda _: [])(context)
-        return [one for one in found if one.metadata["Name"].lower() != self._package.lower()]
+        return [one for one in found if one.metadata["Name"].lower() not in self._packages]
 
     def invalidate_caches(self) -> None: ...
 
@@ -118,9 +123,10 @@ def prepared(root: Path, model: str, folder: Path) -> None:
         (folder / f"{name}.yaml").write_text(filled)
 
 
-def run(module: str, package: str, root: Path, model: str, folder: Path) -> Iterator[Any]:
-    """What came of each command where a package is missing; first, which were not tried."""
-    sys.meta_path[:] = [Without(finder, module, package) for finder in sys.meta_path]
+def run(modules: set[str], root: Path, model: str, folder: Path) -> Iterator[Any]:
+    """What came of each command where packages are missing; first, which were not tried."""
+    packages = {PACKAGES.get(module, module).lower() for module in modules}
+    sys.meta_path[:] = [Without(finder, modules, packages) for finder in sys.meta_path]
     prepared(root, model, folder)
     import typer
     from typer.testing import CliRunner
@@ -153,15 +159,13 @@ def main(root: Path, model: str, folder: Path, modules: list[str]) -> None:
     import soxr  # noqa: F401
     import torch
 
-    from speechduet.extras import PACKAGES
-
     torch.set_num_threads(1)
     for module in modules:
         if os.fork() == 0:
-            package = PACKAGES.get(module, module)
+            missing = set(EXTRAS) if module == BASE else {module}
             (folder / module).mkdir()
             with (folder / f"{module}.jsonl").open("w") as file:
-                for told in run(module, package, root, model, folder / module):
+                for told in run(missing, root, model, folder / module):
                     file.write(json.dumps(told) + "\n")
             os._exit(0)
         os.wait()

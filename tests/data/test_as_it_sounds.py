@@ -215,6 +215,18 @@ def test_both_of_a_pair_are_read_from_the_channel_of_the_clean_sound(tmp_path: P
     np.testing.assert_allclose(clean, noisy, atol=1e-3)
 
 
+def test_noise_in_another_channel_than_the_speech_is_found(tmp_path: Path) -> None:
+    write(tmp_path / "clean/x.wav", tone(), "PCM_16")
+    write(tmp_path / "noisy/x.wav", np.stack([np.zeros(LENGTH), tone()], 1), "PCM_16")
+    told: list[str] = []
+    excerpts = PairExcerpts(find_pairs(tmp_path), PLAIN, RATE, 0, told.append)
+    np.testing.assert_allclose(*excerpts.example(0), atol=1e-3)
+    assert len(told) == 1 and "x: channel 2 of noisy" in told[0]
+    made = read_pair(tmp_path / "clean/x.wav", tmp_path / "noisy/x.wav", RATE)
+    np.testing.assert_allclose(made.noisy, tone(), atol=1e-3)
+    assert "channel 2 of noisy is taken" in made.told
+
+
 SILENT = {
     "zeros": np.zeros(LENGTH),
     "dither": np.resize([1 / 32768, 0, -1 / 32768], LENGTH),

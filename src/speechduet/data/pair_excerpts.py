@@ -40,7 +40,7 @@ class FittingPair:
 
 
 def fit(pair: Pair, sample_rate: int, findings: Findings) -> FittingPair:
-    """How a pair is read; of several channels the first with clean sound.
+    """How a pair is read; of several channels the first with clean sound, if it is noisy too.
 
     What is odd about it is noted. AudioError unless both have one length and rate and are finite.
     """
@@ -48,10 +48,14 @@ def fit(pair: Pair, sample_rate: int, findings: Findings) -> FittingPair:
     channel = heard.index(True) if any(heard) else 0
     noisy_shape, noisy_heard = pair.noisy.survey(channel)
     samples, rate = check_shapes(pair, clean_shape, noisy_shape), clean_shape.sample_rate
+    noisy_channel = min(channel, len(noisy_heard) - 1)
+    if not noisy_heard[noisy_channel] and any(noisy_heard):
+        noisy_channel = noisy_heard.index(True)
+        pair.noisy.survey(noisy_channel)
+        findings.add(found.OTHER_CHANNEL, f"{pair.name}: channel {noisy_channel + 1} of noisy")
     if channel:
         pair.clean.survey(channel)  # which refuses what is not finite in that one too
         findings.add(found.OTHER_CHANNEL, f"{pair.name}: channel {channel + 1}")
-    noisy_channel = min(channel, len(noisy_heard) - 1)
     if not any(heard):
         findings.add(f"{found.SILENT} in clean", pair.name)
     if not noisy_heard[noisy_channel]:

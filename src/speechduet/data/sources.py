@@ -73,10 +73,15 @@ def read_pair(clean: Source, noisy: Source, sample_rate: int) -> Made:
     if lengths[0] != lengths[1]:
         raise AudioError(f"{clean} has {lengths[0]} samples and {noisy} {lengths[1]}", "one length")
     which = sounding(one.channels)
-    pair = one.channels[which], other.channels[min(which, len(other.channels) - 1)]
+    own = min(which, len(other.channels) - 1)
+    if not is_heard(other.channels[own]):
+        own = sounding(other.channels)
+    pair = one.channels[which], other.channels[own]
     told = []
     if which:
         told.append(f"channel {which + 1} is taken, for the clean ones before it are silent")
+    if own > which:
+        told.append(f"channel {own + 1} of noisy is taken, for the one before it is silent")
     for role, samples, source in zip(("clean", "noisy"), pair, (clean, noisy), strict=True):
         check_finite(samples, source)
         if not is_heard(samples):
