@@ -197,7 +197,7 @@ class Unreadable:
 def test_a_damaged_recording_is_one_line(
     workers: int, recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(run, "examples_of", lambda recipe: Unreadable())
+    monkeypatch.setattr(run, "examples_of", lambda *_: Unreadable())
     with pytest.raises(AudioError) as caught:
         train(read_recipe(recipe, [f"run.workers={workers}"]), tmp_path / "run")
     assert str(caught.value) == "rain.flac is damaged; expected a recording"
