@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 from zipfile import ZipFile
 
@@ -108,3 +109,69 @@ def test_voicebank(folder: Path) -> None:
     assert result.exit_code == 0, result.stderr
     for split, name in (("train", "p300_1"), ("valid", "p226_1"), ("test", "p232_1")):
         assert [pair.name for pair in find_pairs(folder / "set" / split)] == [name]
+
+
+@pytest.mark.parametrize("subtype", ["FLOAT", "PCM_24", "PCM_16"])
+def test_pairs_are_written_as_they_are_read(folder: Path, subtype: str) -> None:
+    loud = 3.0 if subtype == "FLOAT" else 1.0
+    for role, level in (("clean", 0.5), ("noisy", loud)):
+        for name in ("a", "b"):
+            square = level * np.sign(np.sin(np.arange(4800) * 0.13 + 0.1))
+            soundfile.write(folder / role / f"{name}.wav", square, 48_000, subtype)
+    result = run("pairs", folder / "clean", folder / "noisy", "-o", folder / "set")
+    assert result.exit_code == 0, result.stderr
+    clean, noisy = (
+        soundfile.read(folder / "set" / role / "a.wav")[0] for role in ("clean", "noisy")
+    )
+    assert soundfile.info(folder / "set/noisy/a.wav").subtype == subtype
+    np.testing.assert_allclose(noisy, 2 * loud * clean, atol=1e-3)
+    told = "note: a: clean and noisy are turned down alike by"
+    assert (told in result.stderr) == (subtype != "FLOAT")
+
+
+NAMES = (
+    b"x\xff\xfe.wav",
+    b"X.WAV",
+    b"[1]*?.Flac",
+    "語".encode() * 83 + b"ab.wav",
+    b"x" * 252 + b".au",
+    b"new\nline.wav",
+)
+
+
+@pytest.mark.parametrize("name", NAMES, ids=range(len(NAMES)))
+def test_every_name_works(folder: Path, name: bytes) -> None:
+    for role in ("clean", "noisy", "noise"):
+        (folder / role / "b.wav").unlink()
+        samples, rate = soundfile.read(folder / role / "a.wav")
+        path = folder / role / os.fsdecode(name)
+        (folder / role / "a.wav").unlink()
+        plain = folder / f"plain{path.suffix.lower()}"
+        soundfile.write(plain, samples, rate)
+        plain.rename(path)
+        (folder / role / "._x.wav").write_bytes(b"\0\5\x16\7")
+    result = run("pairs", folder / "clean", folder / "noisy", "-o", folder / "set")
+    assert result.exit_code == 0, result.stderr
+    assert len(find_pairs(folder / "set/manifest.csv")) == 1
+    sources = ("--speech", folder / "clean", "--noise", folder / "noise")
+    result = run("mix", *sources, "-o", folder / "mixed")
+    assert result.exit_code == 0, result.stderr
+    assert len(find_pairs(folder / "mixed/manifest.csv")) == 1
+    again = run("mix", *sources, "-o", folder / "mixed")
+    assert again.exit_code == 0, again.stderr
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"text", b"RIFF\xff\xff\xff\xffWAVEfmt ", b"\0" * 1000, b"ID3\4" * 99]
+)
+def test_one_unreadable_file_ends_nothing(folder: Path, content: bytes) -> None:
+    (folder / "noisy/a.wav").write_bytes(content)
+    result = run("pairs", folder / "clean", folder / "noisy", "-o", folder / "set")
+    assert result.exit_code == 1
+    assert "failed: a: " in result.stderr and "1 of 2 pairs failed" in result.stderr
+    assert (folder / "set/noisy/b.wav").exists()
+    (folder / "noise/a.wav").write_bytes(content)
+    sources = ("--speech", folder / "clean", "--noise", folder / "noise")
+    result = run("mix", *sources, "--count", 8, "-o", folder / "mixed")
+    assert result.exit_code == 1 and "of 8 pairs failed" in result.stderr
+    assert list((folder / "mixed/noisy").glob("*.wav"))

@@ -100,9 +100,6 @@ def test_weights_decide_what_is_drawn(folders: tuple[Path, Path]) -> None:
 def test_unusable_folders_are_named(tmp_path: Path) -> None:
     with pytest.raises(AudioError, match="no recording"):
         Recordings(tmp_path, RATE)
-    soundfile.write(tmp_path / "fast.wav", np.zeros(10), 44_100)
-    with pytest.raises(AudioError, match="44100 Hz.*16000"):
-        Recordings(tmp_path, RATE)
 
 
 GOLDEN_CLEAN = [-0.0144, 0.0199, 0.0293, -0.0946, -0.1325]
@@ -206,7 +203,7 @@ def test_reverberation_needs_rooms(folders: tuple[Path, Path]) -> None:
 
 def test_recordings_that_cannot_be_read_are_named(tmp_path: Path) -> None:
     (tmp_path / "text.wav").write_text("not audio")
-    with pytest.raises(AudioError, match=r"cannot read .*text\.wav"):
+    with pytest.raises(AudioError, match=r"none of the 1 recordings.*text\.wav is not audio"):
         Recordings(tmp_path, RATE)
     soundfile.write(tmp_path / "text.wav", np.zeros(0), RATE)
     with pytest.raises(AudioError, match="no samples"):

@@ -23,7 +23,7 @@ def folders(tmp_path: Path, rng: np.random.Generator) -> tuple[Path, Path]:
 
 
 def ratio_db(task: Task) -> float:
-    clean, noisy = task.make()
+    clean, noisy, *_ = task.make()
     return float(10 * np.log10(np.mean(clean**2) / np.mean((noisy - clean) ** 2)))
 
 
@@ -53,7 +53,7 @@ def test_loud_sums_are_turned_down_together(folders: tuple[Path, Path]) -> None:
     for path in folders[0].iterdir():
         soundfile.write(path, 4 * soundfile.read(path)[0], RATE)
     for task in tasks(*folders, MixtureSet(snr_db=(0.0,))):
-        clean, noisy = task.make()
+        clean, noisy, *_ = task.make()
         assert np.abs(noisy).max() == pytest.approx(0.99, abs=1e-4)
         assert ratio_db(task) == pytest.approx(0, abs=0.1)
         assert len(clean) == len(noisy)
@@ -66,7 +66,7 @@ def test_rooms_and_other_rates(folders: tuple[Path, Path], tmp_path: Path) -> No
     soundfile.write(tmp_path / "rooms/hall.wav", impulse, 48_000)
     task = tasks(*folders, MixtureSet(snr_db=(80.0,)), tmp_path / "rooms")[0]
     assert task.details["room"] == "hall.wav"
-    clean, noisy = task.make()
+    clean, noisy, *_ = task.make()
     echo = np.zeros_like(clean)
     echo[2000:] = 0.5 * clean[:-2000]
     # Around the first echo the resampled impulse, and not the echoed speech, rises smoothly.

@@ -11,7 +11,8 @@ import soundfile
 import soxr
 
 from speechduet.data import find_pairs
-from speechduet.data.preparation import Failure, Prepared, Task, finish, prepare, read_pair
+from speechduet.data.preparation import Failure, Prepared, Task, finish, prepare
+from speechduet.data.sources import Made, read_pair
 from speechduet.errors import AudioError, SettingError
 
 RATE = 16_000
@@ -20,7 +21,7 @@ SETTINGS = {"set": "test"}
 
 def constant(level: float, samples: int = 1600) -> Task:
     clean = np.full(samples, level, np.float32)
-    return Task(f"level{level}", lambda: (clean, -clean), "train", {"level": str(level)})
+    return Task(f"level{level}", lambda: Made(clean, -clean), "train", {"level": str(level)})
 
 
 def made(tasks: list[Task], folder: Path) -> list[Prepared]:
@@ -67,7 +68,7 @@ def test_what_is_whole_is_kept_and_what_is_not_is_made_again(tmp_path: Path) -> 
 
 
 def test_a_failure_is_told_and_the_others_are_made(tmp_path: Path) -> None:
-    def broken() -> tuple[np.ndarray, np.ndarray]:
+    def broken() -> Made:
         raise AudioError("no such luck")
 
     outcomes = list(prepare([Task("x", broken), constant(0.1)], tmp_path, RATE, SETTINGS))

@@ -83,3 +83,9 @@ def test_the_corpus_manifest_tells_about_every_pair(corpus: Path) -> None:
     names = [path.stem for path in (corpus / "test" / "clean").iterdir()]
     assert list(by_snr(names, told)) == ["2.5 dB", "7.5 dB", "12.5 dB", "17.5 dB"]
     assert "not stated" not in by_noise(names, told)
+
+
+def test_names_that_are_not_utf8_are_found(tmp_path: Path) -> None:
+    path = tmp_path / "manifest.csv"
+    path.write_bytes(b"file,snr_db\nx\xff.wav,5\n")
+    assert Manifest(path)["x\udcff"].snr_db == 5

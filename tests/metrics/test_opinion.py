@@ -69,12 +69,15 @@ def test_another_network_is_refused(tmp_path: Path, emitted: int, window: int, t
         dnsmos(np.ones(WINDOW), RATE, network(tmp_path / "net.onnx", emitted, window))
 
 
-def test_what_is_not_a_network_is_refused(tmp_path: Path) -> None:
+def test_what_is_not_a_network_is_refused(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     pytest.importorskip("onnxruntime", reason="needs onnxruntime")
     (tmp_path / "net.onnx").write_text("not a network")
     for name in ("net.onnx", "absent.onnx"):
         with pytest.raises(ModelError, match="is not an ONNX network; expected sig_bak_ovr.onnx"):
             dnsmos(np.ones(WINDOW), RATE, tmp_path / name)
+    assert capfd.readouterr() == ("", "")
 
 
 def test_without_onnxruntime_it_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -1,6 +1,9 @@
+import sys
+
 import numpy as np
 import pytest
 
+from speechduet.errors import SettingError
 from speechduet.metrics import MetricError, estoi, pesq, stoi
 
 RATE = 16_000
@@ -81,6 +84,35 @@ def test_mostly_silent_speech_is_too_short_for_estoi() -> None:
     click[100:300] = 1
     with pytest.raises(MetricError, match="too little speech"):
         estoi(click, click, RATE)
+
+
+@pytest.mark.parametrize(
+    ("module", "metrics"), [("pesq", [pesq]), ("pystoi", [stoi, estoi]), ("scipy", [stoi, estoi])]
+)
+def test_the_package_that_is_missing_is_named(
+    module: str, metrics, speech: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in list(sys.modules):
+        if name.partition(".")[0] in (module, "pystoi"):
+            monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, module, None)
+    for metric in metrics:
+        with pytest.raises(SettingError, match=rf"^{module} is not installed; pip install") as told:
+            metric(speech, speech, RATE)
+        assert str(told.value).count("installed") == 1
+
+
+def test_other_failures_of_pesq_are_no_score(
+    speech: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = pytest.importorskip("pesq")
+
+    def failing(*_: object) -> float:
+        raise package.OutOfMemoryError(b"Unable to allocate memory")
+
+    monkeypatch.setattr(package, "pesq", failing)
+    with pytest.raises(MetricError, match=r"PESQ fails \(Unable to allocate memory\)"):
+        pesq(speech, speech, RATE)
 
 
 def test_pesq_has_two_rates(speech: np.ndarray) -> None:

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from speechduet.data.recordings import Samples
+from speechduet.data.mono import Samples
 from speechduet.errors import SpeechduetError
 from speechduet.training.loading import (
     Share,

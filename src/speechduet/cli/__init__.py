@@ -18,6 +18,7 @@ from speechduet.cli import (
     train,
 )
 from speechduet.errors import SettingError, SpeechduetError
+from speechduet.extras import missing
 
 
 class _Commands(TyperGroup):
@@ -29,6 +30,10 @@ class _Commands(TyperGroup):
         except SpeechduetError as error:
             typer.echo(f"speechduet: {error}", err=True)
             raise typer.Exit(2 if isinstance(error, SettingError) else 1) from error
+        except ImportError as error:
+            # Each command says what it needs; this is for what none has thought of.
+            typer.echo(f"speechduet: {missing(error, ctx.info_name or '')}", err=True)
+            raise typer.Exit(2) from error
 
 
 app = typer.Typer(

@@ -89,11 +89,12 @@ def pairs(
 ) -> None:
     """Any two folders with recordings of the same names: checked, resampled, listed.
 
-    Of several channels the first is taken.
+    Of several channels the first with clean sound is taken. Floats stay floats, and 24 bits stay
+    24; what goes beyond full scale is turned down, clean and noisy alike.
     """
-    from speechduet.audio import READABLE_SUFFIXES
     from speechduet.data.pairs import from_folders
-    from speechduet.data.preparation import Task, read_pair
+    from speechduet.data.preparation import Task
+    from speechduet.data.sources import read_pair
 
     if {(output / role).resolve() for role in ("clean", "noisy")} & {
         clean.resolve(),
@@ -102,7 +103,7 @@ def pairs(
         raise SettingError(f"{output} would replace the recordings it is made of", "a new folder")
     tasks = [
         Task(pair.name, partial(read_pair, pair.clean.path, pair.noisy.path, sample_rate))
-        for pair in from_folders(clean, noisy, READABLE_SUFFIXES)
+        for pair in from_folders(clean, noisy)
     ]
     described = {"set": "pairs", "clean": str(clean.resolve()), "noisy": str(noisy.resolve())}
     _make(tasks, output, sample_rate, described, jobs)
@@ -176,6 +177,11 @@ def _make(
         )
         raise typer.Exit(1)
     prepared = [outcome for outcome in told if isinstance(outcome, Prepared)]
+    noted = [f"{pair.task.name}: {pair.told}" for pair in prepared if pair.told]
+    for note in noted[:_FAILURES_TOLD]:
+        typer.echo(f"note: {note}", err=True)
+    if more := len(noted[_FAILURES_TOLD:]):
+        typer.echo(f"and {more} more pairs with notes", err=True)
     finish(output, prepared)
     splits = sorted({pair.task.split for pair in prepared})
     for split in splits:

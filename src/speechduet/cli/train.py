@@ -7,6 +7,7 @@ import typer
 
 from speechduet.allocator import keep_freed_memory
 from speechduet.errors import SettingError
+from speechduet.extras import missing
 
 
 def train(
@@ -39,9 +40,7 @@ def train(
         from speechduet.training.recipe_file import read_recipe
         from speechduet.training.run import train as run
     except ImportError as error:
-        raise SettingError(
-            f"training needs {error.name}", remedy="pip install 'speechduet[train]'"
-        ) from None
+        raise missing(error, "lightning", "train") from None
     if show_settings:
         typer.echo(settings_text())
         return

@@ -2,7 +2,18 @@
 
 from speechduet.data.examples import Examples
 from speechduet.data.mixing import Mixing, Mixtures
-from speechduet.data.pairs import Pair, PairExcerpts, find_pairs
+from speechduet.data.pair_excerpts import FittingPair, PairExcerpts, fit
+from speechduet.data.pairs import Pair, find_pairs
 from speechduet.data.recordings import Recordings
 
-__all__ = ["Examples", "Mixing", "Mixtures", "Pair", "PairExcerpts", "Recordings", "find_pairs"]
+__all__ = [
+    "Examples",
+    "FittingPair",
+    "Mixing",
+    "Mixtures",
+    "Pair",
+    "PairExcerpts",
+    "Recordings",
+    "find_pairs",
+    "fit",
+]

@@ -1,15 +1,40 @@
 """A recording in a file of its own or inside an archive, any stretch of which is read."""
 
 import io
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from math import ceil, gcd
 from pathlib import Path
-from typing import NamedTuple
+from tempfile import NamedTemporaryFile
+from typing import IO, NamedTuple
 
 import numpy as np
 import soundfile
 from typing_extensions import Buffer
 
-from speechduet.data.recordings import Samples
+from speechduet.data.mono import SILENCE, Samples, check_finite, read_channels, resampled
 from speechduet.errors import AudioError
+
+_SEEKABLE = (b"RIFF", b"RF64", b"riff", b"fLaC", b"OggS", b"FORM", b".snd", b"caff")
+"""How files begin that libsndfile finds any place in, MP3 sound within them excepted."""
+
+_MOST_FRAMES = 1 << 40
+"""Longer is what programs claim that do not know the length."""
+
+_MARGIN = 1024
+"""Samples, at the lower of two rates, around a stretch that is resampled."""
+
+_BLOCK = 1 << 12
+
+
+class Shape(NamedTuple):
+    """What is known of a recording before its sound is read."""
+
+    sample_rate: int
+    channels: int
+    samples: int
 
 
 class Clip(NamedTuple):
@@ -22,27 +47,145 @@ class Clip(NamedTuple):
     def __str__(self) -> str:
         return str(self.path) if self.size is None else f"{self.path} (from byte {self.offset})"
 
-    def open(self) -> soundfile.SoundFile:
-        """To read from. Raises AudioError for what is missing or is not audio."""
-        try:
-            whole = self.size is None
-            return soundfile.SoundFile(self.path if whole else _Window(self))
-        except soundfile.LibsndfileError as error:
-            raise AudioError(f"cannot read {self} ({error.error_string})", "a recording") from error
-        except OSError as error:
-            raise AudioError(f"cannot read {self} ({error.strerror})", "a recording") from error
+    def shape(self) -> Shape:
+        """Rate, channels, length. Raises AudioError for what is missing or is not audio."""
+        with self._direct() as file:
+            if file is not None:
+                return Shape(file.samplerate, file.channels, file.frames)
+        channels, rate = _decoded(self)
+        return Shape(rate, *channels.shape)
 
-    def read(self, start: int, length: int) -> Samples:
-        """So many samples of the first channel, with silence after the recording's end."""
+    def survey(self, enough: int) -> tuple[Shape, list[bool]]:
+        """Its shape, and which channels hold sound.
+
+        It stops at the first sound in the channel ``enough``. But floats are read to the end:
+        among them may be NaN. Raises AudioError if the channel holds any.
+        """
+        with self._direct() as file:
+            if file is None:
+                channels, rate = _decoded(self)
+                shape, blocks = Shape(rate, *channels.shape), iter([channels.T])
+            else:
+                shape = Shape(file.samplerate, file.channels, file.frames)
+                blocks = _blocks(self, file)
+            floats = file is None or file.subtype in ("FLOAT", "DOUBLE")
+            heard = np.zeros(shape.channels, bool)
+            enough = min(enough, shape.channels - 1)
+            for block in blocks:
+                heard |= (np.abs(block) > SILENCE).any(0)
+                check_finite(block[:, enough], self)
+                if not floats and heard[enough]:
+                    break
+        return shape, [bool(one) for one in heard]
+
+    def read(
+        self, start: int, length: int, sample_rate: int | None = None, channel: int = 0
+    ) -> Samples:
+        """So many samples of a channel, with silence after the recording's end.
+
+        They are counted at ``sample_rate``, by default the recording's own.
+        """
+        with self._direct() as file:
+            if file is None:
+                channels, rate = _decoded(self)
+                whole = channels[channel]
+                piece = _stretch(
+                    lambda first, count: whole[first : first + count],
+                    *(rate, sample_rate or rate, start, length),
+                )
+            else:
+
+                def of_file(first: int, count: int) -> Samples:
+                    file.seek(min(first, file.frames))
+                    return _read(self, file, count)[:, channel]
+
+                rate = file.samplerate
+                piece = _stretch(of_file, rate, sample_rate or rate, start, length)
+        check_finite(piece, self)
         out = np.zeros(length, np.float32)
-        with self.open() as file:
-            try:
-                file.seek(start)
-                piece = file.read(length, dtype="float32", always_2d=True)[:, 0]
-            except soundfile.LibsndfileError as error:
-                raise AudioError(f"{self} is damaged ({error.error_string})") from error
         out[: len(piece)] = piece
         return out
+
+    @contextmanager
+    def _direct(self) -> Iterator[soundfile.SoundFile | None]:
+        """The file if any place in it can be found; None for what has to be decoded as a whole."""
+        try:
+            with self.path.open("rb") as raw:
+                raw.seek(self.offset)
+                known = raw.read(4) in _SEEKABLE
+        except OSError as error:
+            raise AudioError(f"cannot read {self} ({error.strerror})", "a recording") from error
+        file = _open(self) if known else None
+        if file is None:
+            yield None
+            return
+        with file:
+            usable = 0 < file.frames < _MOST_FRAMES and not file.subtype.startswith("MPEG")
+            yield file if usable else None
+
+
+def _open(clip: Clip) -> soundfile.SoundFile | None:
+    try:
+        # As bytes, for soundfile refuses names that are not UTF-8.
+        return soundfile.SoundFile(os.fsencode(clip.path) if clip.size is None else _Window(clip))
+    except soundfile.LibsndfileError:
+        return None  # FFmpeg may know it: it is decoded as a whole then.
+
+
+def _read(clip: Clip, file: soundfile.SoundFile, count: int) -> Samples:
+    try:
+        read: Samples = file.read(count, dtype="float32", always_2d=True)
+    except soundfile.LibsndfileError as error:
+        raise AudioError(f"{clip} is damaged ({error.error_string})") from error
+    return read
+
+
+def _blocks(clip: Clip, file: soundfile.SoundFile) -> Iterator[Samples]:
+    while len(block := _read(clip, file, _BLOCK)):
+        yield block
+
+
+def _stretch(
+    source: Callable[[int, int], Samples], rate: int, wanted_rate: int, start: int, length: int
+) -> Samples:
+    """A stretch, counted at the wanted rate, of a source that is counted at its own.
+
+    Not the whole source is resampled, but what surrounds the stretch, from a sample on that both
+    rates share.
+    """
+    if rate == wanted_rate:
+        return source(start, length)
+    common = gcd(rate, wanted_rate)
+    every, own_every = wanted_rate // common, rate // common
+    margin = ceil(_MARGIN * max(1.0, wanted_rate / rate))
+    shared = max(0, start - margin) // every
+    skipped = start - shared * every
+    count = ceil((skipped + length + margin) * rate / wanted_rate)
+    return resampled(source(shared * own_every, count), rate, wanted_rate)[skipped:][:length]
+
+
+@lru_cache(maxsize=4)
+def _decoded(clip: Clip) -> tuple[Samples, int]:
+    """All of it, ``[channels, samples]``, and its rate."""
+    if clip.size is None:
+        return read_channels(clip.path, salvage=True, notify=_unheard)
+    with NamedTemporaryFile() as unpacked:
+        _copy(clip, unpacked.file)
+        unpacked.flush()
+        try:
+            return read_channels(Path(unpacked.name), salvage=True, notify=_unheard)
+        except AudioError as error:
+            # The temporary name tells nobody anything.
+            raise AudioError(str(error).replace(unpacked.name, str(clip))) from error
+
+
+def _unheard(text: str) -> None:
+    """Notices of a file that is read again and again would be repeated as often."""
+
+
+def _copy(clip: Clip, target: IO[bytes]) -> None:
+    with _Window(clip) as window:
+        target.write(window.read())
 
 
 class _Window(io.RawIOBase):

@@ -4,9 +4,9 @@ All take and give ``[samples]``, and leave speech where it was in time.
 """
 
 import numpy as np
-from scipy.signal import fftconvolve, firwin
 
-from speechduet.data.recordings import Samples
+from speechduet.data.filtering import convolved, low_pass
+from speechduet.data.mono import Samples
 
 
 def in_room(speech: Samples, impulse: Samples, early_samples: int) -> tuple[Samples, Samples]:
@@ -20,7 +20,7 @@ def in_room(speech: Samples, impulse: Samples, early_samples: int) -> tuple[Samp
     early = impulse[: direct + 1 + early_samples]
     gain = 1 / float(np.sqrt(np.sum(np.square(early, dtype=np.float64))))
     target, whole = (
-        (gain * fftconvolve(speech, response)[direct : direct + len(speech)]).astype(np.float32)
+        (gain * convolved(speech, response)[direct : direct + len(speech)]).astype(np.float32)
         for response in (early, impulse)
     )
     return target, whole
@@ -36,6 +36,5 @@ def low_passed(samples: Samples, cutoff_hz: float, sample_rate: int) -> Samples:
     """Without what lies above a frequency; from half the sample rate on nothing is changed."""
     if cutoff_hz >= sample_rate / 2:
         return samples
-    response = firwin(255, cutoff_hz, fs=sample_rate)
-    limited: Samples = fftconvolve(samples, response)[127 : 127 + len(samples)].astype(np.float32)
-    return limited
+    response = low_pass(255, cutoff_hz, sample_rate)
+    return convolved(samples, response)[127 : 127 + len(samples)].astype(np.float32)

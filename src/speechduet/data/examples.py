@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from speechduet.data.recordings import Samples
+from speechduet.data.mono import Samples
 
 
 class Examples(Protocol):

@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.signal import fftconvolve
 
 from speechduet.data.degradation import clipped, in_room, low_passed
-from speechduet.data.recordings import Recordings, Samples
+from speechduet.data.filtering import convolved
+from speechduet.data.mono import Samples
+from speechduet.data.recordings import Recordings
 from speechduet.errors import SettingError
 
 
@@ -133,8 +134,9 @@ class Mixtures:
         gain_db = np.interp(np.linspace(0, 5, 65), np.arange(6), points)
         response = np.fft.irfft(10 ** (gain_db / 20))
         response = np.roll(response, 64) * np.hanning(128)
-        filtered: Samples = fftconvolve(samples, response, mode="same").astype(np.float32)
-        return filtered
+        # As many as before, from the middle.
+        middle = (len(response) - 1) // 2
+        return convolved(samples, response)[middle : middle + len(samples)].astype(np.float32)
 
 
 def degradation_generator(seed: int, index: int) -> np.random.Generator:

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-from speechduet.audio import READABLE_SUFFIXES
 from speechduet.data.degradation import in_room
 from speechduet.data.mixing import add_noise
-from speechduet.data.preparation import Task, read
-from speechduet.data.recordings import Samples
+from speechduet.data.mono import Samples, is_heard, recordings_in
+from speechduet.data.preparation import Task
+from speechduet.data.sources import Heard, Made, holding, read
 from speechduet.errors import AudioError
 
 _EARLY_S = 0.05
@@ -67,17 +67,22 @@ def _mix(
     snr_db: float,
     start: float,
     sample_rate: int,
-) -> tuple[Samples, Samples]:
-    clean = reverberant = _sounding(read(talk, sample_rate), talk, sample_rate)
+) -> Made:
+    speech, noise = read(talk, sample_rate), _read_again(disturbance, sample_rate)
+    clean = reverberant = _sounding(speech.samples, talk, sample_rate)
     if impulse:
         early_samples = round(_EARLY_S * sample_rate)
-        response = _sounding(_read_again(impulse, sample_rate), impulse, sample_rate)
-        clean, reverberant = in_room(clean, response, early_samples)
-    noise = _stretch(_read_again(disturbance, sample_rate), start, len(clean))
-    noisy = add_noise(reverberant, _sounding(noise, disturbance, sample_rate), snr_db)
+        response = _read_again(impulse, sample_rate).samples
+        clean, reverberant = in_room(
+            clean, _sounding(response, impulse, sample_rate), early_samples
+        )
+    stretch = _stretch(noise.samples, start, len(clean))
+    noisy = add_noise(reverberant, _sounding(stretch, disturbance, sample_rate), snr_db)
     # Both are turned down where their sum would not fit into 16 bits.
     scale = np.float32(0.99 / max(0.99, np.abs(noisy).max(), np.abs(clean).max()))
-    return clean * scale, noisy * scale
+    told = f"clean and noisy are turned down alike by {-20 * np.log10(scale):.2f} dB"
+    subtype = holding(speech.subtype, noise.subtype)
+    return Made(clean * scale, noisy * scale, subtype, told if scale < 1 else "")
 
 
 def _stretch(noise: Samples, start: float, length: int) -> Samples:
@@ -89,18 +94,18 @@ def _stretch(noise: Samples, start: float, length: int) -> Samples:
 
 
 def _sounding(samples: Samples, path: Path, sample_rate: int) -> Samples:
-    if len(samples) < _SHORTEST_S * sample_rate or not samples.any():
+    if len(samples) < _SHORTEST_S * sample_rate or not is_heard(samples):
         raise AudioError(f"{path} is silent or shorter than {_SHORTEST_S} s", "sound to be mixed")
     return samples
 
 
 @lru_cache(maxsize=8)
-def _read_again(path: Path, sample_rate: int) -> Samples:
+def _read_again(path: Path, sample_rate: int) -> Heard:
     return read(path, sample_rate)
 
 
 def _recordings(folder: Path) -> list[Path]:
-    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in READABLE_SUFFIXES)
+    paths = recordings_in(folder)
     if not paths:
         raise AudioError(f"no recording in {folder}", "a folder of recordings")
     return paths

@@ -1,6 +1,7 @@
-"""Pairs of a clean and a noisy recording: where they are found, and excerpts to train on."""
+"""Pairs of a clean and a noisy recording: where they are found, and whether they fit."""
 
 import csv
+import io
 import json
 import tarfile
 from collections import Counter
@@ -8,11 +9,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-
-from speechduet.data.clip import Clip
-from speechduet.data.mixing import Mixing, degradation_generator, distorted, levelled
-from speechduet.data.recordings import SUFFIXES, Samples
+from speechduet.audio import READABLE_SUFFIXES
+from speechduet.data.clip import Clip, Shape
+from speechduet.data.mono import recordings_in
 from speechduet.errors import AudioError, SettingError
 
 _COLUMNS = ("clean", "noisy")
@@ -33,15 +32,15 @@ def find_pairs(source: Path) -> list[Pair]:
     folders ``clean`` and ``noisy``, or the Kaldi lists ``clean.scp`` and ``noisy.scp``, or
     shards. Raises SettingError if it is none of these, AudioError if it holds no whole pairs.
     """
-    if source.suffix in (".csv", ".jsonl"):
+    if source.suffix.lower() in (".csv", ".jsonl"):
         return from_manifest(source)
-    if source.suffix == ".tar":
+    if source.suffix.lower() == ".tar":
         return from_shards([source])
     if (source / "clean").is_dir() and (source / "noisy").is_dir():
         return from_folders(source / "clean", source / "noisy")
     if (source / "clean.scp").is_file() and (source / "noisy.scp").is_file():
         return from_kaldi(source / "clean.scp", source / "noisy.scp")
-    if shards := sorted(source.glob("*.tar")):
+    if shards := _shards(source):
         return from_shards(shards)
     raise SettingError(
         f"no pairs in {source}",
@@ -50,9 +49,9 @@ def find_pairs(source: Path) -> list[Pair]:
     )
 
 
-def from_folders(clean: Path, noisy: Path, suffixes: Iterable[str] = SUFFIXES) -> list[Pair]:
+def from_folders(clean: Path, noisy: Path) -> list[Pair]:
     """Recordings of two folders with the same path in them but for the suffix."""
-    found = [_by_name(folder, tuple(suffixes)) for folder in (clean, noisy)]
+    found = [_by_name(folder) for folder in (clean, noisy)]
     return _matched(found[0], found[1], str(clean), str(noisy))
 
 
@@ -61,12 +60,8 @@ def from_manifest(path: Path) -> list[Pair]:
 
     They are paths, relative to the manifest's folder; other columns are ignored.
     """
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingError(f"cannot read {path} ({error})", "a manifest") from error
     pairs = []
-    for number, row in _rows(path, lines):
+    for number, row in _rows(path, _text(path, "a manifest")):
         if not all(isinstance(row.get(column), str) and row[column] for column in _COLUMNS):
             found = ", ".join(str(key) for key, value in row.items() if value) or "nothing"
             raise SettingError(f"line {number} of {path} has {found}", "columns clean and noisy")
@@ -99,7 +94,7 @@ def from_shards(shards: Iterable[Path]) -> list[Pair]:
             folder, _, base = member.name.rpartition("/")
             name, _, kind = base.partition(".")
             role, _, suffix = kind.partition(".")
-            if role in found and f".{suffix}" in SUFFIXES:
+            if role in found and name and f".{suffix.lower()}" in READABLE_SUFFIXES:
                 key = f"{path.name}:{folder}/{name}" if folder else f"{path.name}:{name}"
                 found[role][key] = Clip(path, member.offset_data, member.size)
     place = str(paths[0]) if len(paths) == 1 else str(paths[0].parent)
@@ -108,62 +103,26 @@ def from_shards(shards: Iterable[Path]) -> list[Pair]:
 
 def check(pair: Pair, sample_rate: int | None = None) -> int:
     """The length in samples of a pair; AudioError unless both have the same, and one rate."""
-    with pair.clean.open() as clean, pair.noisy.open() as noisy:
-        if clean.samplerate != noisy.samplerate:
-            raise AudioError(
-                f"{pair.clean} has {clean.samplerate} Hz and {pair.noisy} {noisy.samplerate} Hz",
-                "one sample rate",
-            )
-        if sample_rate not in (None, clean.samplerate):
-            raise AudioError(
-                f"{pair.clean} has {clean.samplerate} Hz",
-                f"{sample_rate} Hz",
-                "resample with: speechduet prepare pairs",
-            )
-        if clean.frames != noisy.frames:
-            raise AudioError(
-                f"{pair.clean} has {clean.frames} samples and {pair.noisy} {noisy.frames}",
-                "one length",
-            )
-        if not clean.frames:
-            raise AudioError(f"{pair.clean} holds no samples", "at least one")
-        return int(clean.frames)
+    return check_shapes(pair, pair.clean.shape(), pair.noisy.shape(), sample_rate)
 
 
-class PairExcerpts:
-    """Excerpts of pairs, in a new order in every epoch, without end: `Examples`.
-
-    Of the settings of mixing those apply that come after it: excerpt, clipping, band limit,
-    level. What is shorter than an excerpt is followed by silence. Raises AudioError at once if
-    there is no pair, or one that cannot be read, or that differs in length or sample rate.
-    """
-
-    def __init__(self, pairs: list[Pair], settings: Mixing, sample_rate: int, seed: int) -> None:
-        if not pairs:
-            raise AudioError("there are no pairs to train on", "at least one")
-        self.pairs = pairs
-        self.settings = settings
-        self.sample_rate = sample_rate
-        self.seed = seed
-        self._lengths = [check(pair, sample_rate) for pair in pairs]
-        self._epoch = -1
-        self._order = np.arange(0)
-
-    def example(self, index: int) -> tuple[Samples, Samples]:
-        """Excerpt number ``index``; every ``len(pairs)`` of them hold each pair once."""
-        epoch, place = divmod(index, len(self.pairs))
-        if epoch != self._epoch:
-            self._order = np.random.default_rng([self.seed, epoch, 2]).permutation(len(self.pairs))
-            self._epoch = epoch
-        which = int(self._order[place])
-        random = np.random.default_rng([self.seed, index])
-        length = round(self.settings.excerpt_s * self.sample_rate)
-        start = int(random.integers(0, max(1, self._lengths[which] - length + 1)))
-        pair = self.pairs[which]
-        clean, noisy = pair.clean.read(start, length), pair.noisy.read(start, length)
-        degrading = degradation_generator(self.seed, index)
-        clean, noisy = distorted(degrading, clean, noisy, self.settings, self.sample_rate)
-        return levelled(clean, noisy, random.uniform(*self.settings.level_db))
+def check_shapes(pair: Pair, clean: Shape, noisy: Shape, sample_rate: int | None = None) -> int:
+    """As `check`, of a pair whose shapes are known."""
+    if clean.sample_rate != noisy.sample_rate:
+        raise AudioError(
+            f"{pair.clean} has {clean.sample_rate} Hz and {pair.noisy} {noisy.sample_rate} Hz",
+            "one sample rate",
+        )
+    if sample_rate not in (None, clean.sample_rate):
+        raise AudioError(f"{pair.clean} has {clean.sample_rate} Hz", f"{sample_rate} Hz")
+    if clean.samples != noisy.samples:
+        raise AudioError(
+            f"{pair.clean} has {clean.samples} samples and {pair.noisy} {noisy.samples}",
+            "one length",
+        )
+    if not clean.samples:
+        raise AudioError(f"{pair.clean} holds no samples", "at least one")
+    return clean.samples
 
 
 def _matched(clean: dict[str, Clip], noisy: dict[str, Clip], *places: str) -> list[Pair]:
@@ -178,8 +137,8 @@ def _matched(clean: dict[str, Clip], noisy: dict[str, Clip], *places: str) -> li
     return [Pair(name, clean[name], noisy[name]) for name in sorted(clean)]
 
 
-def _by_name(folder: Path, suffixes: tuple[str, ...]) -> dict[str, Clip]:
-    paths = [path for path in folder.rglob("*") if path.suffix.lower() in suffixes]
+def _by_name(folder: Path) -> dict[str, Clip]:
+    paths = recordings_in(folder)
     names = [path.relative_to(folder).with_suffix("").as_posix() for path in paths]
     name, count = Counter(names).most_common(1)[0] if names else ("", 0)
     if count > 1:
@@ -187,11 +146,32 @@ def _by_name(folder: Path, suffixes: tuple[str, ...]) -> dict[str, Clip]:
     return {name: Clip(path) for name, path in zip(names, paths, strict=True)}
 
 
-def _rows(path: Path, lines: list[str]) -> Iterable[tuple[int, dict[str, object]]]:
-    if path.suffix == ".csv":
-        yield from enumerate(csv.DictReader(lines), start=2)
+def _shards(folder: Path) -> list[Path]:
+    return sorted(
+        path
+        for path in folder.glob("*")
+        if path.suffix.lower() == ".tar" and not path.name.startswith(".")
+    )
+
+
+def _text(path: Path, expected: str) -> str:
+    """A list of file names: UTF-8, but for names that are none, whose bytes are kept."""
+    try:
+        text = path.read_text(encoding="utf-8", errors="surrogateescape")
+    except OSError as error:
+        raise SettingError(f"cannot read {path} ({error.strerror})", expected) from error
+    if "\0" in text:
+        raise SettingError(f"cannot read {path} (it is not text)", expected)
+    return text.removeprefix("\ufeff")
+
+
+def _rows(path: Path, text: str) -> Iterable[tuple[int, dict[str, object]]]:
+    if path.suffix.lower() == ".csv":
+        reader = csv.DictReader(io.StringIO(text, newline=""))
+        for row in reader:
+            yield reader.line_num, row
         return
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate(text.split("\n"), start=1):
         if line.strip():
             try:
                 row = json.loads(line)
@@ -202,11 +182,10 @@ def _rows(path: Path, lines: list[str]) -> Iterable[tuple[int, dict[str, object]
 
 def _kaldi_list(path: Path) -> dict[str, Clip]:
     clips = {}
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingError(f"cannot read {path} ({error})", "a list of recordings") from error
+    lines = _text(path, "a list of recordings").split("\n")
     for number, line in enumerate(lines, start=1):
+        if number == len(lines) and not line:
+            continue  # what follows the last end of line
         name, _, place = line.strip().partition(" ")
         place = place.strip()
         if not place or place.endswith("|") or ".ark" in place:

@@ -8,39 +8,33 @@ import csv
 import hashlib
 import io
 import json
-import zlib
+import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from importlib.resources import as_file
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
-from zipfile import BadZipFile
-from zipfile import Path as Member
-
-import numpy as np
-import soxr
 
 from speechduet import audio
 from speechduet.data.clip import Clip
 from speechduet.data.pairs import Pair, check
-from speechduet.data.recordings import Samples
+from speechduet.data.sources import Made
 from speechduet.errors import AudioError, SettingError
 
 RESAMPLING = "VHQ"
 """soxr's quality, one for all sets: numbers on sets resampled otherwise do not compare."""
 
-Source = Path | Member
-"""A file, or a member of a zip archive."""
-
 CHECKSUMS = "SHA256SUMS"
 _SETTINGS = "preparation.json"
+_LONGEST_NAME = 255
+"""Bytes that a file's name may have."""
 
 
 class Task(NamedTuple):
     """A pair to make: under which name, how, and what the manifest says of it."""
 
     name: str
-    make: Callable[[], tuple[Samples, Samples]]
+    make: Callable[[], Made]
     split: str = ""
     details: Mapping[str, str] = {}
 
@@ -51,6 +45,8 @@ class Prepared(NamedTuple):
     task: Task
     samples: int
     checksums: Mapping[Path, str]
+    told: str = ""
+    """What its owner should know, if it was made now."""
 
 
 class Failure(NamedTuple):
@@ -74,10 +70,24 @@ def prepare(
     _claim(folder, {**settings, "sample_rate": sample_rate, "resampling": f"soxr {RESAMPLING}"})
     known = _read_checksums(folder / CHECKSUMS)
     with ThreadPoolExecutor(workers) as executor:
+        attempts = [executor.submit(_attempt, task, folder, sample_rate, known) for task in tasks]
         try:
-            yield from executor.map(lambda task: _attempt(task, folder, sample_rate, known), tasks)
+            for task, attempt in zip(tasks, attempts, strict=True):
+                yield _outcome(task, attempt)
         finally:
             executor.shutdown(cancel_futures=True)
+
+
+def _outcome(task: Task, attempt: Future[Prepared]) -> Prepared | Failure:
+    """Whatever is wrong with one pair, the others are made; but not what is wrong with all."""
+    error = attempt.exception()
+    if error is None:
+        return attempt.result()
+    if isinstance(error, SettingError) or not isinstance(error, Exception):
+        raise error
+    known = isinstance(error, AudioError)
+    place = (Path(task.split) / task.name).as_posix()
+    return Failure(place, str(error) if known else f"{type(error).__name__}: {error}")
 
 
 def finish(folder: Path, prepared: Iterable[Prepared]) -> None:
@@ -95,32 +105,10 @@ def finish(folder: Path, prepared: Iterable[Prepared]) -> None:
             leftover.unlink()
     for split, pairs in splits.items():
         manifest = Path(split) / "manifest.csv"
-        write_bytes(folder / manifest, _manifest(pairs, split).encode())
+        write_bytes(folder / manifest, os.fsencode(_manifest(pairs, split)))
         checksums[manifest] = _checksum(folder / manifest)
-    lines = [f"{checksums[path]}  {path.as_posix()}\n" for path in sorted(checksums)]
-    write_bytes(folder / CHECKSUMS, "".join(lines).encode())
-
-
-def read(source: Source, sample_rate: int) -> Samples:
-    """The first channel of a recording at a sample rate."""
-    samples, rate = _read(source)
-    return _resampled(samples, rate, sample_rate)
-
-
-def read_pair(clean: Source, noisy: Source, sample_rate: int) -> tuple[Samples, Samples]:
-    """Two recordings at a sample rate. Raises AudioError unless they are of one length and rate."""
-    (clean_samples, rate), (noisy_samples, noisy_rate) = _read(clean), _read(noisy)
-    if rate != noisy_rate:
-        raise AudioError(f"{clean} has {rate} Hz and {noisy} {noisy_rate} Hz", "one sample rate")
-    if len(clean_samples) != len(noisy_samples):
-        raise AudioError(
-            f"{clean} has {len(clean_samples)} samples and {noisy} {len(noisy_samples)}",
-            "one length",
-        )
-    return (
-        _resampled(clean_samples, rate, sample_rate),
-        _resampled(noisy_samples, rate, sample_rate),
-    )
+    lines = [_checksum_line(checksums[path], path) for path in sorted(checksums)]
+    write_bytes(folder / CHECKSUMS, os.fsencode("".join(lines)))
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -132,46 +120,41 @@ def write_bytes(path: Path, content: bytes) -> None:
             raise AudioError(f"cannot write {path}: {error.strerror}") from error
 
 
-def _read(source: Source) -> tuple[Samples, int]:
-    try:
-        with as_file(source) as path:
-            try:
-                channels, rate = audio.read(path)
-            except AudioError as error:
-                # A member of an archive was unpacked under a name that tells nobody anything.
-                raise AudioError(str(error).replace(str(path), str(source))) from error
-    except (BadZipFile, EOFError, zlib.error) as error:
-        raise AudioError(
-            f"{source} is damaged ({error})", remedy="fetch the archive again"
-        ) from error
-    except OSError as error:
-        raise AudioError(f"cannot unpack {source} ({error.strerror})") from error
-    if not np.isfinite(channels[0]).all():
-        raise AudioError(f"{source} holds NaN or infinite samples", "finite ones")
-    return channels[0], rate
-
-
-def _resampled(samples: Samples, from_rate: int, to_rate: int) -> Samples:
-    if from_rate == to_rate:
-        return samples
-    resampled: Samples = soxr.resample(samples, from_rate, to_rate, RESAMPLING)
-    return resampled
-
-
-def _attempt(
-    task: Task, folder: Path, sample_rate: int, known: Mapping[Path, str]
-) -> Prepared | Failure:
-    clean, noisy = (Path(task.split) / role / f"{task.name}.wav" for role in ("clean", "noisy"))
+def _attempt(task: Task, folder: Path, sample_rate: int, known: Mapping[Path, str]) -> Prepared:
+    clean, noisy = (
+        Path(task.split) / role / file_name(task.name, ".wav") for role in ("clean", "noisy")
+    )
     pair = Pair(task.name, Clip(folder / clean), Clip(folder / noisy))
+    told = ""
+    checksums = _kept(pair, (clean, noisy), folder, sample_rate, known)
+    if checksums is None:
+        made = task.make()
+        for path, samples in ((clean, made.clean), (noisy, made.noisy)):
+            audio.write(folder / path, samples, sample_rate, made.subtype)
+        checksums = {path: _checksum(folder / path) for path in (clean, noisy)}
+        told = made.told
+    return Prepared(task, check(pair, sample_rate), checksums, told)
+
+
+def file_name(name: str, suffix: str) -> Path:
+    """A path of this name; if it is longer than file systems take, its end becomes a checksum."""
+    path = Path(name)
+    raw = os.fsencode(path.name)
+    if len(raw) + len(suffix) > _LONGEST_NAME:
+        mark = f"~{hashlib.sha256(raw).hexdigest()[:8]}"
+        kept = raw[: _LONGEST_NAME - len(suffix) - len(mark)]
+        # Not half a letter at the end.
+        short = kept.decode(errors="ignore") if _is_utf8(raw) else os.fsdecode(kept)
+        path = path.with_name(short + mark)
+    return path.with_name(path.name + suffix)
+
+
+def _is_utf8(raw: bytes) -> bool:
     try:
-        checksums = _kept(pair, (clean, noisy), folder, sample_rate, known)
-        if checksums is None:
-            for path, samples in zip((clean, noisy), task.make(), strict=True):
-                audio.write(folder / path, samples, sample_rate)
-            checksums = {path: _checksum(folder / path) for path in (clean, noisy)}
-        return Prepared(task, check(pair, sample_rate), checksums)
-    except AudioError as error:
-        return Failure((Path(task.split) / task.name).as_posix(), str(error))
+        raw.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _kept(
@@ -218,8 +201,26 @@ def _manifest(pairs: Iterable[Prepared], split: str) -> str:
 def _read_checksums(path: Path) -> dict[Path, str]:
     if not path.exists():
         return {}
-    lines = (line.split("  ", 1) for line in path.read_text(encoding="utf-8").splitlines())
-    return {Path(line[1]): line[0] for line in lines if len(line) == 2}
+    known = {}
+    for line in os.fsdecode(path.read_bytes()).split("\n"):
+        checksum, _, name = line.removeprefix("\\").partition("  ")
+        if line.startswith("\\"):
+            name = re.sub(r"\\[\\nr]", lambda found: _UNESCAPED[found[0]], name)
+        if name:
+            known[Path(name)] = checksum
+    return known
+
+
+_UNESCAPED = {r"\\": "\\", r"\n": "\n", r"\r": "\r"}
+
+
+def _checksum_line(checksum: str, path: Path) -> str:
+    """As ``sha256sum`` writes it: a line that begins with a backslash has some in its name."""
+    name = path.as_posix()
+    escaped = name
+    for plain, sign in (("\\", r"\\"), ("\n", r"\n"), ("\r", r"\r")):
+        escaped = escaped.replace(plain, sign)
+    return f"{'' if escaped == name else chr(92)}{checksum}  {escaped}\n"
 
 
 def _checksum(path: Path) -> str:

@@ -2,55 +2,103 @@
 
 import fnmatch
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
-import soundfile
 from numpy.typing import NDArray
 
+from speechduet.audio.notices import Notify, warn
+from speechduet.data import findings as found
+from speechduet.data.findings import Findings
+from speechduet.data.mono import (
+    UNREADABLE,
+    Samples,
+    check_finite,
+    is_heard,
+    read_channels,
+    reason,
+    recordings_in,
+    resampled,
+    sounding,
+)
 from speechduet.errors import AudioError
 
-SUFFIXES = (".flac", ".wav", ".ogg", ".opus")
-Samples = NDArray[np.float32]
-_FULL_SCALE = np.float32(32768)
+_FULL_SCALE = 32768
+_CUT_OFF_SHARE = 1e-3
+"""Share of samples at full scale from which a recording looks cut off there."""
+
+
+class _Held(NamedTuple):
+    """16-bit samples, and what one step of them is worth."""
+
+    steps: NDArray[np.int16]
+    step: np.float32
+
+    def samples(self) -> Samples:
+        return self.steps.astype(np.float32) * self.step
 
 
 class Recordings:
-    """All mono recordings below a folder at one sample rate.
+    """All recordings below a folder at one sample rate; of several channels the first with sound.
 
     ``weights`` maps patterns of file names to how often such a file is drawn *per second of
-    audio*; the first match counts, and what matches none has weight 1.
+    audio*; the first match counts, and what matches none has weight 1. Whatever has 16 bits is
+    held as it is, all else in 65,535 steps of its own peak, so that nothing is too quiet and
+    nothing too loud. ``notify`` learns in a line per kind what is odd: silence, other sample
+    rates, files that cannot be used and are left out. Raises AudioError if no recording can be
+    used, or if all are silent.
     """
 
     def __init__(
-        self, folder: Path | str, sample_rate: int, weights: Mapping[str, float] | None = None
+        self,
+        folder: Path | str,
+        sample_rate: int,
+        weights: Mapping[str, float] | None = None,
+        notify: Notify = warn,
     ) -> None:
-        paths = sorted(p for p in Path(folder).rglob("*") if p.suffix in SUFFIXES)
+        paths = recordings_in(Path(folder))
         if not paths:
+            raise AudioError(f"no recording in {folder}", "a folder of recordings")
+        findings = Findings(str(folder), len(paths))
+        self.names: list[str] = []
+        self._held: list[_Held] = []
+        for path in paths:
+            try:
+                held = _hold(path, sample_rate, findings)
+            except UNREADABLE as error:
+                findings.add(found.LEFT_OUT, reason(error, path.name))
+                continue
+            self.names.append(path.stem)
+            self._held.append(held)
+        if not self._held:
             raise AudioError(
-                f"no recording ({', '.join(SUFFIXES)}) in {folder}", "a folder of recordings"
+                f"none of the {len(paths)} recordings in {folder} can be used",
+                remedy=findings.first(found.LEFT_OUT),
             )
-        self.names = [path.stem for path in paths]
-        self._samples = [_read(path, sample_rate) for path in paths]
+        if findings.count(found.SILENT) == len(self._held):
+            raise AudioError(f"all {len(self._held)} recordings in {folder} are silent", "sound")
+        findings.tell(notify)
         shares = [
-            len(samples) * _weight(name, weights or {})
-            for name, samples in zip(self.names, self._samples, strict=True)
+            len(held.steps) * _weight(name, weights or {})
+            for name, held in zip(self.names, self._held, strict=True)
         ]
         self._cumulative = np.cumsum(shares) / np.sum(shares)
 
     @property
     def duration_samples(self) -> int:
         """Total length."""
-        return sum(len(samples) for samples in self._samples)
+        return sum(len(held.steps) for held in self._held)
 
     def draw(self, random: np.random.Generator) -> Samples:
-        """One whole recording, float32 in [-1, 1]."""
+        """One whole recording, float32; as loud as it is."""
         index = int(np.searchsorted(self._cumulative, random.random(), side="right"))
-        return self._samples[index].astype(np.float32) / _FULL_SCALE
+        return self._held[index].samples()
 
     def at(self, place: float) -> Samples:
-        """The recording at a place in [0, 1) of the list, float32 in [-1, 1]."""
-        return self._samples[int(place * len(self._samples))].astype(np.float32) / _FULL_SCALE
+        """The recording at a place in [0, 1) of the list, float32; as loud as it is."""
+        return self._held[int(place * len(self._held))].samples()
 
     def excerpt(self, random: np.random.Generator, length: int, pause: int) -> Samples:
         """So many samples: a random stretch, or short recordings joined by pauses of silence.
@@ -69,19 +117,44 @@ class Recordings:
         return out
 
 
-def _read(path: Path, sample_rate: int) -> NDArray[np.int16]:
-    try:
-        samples, rate = soundfile.read(path, dtype="int16", always_2d=True)
-    except soundfile.LibsndfileError as error:
-        raise AudioError(f"cannot read {path} ({error.error_string})", "a recording") from error
+def _hold(path: Path, sample_rate: int, findings: Findings) -> _Held:
+    channels, rate = read_channels(
+        path, salvage=True, notify=partial(findings.add, found.SHORTENED)
+    )
+    which = sounding(channels)
+    if which:
+        findings.add(found.OTHER_CHANNEL, f"{path.name}: channel {which + 1}")
+    samples = channels[which]
+    check_finite(samples, path)
+    _find(samples, path.name, findings)
     if rate != sample_rate:
-        raise AudioError(
-            f"{path} has {rate} Hz", f"{sample_rate} Hz", "resample the training set first"
-        )
-    if not len(samples):
-        raise AudioError(f"{path} holds no samples", "at least one")
-    mono: NDArray[np.int16] = samples[:, 0].copy()
-    return mono
+        kind = found.RESAMPLED if rate > sample_rate else found.NARROW
+        findings.add(kind.format(f"{sample_rate} Hz"), f"{path.name}: {rate} Hz")
+        samples = resampled(samples, rate, sample_rate)
+        if not len(samples):
+            raise AudioError(f"{path} holds no samples at {sample_rate} Hz", "at least one")
+    return _in_steps(samples)
+
+
+def _find(samples: Samples, name: str, findings: Findings) -> None:
+    magnitudes = np.abs(samples)
+    peak = float(magnitudes.max())
+    if not is_heard(samples):
+        findings.add(found.SILENT, name)
+    elif peak > 1:
+        findings.add(found.LOUD, f"{name}: {peak:.3g}")
+    elif np.mean(magnitudes >= 1 - 1 / _FULL_SCALE) > _CUT_OFF_SHARE:
+        findings.add(found.CUT_OFF, name)
+
+
+def _in_steps(samples: Samples) -> _Held:
+    steps = samples * np.float32(_FULL_SCALE)
+    whole = np.rint(steps)
+    if np.array_equal(steps, whole) and -_FULL_SCALE <= steps.min() <= steps.max() < _FULL_SCALE:
+        return _Held(whole.astype(np.int16), np.float32(1 / _FULL_SCALE))
+    # Not below the smallest normal number, or what is all but zero would be divided by zero.
+    step = max(np.float32(np.abs(samples).max() / (_FULL_SCALE - 1)), np.finfo(np.float32).tiny)
+    return _Held(np.rint(samples / step).astype(np.int16), step)
 
 
 def _weight(name: str, weights: Mapping[str, float]) -> float:

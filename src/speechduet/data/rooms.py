@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 
 from speechduet import audio
-from speechduet.data.recordings import Samples
-from speechduet.errors import SettingError
+from speechduet.data.mono import Samples
+from speechduet.extras import missing
 
 _HEADROOM = 0.9
 _WALL_M = 0.5
@@ -28,10 +28,8 @@ def simulate(folder: Path, count: int, seed: int, sample_rate: int) -> None:
 def _impulse(random: np.random.Generator, sample_rate: int) -> Samples:
     try:
         from pyroomacoustics import Material, ShoeBox, inverse_sabine
-    except ImportError:
-        raise SettingError(
-            "simulated rooms need pyroomacoustics", remedy="pip install 'speechduet[rooms]'"
-        ) from None
+    except ImportError as error:
+        raise missing(error, "pyroomacoustics", "rooms") from error
     size_m = random.uniform((3, 3, 2.5), (10, 8, 4))
     volume, (x, y, z) = float(np.prod(size_m)), size_m
     # Below this time no wall could absorb enough (Sabine).

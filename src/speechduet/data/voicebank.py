@@ -5,6 +5,7 @@ them are those of the field: two speakers of the training archives are for valid
 """
 
 import urllib.request
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -15,7 +16,8 @@ from urllib.error import HTTPError
 from zipfile import BadZipFile, ZipFile
 from zipfile import Path as Member
 
-from speechduet.data.preparation import Source, Task, read_pair, write_bytes
+from speechduet.data.preparation import Task, write_bytes
+from speechduet.data.sources import Source, read_pair
 from speechduet.errors import AudioError, SettingError
 
 PAGE = "https://doi.org/10.7488/ds/2117"
@@ -82,7 +84,11 @@ def copy_transcripts(source: Path, folder: Path, release: Release) -> int:
         for name, member in _members(source, part, ".txt").items() if _has(source, part) else ():
             valid = split == "train" and name.partition("_")[0] in release.valid_speakers
             path = folder / ("valid" if valid else split) / "transcripts" / f"{name}.txt"
-            write_bytes(path, member.read_bytes())
+            try:
+                content = member.read_bytes()
+            except (OSError, BadZipFile, EOFError, zlib.error) as error:
+                raise AudioError(f"cannot read {member} ({error})", "a transcript") from error
+            write_bytes(path, content)
             copied += 1
     return copied
 
@@ -144,7 +150,8 @@ def _has(source: Path, part: str) -> bool:
 def _members(source: Path, part: str, suffix: str) -> dict[str, Source]:
     """The files of an archive or of a folder, whichever is there, by their stems."""
     if (source / part).is_dir():
-        return {path.stem: path for path in (source / part).rglob(f"*{suffix}")}
+        files = (source / part).rglob("*")
+        return {path.stem: path for path in files if _is_meant(path, suffix)}
     path = source / f"{part}.zip"
     try:
         archive = ZipFile(path)
@@ -155,6 +162,11 @@ def _members(source: Path, part: str, suffix: str) -> dict[str, Source]:
     return {
         Path(name).stem: Member(archive, name)
         for name in archive.namelist()
-        # Archivers of one maker add files of their own.
-        if name.endswith(suffix) and "__MACOSX" not in name
+        if _is_meant(Path(name), suffix)
     }
+
+
+def _is_meant(path: Path, suffix: str) -> bool:
+    """Whether it is a file of the set: archivers of one maker add ``._NAME`` of their own."""
+    own = "__MACOSX" not in path.parts and not path.name.startswith(".")
+    return own and path.suffix.lower() == suffix

@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from speechduet.errors import SettingError
 from speechduet.evaluation.scoring import Scores
 from speechduet.evaluation.summary import Evaluation, Interval, bootstrap, finite
+from speechduet.extras import missing
 
 
 class Comparison(NamedTuple):
@@ -62,10 +62,8 @@ def signed_rank(differences: list[float]) -> float:
     """
     try:
         from scipy.stats import wilcoxon
-    except ModuleNotFoundError as missing:
-        raise SettingError(
-            "scipy is not installed", remedy="pip install 'speechduet[evaluation]'"
-        ) from missing
+    except ImportError as error:
+        raise missing(error, "scipy") from error
     changed = [difference for difference in differences if difference != 0]
     return float(wilcoxon(changed).pvalue) if changed else 1.0
 

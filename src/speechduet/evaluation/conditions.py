@@ -80,10 +80,11 @@ def by_noise(files: Iterable[str], manifest: Manifest) -> dict[str, list[str]]:
 
 def _rows(path: Path) -> list[dict[str, str]]:
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
+        # Names that are not UTF-8 keep their bytes, as they do in the names of files.
+        with path.open(encoding="utf-8-sig", newline="", errors="surrogateescape") as file:
             reader = csv.DictReader(file)
             columns, rows = set(reader.fieldnames or ()), list(reader)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except (OSError, csv.Error) as error:
         raise SettingError(f"cannot read {path} ({error})", "a CSV file") from error
     if not columns & set(_NAMES) or not columns & {"snr_db", "noise"}:
         raise SettingError(

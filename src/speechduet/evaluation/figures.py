@@ -12,11 +12,11 @@ import soundfile
 import torch
 
 from speechduet import audio
-from speechduet.errors import SettingError
 from speechduet.evaluation.conditions import Manifest, by_snr
 from speechduet.evaluation.scoring import Scores
 from speechduet.evaluation.summary import Evaluation, bootstrap
 from speechduet.evaluation.tables import title
+from speechduet.extras import missing
 from speechduet.metrics.signals import Samples
 from speechduet.picture import DYNAMIC_RANGE_DB, level_db
 
@@ -155,10 +155,8 @@ def _figure(width: float, height: float) -> "Figure":
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
-    except ModuleNotFoundError as missing:
-        raise SettingError(
-            "matplotlib is not installed", remedy="pip install 'speechduet[evaluation]'"
-        ) from missing
+    except ImportError as error:
+        raise missing(error, "matplotlib") from error
     figure = Figure(figsize=(width, height), layout="constrained", dpi=90)
     FigureCanvasAgg(figure)
     return figure

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from speechduet.errors import ModelError, SettingError
+from speechduet.errors import ModelError
+from speechduet.extras import missing
 from speechduet.metrics.signals import MetricError, Signal, as_samples, not_silent
 
 SAMPLE_RATE = 16_000
@@ -74,12 +75,11 @@ def _session(model: Path) -> Any:
     try:
         import onnxruntime
         from onnxruntime.capi import onnxruntime_pybind11_state as refusals
-    except ModuleNotFoundError as missing:
-        raise SettingError(
-            "onnxruntime is not installed", remedy="pip install 'speechduet[dnsmos]'"
-        ) from missing
+    except ImportError as error:
+        raise missing(error, "onnxruntime", "dnsmos") from error
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1  # Files run in parallel already.
+    options.log_severity_level = 4  # What is wrong is in the error, which names the file.
     try:
         session = onnxruntime.InferenceSession(
             str(model), options, providers=["CPUExecutionProvider"]

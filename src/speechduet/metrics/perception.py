@@ -5,11 +5,8 @@ import warnings
 
 import numpy as np
 
-from speechduet.errors import SettingError
+from speechduet.extras import missing
 from speechduet.metrics.signals import MetricError, Samples, Signal, not_silent, same_length
-
-_MISSING = "{} is not installed"
-_REMEDY = "pip install 'speechduet[evaluation]'"
 
 
 def pesq(estimate: Signal, reference: Signal, sample_rate: int) -> float:
@@ -21,8 +18,8 @@ def pesq(estimate: Signal, reference: Signal, sample_rate: int) -> float:
     """
     try:
         import pesq as reference_code
-    except ModuleNotFoundError as missing:
-        raise SettingError(_MISSING.format("pesq"), remedy=_REMEDY) from missing
+    except ImportError as error:
+        raise missing(error, "pesq") from error
     if sample_rate not in (8_000, 16_000):
         raise MetricError(
             f"sample rate {sample_rate}", "16000 (wideband) or 8000 (narrowband)", "resample first"
@@ -43,6 +40,10 @@ def pesq(estimate: Signal, reference: Signal, sample_rate: int) -> float:
         except ValueError as nothing:
             # What it says when a part of the estimate is silent: "cannot convert float NaN".
             raise MetricError("PESQ finds no sound in the estimate", "a louder one") from nothing
+        except reference_code.PesqError as error:
+            reason = error.args[0] if error.args else type(error).__name__
+            told = reason.decode() if isinstance(reason, bytes) else str(reason)
+            raise MetricError(f"PESQ fails ({told.strip()})") from error
     if not scores:
         raise MetricError("PESQ finds no speech in the reference", "a louder or longer one")
     return float(np.mean(scores))
@@ -63,8 +64,8 @@ def _intelligibility(
 ) -> float:
     try:
         import pystoi
-    except ModuleNotFoundError as missing:
-        raise SettingError(_MISSING.format("pystoi"), remedy=_REMEDY) from missing
+    except ImportError as error:
+        raise missing(error, "pystoi") from error
     s_hat, s = _audible(estimate, reference)
     too_little = MetricError(
         f"too little speech in {s.size / sample_rate:.3f} s", "0.4 s of it for STOI and ESTOI"

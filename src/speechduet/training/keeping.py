@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from pickle import UnpicklingError
 from time import monotonic
-from typing import Any
+from typing import Any, NamedTuple
 
 import lightning
 import torch
@@ -20,22 +20,23 @@ from speechduet.training.after_step import AfterStep
 from speechduet.training.errors import TrainingError
 from speechduet.training.module import Training
 from speechduet.training.recipe_file import TrainingRecipe
+from speechduet.training.resuming import changes, recorded_in, settings_of
 
 LAST, PREVIOUS = "last.ckpt", "previous.ckpt"
 
 
-def identity(recipe: TrainingRecipe) -> dict[str, Any]:
-    """What a checkpoint and a recipe must agree on."""
-    config = recipe.model.to_json()
-    parts = ("system", "network", "predictive_network", "process", "spectrogram")
-    same = {part: config[part] for part in parts}
-    return {**same, "ema_decays": list(recipe.run.ema_decays)}
+class Resumed(NamedTuple):
+    """A checkpoint, what it holds, and which settings are others now, in words."""
+
+    path: Path
+    state: dict[str, Any]
+    changed: list[str]
 
 
-def newest(folder: Path, recipe: TrainingRecipe) -> tuple[Path, dict[str, Any]] | None:
+def newest(folder: Path, recipe: TrainingRecipe) -> Resumed | None:
     """The newest whole checkpoint of a run folder with what it holds; None in a new folder.
 
-    Raises TrainingError if all are damaged, ModelError if it is of another system.
+    Raises TrainingError if all are damaged, ModelError if a setting differs that a run must keep.
     """
     found = [path for path in (folder / LAST, folder / PREVIOUS) if path.exists()]
     whole = [path for path in found if _whole(path)]
@@ -49,20 +50,20 @@ def newest(folder: Path, recipe: TrainingRecipe) -> tuple[Path, dict[str, Any]] 
         return None
     try:
         state = torch.load(whole[0], map_location="cpu", weights_only=True, mmap=True)
-        difference = _difference(state["identity"], _plain(identity(recipe)))
-    except (UnpicklingError, RuntimeError, KeyError, TypeError):
+        changed = changes(recorded_in(state), recipe)
+    except (UnpicklingError, RuntimeError, KeyError, TypeError, ValueError):
         raise ModelError(
             f"{whole[0]} is no checkpoint of a run",
             "one that speechduet train has written",
             "give another --folder for a new run",
         ) from None
-    if difference:
+    if changed.refused:
         raise ModelError(
-            f"{whole[0]} is of another system: {difference}",
-            "the recipe that the run was begun with",
+            f"{whole[0]} is of another run: {'; '.join(changed.refused)}",
+            "the settings that the run was begun with",
             "give another --folder for a new run",
         )
-    return whole[0], state
+    return Resumed(whole[0], state, changed.applied)
 
 
 class Keeping(AfterStep):
@@ -96,8 +97,9 @@ class Keeping(AfterStep):
         pl_module: lightning.LightningModule,
         checkpoint: dict[str, Any],
     ) -> None:
-        """Note what system this is."""
-        checkpoint["identity"] = _plain(identity(self.recipe))
+        """Note the settings and the number of processes."""
+        checkpoint["settings"] = settings_of(self.recipe)
+        checkpoint["processes"] = trainer.world_size
 
     def _save(self, trainer: lightning.Trainer, module: Training, step: int) -> None:
         if not all(bool(weights.isfinite().all()) for weights in module.parameters()):
@@ -177,23 +179,3 @@ def _flush(path: Path) -> None:
     """Bring a file's contents to the disk before its name changes."""
     with path.open("rb") as file:
         os.fsync(file.fileno())
-
-
-def _plain(value: Any) -> Any:
-    """Tuples as lists, as they come back from a file."""
-    if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    return value
-
-
-def _difference(found: Any, expected: Any, where: str = "") -> str:
-    """The first place at which two values differ, in words; empty if they are the same."""
-    if isinstance(found, Mapping) and isinstance(expected, Mapping):
-        for key in {**expected, **found}:
-            inner = _difference(found.get(key), expected.get(key), f"{where}.{key}".strip("."))
-            if inner:
-                return inner
-        return ""
-    return "" if found == expected else f"{where} is {found}, here {expected}"

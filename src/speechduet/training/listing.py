@@ -12,6 +12,7 @@ from speechduet.network.joint import Layout
 from speechduet.sampler import Sampling
 from speechduet.spectrogram import Spectrogram
 from speechduet.training.recipe_file import SECTIONS
+from speechduet.training.resuming import ON_RESUME
 
 
 def settings_text() -> str:
@@ -36,7 +37,9 @@ def _section(title: str, kind: type[Any]) -> str:
         if member.default_factory is not MISSING:
             default = member.default_factory()
         given = "required" if default is MISSING else f"default {_value(default)}"
-        lines.append(f"  {member.name}: {_type(hints[member.name])}, {given}")
+        fixed = ON_RESUME.get(f"{title}.{member.name}") == "fixed"
+        kept = "; fixed once a run has begun" if fixed else ""
+        lines.append(f"  {member.name}: {_type(hints[member.name])}, {given}{kept}")
         if member.name in meanings:
             lines.append(textwrap.fill(meanings[member.name], 96, **_INDENT))
     return "\n".join(lines)

@@ -8,8 +8,18 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from speechduet.data import Examples, Mixtures, Pair, PairExcerpts, Recordings, find_pairs
-from speechduet.data.pairs import check, from_folders
+from speechduet.audio.notices import Notify, warn
+from speechduet.data import (
+    Examples,
+    FittingPair,
+    Mixtures,
+    PairExcerpts,
+    Recordings,
+    find_pairs,
+    fit,
+)
+from speechduet.data.findings import Findings
+from speechduet.data.pairs import from_folders
 from speechduet.errors import AudioError
 from speechduet.training.recipe_file import TrainingRecipe
 
@@ -69,19 +79,19 @@ def collate(numbered: Sequence[Numbered]) -> Batch:
     return Batch(torch.stack(clean), torch.stack(noisy), tuple(numbers))
 
 
-def examples_of(recipe: TrainingRecipe) -> Examples:
-    """The training examples that a recipe describes."""
+def examples_of(recipe: TrainingRecipe, notify: Notify = warn) -> Examples:
+    """The training examples that a recipe describes; ``notify`` learns what is odd about them."""
     data, seed = recipe.data, recipe.run.seed
     rate = recipe.model.spectrogram.sample_rate
     if data.pairs:
-        return PairExcerpts(find_pairs(Path(data.pairs)), recipe.mixing, rate, seed)
+        return PairExcerpts(find_pairs(Path(data.pairs)), recipe.mixing, rate, seed, notify)
     return Mixtures(
-        Recordings(data.speech, rate, data.speech_weights),
-        Recordings(data.noise, rate, data.noise_weights),
+        Recordings(data.speech, rate, data.speech_weights, notify),
+        Recordings(data.noise, rate, data.noise_weights, notify),
         recipe.mixing,
         rate,
         seed,
-        Recordings(data.rooms, rate) if data.rooms else None,
+        Recordings(data.rooms, rate, notify=notify) if data.rooms else None,
     )
 
 
@@ -100,8 +110,11 @@ def training_batches(
     )
 
 
-def validation_pairs(recipe: TrainingRecipe) -> list[Pair]:
-    """The checked pairs to validate on; none if the recipe names none."""
+def validation_pairs(recipe: TrainingRecipe, notify: Notify = warn) -> list[FittingPair]:
+    """The checked pairs to validate on; none if the recipe names none.
+
+    Here every pair must fit: means over fewer would not compare with those of another run.
+    """
     data = recipe.data
     if not data.valid_clean:
         return []
@@ -111,13 +124,13 @@ def validation_pairs(recipe: TrainingRecipe) -> list[Pair]:
     pairs = from_folders(Path(data.valid_clean), Path(data.valid_noisy))
     if data.valid_limit:
         pairs = pairs[:: -(-len(pairs) // data.valid_limit)]
-    for pair in pairs:
-        check(pair, recipe.model.spectrogram.sample_rate)
-    return pairs
+    findings = Findings("validation pairs", len(pairs))
+    fitting = [fit(pair, recipe.model.spectrogram.sample_rate, findings) for pair in pairs]
+    findings.tell(notify)
+    return fitting
 
 
-def read_pair(pair: Pair) -> ValidationPair:
-    """A validation pair in memory; the first channel of each recording."""
-    length = check(pair)
-    clean, noisy = (torch.from_numpy(clip.read(0, length)) for clip in (pair.clean, pair.noisy))
+def read_pair(pair: FittingPair) -> ValidationPair:
+    """A validation pair in memory; one channel of each recording."""
+    clean, noisy = map(torch.from_numpy, pair.read(0, pair.samples))
     return ValidationPair(pair.name, clean, noisy)

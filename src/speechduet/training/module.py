@@ -196,5 +196,6 @@ class Training(lightning.LightningModule):
         checkpoint["examples_seen"] = self.examples_seen
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Go on counting."""
+        """Go on counting, with the recipe's rates and not with those of the checkpoint."""
         self.examples_seen = int(checkpoint["examples_seen"])
+        self.optimisation.put_into(checkpoint, int(self.trainer.max_steps))

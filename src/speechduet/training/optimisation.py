@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import nn
@@ -24,6 +25,21 @@ class Optimisation:
         """For the parameters that are trained."""
         trained = [parameter for parameter in parameters if parameter.requires_grad]
         return torch.optim.AdamW(trained, lr=self.learning_rate, weight_decay=self.weight_decay)
+
+    def put_into(self, checkpoint: dict[str, Any], steps: int) -> None:
+        """Let a saved optimiser and its schedule go on with these settings, at a step of so many.
+
+        Otherwise those that they were saved with would come back with them.
+        """
+        rate = self.learning_rate
+        for schedule in checkpoint["lr_schedulers"]:
+            rate = self.learning_rate * self.factor(schedule["last_epoch"], steps)
+            schedule["base_lrs"] = [self.learning_rate] * len(schedule["base_lrs"])
+            schedule["_last_lr"] = [rate] * len(schedule["base_lrs"])
+        for optimiser in checkpoint["optimizer_states"]:
+            for group in optimiser["param_groups"]:
+                group["lr"], group["initial_lr"] = rate, self.learning_rate
+                group["weight_decay"] = self.weight_decay
 
     def factor(self, step: int, steps: int) -> float:
         """Of the learning rate, at a step of so many; in [0, 1]."""

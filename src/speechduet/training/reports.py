@@ -19,6 +19,12 @@ from speechduet.training.errors import TrainingError
 from speechduet.training.module import Training
 
 
+@rank_zero_only
+def tell(text: str) -> None:
+    """A line on stderr, of one process."""
+    Console(stderr=True, soft_wrap=True, highlight=False, markup=False).print(f"note: {text}")
+
+
 class JsonLog(Logger):
     """``log.jsonl``: one object per line with step, seconds (since 1970) and what was measured.
 

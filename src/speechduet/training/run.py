@@ -12,6 +12,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
 from lightning.pytorch.strategies import DDPStrategy
 
+from speechduet.audio.notices import Notify
 from speechduet.checkpoint import load_any
 from speechduet.errors import AudioError, ModelError, SettingError
 from speechduet.network.joint import System
@@ -22,20 +23,21 @@ from speechduet.training.loading import examples_of, training_batches, validatio
 from speechduet.training.module import Training
 from speechduet.training.pictures import has_tensorboard
 from speechduet.training.recipe_file import TrainingRecipe
-from speechduet.training.reports import JsonLog, Pace
+from speechduet.training.reports import JsonLog, Pace, tell
 from speechduet.training.settings import RunSettings
 from speechduet.training.validation import Validation
 
 
-def train(recipe: TrainingRecipe, folder: Path) -> Path:
+def train(recipe: TrainingRecipe, folder: Path, notify: Notify = tell) -> Path:
     """Train, or go on training, and return the model folder ``folder/model``.
 
     ``folder`` holds ``last.ckpt`` and ``previous.ckpt`` to resume from, ``log.jsonl``, TensorBoard
     events, the models ``best/*`` of validation, and in the end ``model``: the averaged weights, and
-    ``model_ema_DECAY`` of every other average.
+    ``model_ema_DECAY`` of every other average. ``notify`` learns what is odd about the recordings,
+    and which settings are others than when the run was last started.
     """
     settings = recipe.run
-    examples, pairs = examples_of(recipe), validation_pairs(recipe)
+    examples, pairs = examples_of(recipe, notify), validation_pairs(recipe, notify)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -43,8 +45,12 @@ def train(recipe: TrainingRecipe, folder: Path) -> Path:
             f"cannot create {folder} ({error.strerror})", "a folder for the run"
         ) from None
     resumed = newest(folder, recipe)
-    step, seen = (resumed[1]["global_step"], resumed[1]["examples_seen"]) if resumed else (0, 0)
-    checkpoint = resumed[0] if resumed else None
+    step, seen, processes, checkpoint = 0, 0, None, None
+    if resumed:
+        step, seen = resumed.state["global_step"], resumed.state["examples_seen"]
+        processes, checkpoint = resumed.state.get("processes"), resumed.path
+        for change in resumed.changed:
+            notify(f"{folder} goes on after step {step} with another setting: {change}")
     module = build(recipe, with_weights=resumed is None)
     del resumed  # a mapped file, soon to be renamed
     averages = Averages(settings.ema_decays)
@@ -53,6 +59,8 @@ def train(recipe: TrainingRecipe, folder: Path) -> Path:
         callbacks.append(Validation(pairs, recipe, averages, folder / "best"))
     callbacks += [Pace(settings.log_every_steps), Keeping(folder, recipe, checkpoint)]
     trainer = _trainer(settings, module.system, callbacks, _loggers(folder, step))
+    if processes not in (None, trainer.world_size):
+        notify(f"{folder} goes on with {trainer.world_size} processes instead of {processes}")
     batches = training_batches(examples, seen, recipe, trainer.global_rank, trainer.world_size)
     try:
         trainer.fit(module, batches, ckpt_path=checkpoint, weights_only=True)

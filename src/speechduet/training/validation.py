@@ -3,14 +3,14 @@
 import math
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from importlib.util import find_spec
 from pathlib import Path
 
 import lightning
 import torch
 from torch import Tensor
 
-from speechduet.data.pairs import Pair
+from speechduet.data import FittingPair
+from speechduet.extras import installed
 from speechduet.metrics import MetricError, estoi, pesq, si_sdr
 from speechduet.piece import enhance_whole
 from speechduet.sampler import Sampling
@@ -25,7 +25,8 @@ from speechduet.training.recipe_file import TrainingRecipe
 
 def metrics() -> tuple[str, ...]:
     """Names of what can be measured here, the decisive one first."""
-    perceptual = find_spec("pesq") is not None and find_spec("pystoi") is not None
+    # pystoi needs scipy, and does not say so before it is imported.
+    perceptual = installed("pesq", "pystoi", "scipy")
     return ("pesq", "estoi", "si_sdr") if perceptual else ("si_sdr",)
 
 
@@ -63,7 +64,7 @@ class Validation(AfterStep):
     """
 
     def __init__(
-        self, pairs: Sequence[Pair], recipe: TrainingRecipe, averages: Averages, folder: Path
+        self, pairs: Sequence[FittingPair], recipe: TrainingRecipe, averages: Averages, folder: Path
     ) -> None:
         self.pairs = pairs
         self.recipe = recipe

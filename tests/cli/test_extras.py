@@ -1,0 +1,111 @@
+"""Every command where each optional package is missing: it works, or one line says what to do."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from speechduet.errors import SettingError
+from speechduet.extras import EXTRAS, PACKAGES, missing
+
+OTHERWISE = {
+    "prepare voicebank": "VoiceBank-DEMAND",
+    "reproduce voicebank": "VoiceBank-DEMAND",
+    "convert": "is no checkpoint",
+    "--dnsmos": "is not an ONNX network",
+    "absent.yaml": "cannot read",
+    "nobody-has-this/model-name": "cannot fetch",
+    # What is not installed for these tests either.
+    "nobody-has-this": "huggingface_hub",
+    "openvino": "openvino is not installed",
+    "simulate-rooms": "pyroomacoustics is not installed",
+}
+"""Why a command may fail with all packages, by a part of its arguments."""
+
+
+CASES = ("base", *EXTRAS)
+"""Each package that may be missing, and an installation where all of them are."""
+
+
+def declared(root: Path) -> dict[str, set[str]]:
+    """The packages of each extra, but for those that a base installation has, and tools."""
+    tomllib = pytest.importorskip("tomllib", reason="needs Python 3.11")
+    extras = tomllib.loads((root / "pyproject.toml").read_text())["project"]
+    base = {re.split("[<>=]", needed)[0] for needed in extras["dependencies"]}
+    return {
+        extra: {re.split("[<>=]", needed)[0] for needed in packages} - base
+        for extra, packages in extras["optional-dependencies"].items()
+        if extra != "dev"
+    }
+
+
+def test_every_package_of_an_extra_is_known_with_its_extra(root: Path) -> None:
+    packages = {PACKAGES.get(module, module): extra for module, extra in EXTRAS.items()}
+    extras = declared(root)
+    assert set().union(*extras.values()) == set(packages)
+    for package, extra in packages.items():
+        assert package in extras[extra]
+
+
+@pytest.fixture(scope="module")
+def outcomes(root: Path, tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with what came of all commands, for each module that is missing."""
+    folder = tmp_path_factory.mktemp("without")
+    script = Path(__file__).with_name("without.py")
+    command = [sys.executable, str(script), str(root), str(tiny_model), str(folder), *CASES]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+    ended = subprocess.run(
+        command, capture_output=True, text=True, check=False, env=environment, timeout=1200
+    )
+    assert ended.returncode == 0, ended.stderr[-2000:]
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("module", CASES)
+def test_commands_without_a_package(module: str, outcomes: Path) -> None:
+    absent = EXTRAS if module == "base" else [module]
+    names = {name for one in absent for name in (one, PACKAGES.get(one, one))}
+    untried, *told = map(json.loads, (outcomes / f"{module}.jsonl").read_text().splitlines())
+    assert not untried["untried"], "give these commands arguments in without.py"
+    assert len(told) > 20
+    for outcome in told:
+        said = outcome["command"]
+        assert not outcome["trace"], f"{said}: {outcome['trace']}"
+        if outcome["status"] == 0:
+            continue
+        assert outcome["status"] in (1, 2), outcome
+        *_, line = outcome["stderr"].strip().splitlines()
+        if any(key in said and reason in line for key, reason in OTHERWISE.items()):
+            continue
+        assert any(name in line for name in names), outcome
+        assert "is not installed" in line or "need" in line, outcome
+        assert re.search(r"pip install '?(speechduet\[\w+(,\w+)*\]|matplotlib)", line), outcome
+
+
+def test_what_is_missing_is_named_and_not_what_needs_it() -> None:
+    error = ModuleNotFoundError("No module named 'scipy'", name="scipy.signal")
+    assert str(missing(error, "pystoi")) == (
+        "scipy is not installed; pip install 'speechduet[evaluation]'"
+    )
+    other = ModuleNotFoundError("No module named 'x'", name="x")
+    assert "x is not installed" in str(missing(other, "lightning", "train"))
+    assert "PyYAML is not installed; pip install 'speechduet[train]'" in str(
+        missing(ModuleNotFoundError(name="yaml"), "yaml")
+    )
+    broken = ImportError("numpy.core.multiarray failed\nto import")
+    assert str(missing(broken, "pesq")) == (
+        "pesq is installed but cannot be imported (numpy.core.multiarray failed to import); "
+        "pip install --force-reinstall pesq"
+    )
+    assert isinstance(missing(broken, "pesq"), SettingError)
+
+
+def test_a_mistake_in_this_package_is_no_missing_package() -> None:
+    error = ModuleNotFoundError(name="speechduet.nothing")
+    with pytest.raises(ModuleNotFoundError):
+        missing(error, "speechduet")

@@ -1,0 +1,175 @@
+"""All commands where one package is missing: ``python without.py ROOT MODEL FOLDER MODULE...``.
+
+For each module there is a process of its own, which writes FOLDER/MODULE.jsonl: of each command
+its exit status, its stderr, and a traceback if any.
+"""
+
+import json
+import os
+import sys
+import traceback
+from collections.abc import Iterator
+from importlib.metadata import DistributionFinder
+from pathlib import Path
+from typing import Any
+
+from speechduet.extras import EXTRAS, PACKAGES
+
+BASE = "base"
+"""Stands for an installation without any extra."""
+
+TRAINED = """
+name: gp_unified
+system: {layout: {generative: true, predictive: shared}}
+network: {kind: compact, channels: [4, 4], width: 8, encoder_blocks: 1, decoder_blocks: 1, bins: 64}
+process: {kind: ornstein_uhlenbeck}
+spectrogram: {n_fft: 126, hop: 64}
+modes: {fast: {steps: 0}}
+data: {pairs: PLACE, valid_clean: PLACE/clean, valid_noisy: PLACE/noisy}
+mixing: {excerpt_s: 0.3}
+run: {max_steps: 1, batch_size: 1, workers: 0, accelerator: cpu, valid_every_steps: 1}
+"""
+SWEPT = """
+systems: {tiny: MODEL}
+valid: {clean: PLACE/clean, noisy: PLACE/noisy}
+test: {clean: PLACE/clean, noisy: PLACE/noisy}
+sweeps: {plain: {system: tiny, steps: [1], corrector_steps: [0], test: true}}
+"""
+
+
+class Without:
+    """A finder that does what another does, but for packages that it does not find."""
+
+    def __init__(self, finder: Any, modules: set[str], packages: set[str]) -> None:
+        self._finder = finder
+        self._modules = modules
+        self._packages = packages
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
+        if name.partition(".")[0] in self._modules:
+            return None
+        return self._finder.find_spec(name, path, target)
+
+    def find_distributions(self, context: DistributionFinder.Context) -> Any:
+        if (context.name or "").lower() in self._packages:
+            return []
+        found = getattr(self._finder, "find_distributions", lambda _: [])(context)
+        return [one for one in found if one.metadata["Name"].lower() not in self._packages]
+
+    def invalidate_caches(self) -> None: ...
+
+
+def commands(root: Path, model: str, folder: Path) -> dict[str, list[list[str]]]:
+    """By the name of each command, arguments that lead to all that it may need."""
+    place, noisy = folder / "pairs", str(folder / "pairs/noisy/a.wav")
+    out = [str(folder / "out" / f"{number}.wav") for number in range(9)]
+    scored = ["--clean", f"{place}/clean", "--enhanced", f"one={place}/noisy", "--jobs", "1"]
+    made = ["--speech", f"{place}/clean", "--noise", f"{place}/noisy", "--jobs", "1"]
+    return {
+        "enhance": [
+            [noisy, "-o", out[0], "-m", model, "--mode", "fast"],
+            [noisy, "-o", out[1], "-m", model, "--confidence", str(folder / "map.png")],
+            [noisy, "-o", out[2], "-m", "nobody-has-this/model-name"],
+            [noisy, "-o", out[3], "-m", model, "--backend", "onnxruntime", "--mode", "fast"],
+            [noisy, "-o", out[4], "-m", model, "--backend", "openvino", "--mode", "fast"],
+        ],
+        "evaluate": [
+            scored,
+            [*scored, "--enhanced", f"two={place}/clean", "--report", str(folder / "r.html")],
+            [*scored, "--metric", "stoi", "--metric", "pesq_nb", "--metric", "lsd"],
+            [*scored, "--dnsmos", str(root / "README.md")],
+        ],
+        "train": [
+            ["--show-settings"],
+            ["--config", str(folder / "train.yaml"), "--folder", str(folder / "run")],
+        ],
+        "ablate": [
+            [
+                *("--config", str(folder / "ablate.yaml"), "--jobs", "1"),
+                *("--folder", str(folder / "ablation")),
+            ]
+        ],
+        "prepare voicebank": [[str(place), "-o", str(folder / "set0")]],
+        "prepare pairs": [[f"{place}/clean", f"{place}/noisy", "-o", str(folder / "set1")]],
+        "prepare mix": [
+            [*made, "-o", str(folder / "set2")],
+            [*made, "-o", str(folder / "set3"), "--simulate-rooms", "1"],
+        ],
+        "reproduce voicebank": [
+            ["--data", str(place), "--folder", str(folder / "reproduced")],
+        ],
+        "models": [[]],
+        "bench": [
+            # Measuring takes long, and what it needs beyond a recipe is what training needs.
+            ["--train", "--config", str(folder / "absent.yaml"), "--repeats", "1"],
+            ["-m", model, "--backend", "openvino", "--repeats", "1"],
+        ],
+        "convert": [[str(root / "README.md"), str(folder / "converted")]],
+    }
+
+
+def prepared(root: Path, model: str, folder: Path) -> None:
+    """Two short pairs, a recipe and an ablation."""
+    import soundfile
+
+    place = folder / "pairs"
+    for role in ("clean", "noisy"):
+        (place / role).mkdir(parents=True)
+        for name in ("a", "b"):
+            samples, rate = soundfile.read(root / f"samples/{role}/rain.flac", frames=16_000)
+            soundfile.write(place / role / f"{name}.wav", samples, rate)
+    for name, text in (("train", TRAINED), ("ablate", SWEPT)):
+        filled = text.replace("PLACE", str(place)).replace("MODEL", model)
+        (folder / f"{name}.yaml").write_text(filled)
+
+
+def run(modules: set[str], root: Path, model: str, folder: Path) -> Iterator[Any]:
+    """What came of each command where packages are missing; first, which were not tried."""
+    packages = {PACKAGES.get(module, module).lower() for module in modules}
+    sys.meta_path[:] = [Without(finder, modules, packages) for finder in sys.meta_path]
+    prepared(root, model, folder)
+    import typer
+    from typer.testing import CliRunner
+
+    from speechduet.cli import app
+
+    whole: Any = typer.main.get_command(app)
+    known = {
+        f"{name} {inner}".strip()
+        for name, command in whole.commands.items()
+        for inner in getattr(command, "commands", {"": None})
+    }
+    tried = commands(root, model, folder)
+    yield {"untried": sorted(known - tried.keys())}
+    for name, variants in tried.items():
+        for arguments in variants:
+            result = CliRunner().invoke(app, [*name.split(), *arguments])
+            trace = ""
+            if result.exception is not None and not isinstance(result.exception, SystemExit):
+                trace = "".join(traceback.format_exception(result.exception))
+            told = {"status": result.exit_code, "stderr": result.stderr, "trace": trace}
+            yield {"command": f"{name} {' '.join(arguments)}", **told}
+
+
+def main(root: Path, model: str, folder: Path, modules: list[str]) -> None:
+    """Fork for each module, with all that a base installation has loaded already."""
+    import av  # noqa: F401
+    import rich.progress  # noqa: F401
+    import soundfile  # noqa: F401
+    import soxr  # noqa: F401
+    import torch
+
+    torch.set_num_threads(1)
+    for module in modules:
+        if os.fork() == 0:
+            missing = set(EXTRAS) if module == BASE else {module}
+            (folder / module).mkdir()
+            with (folder / f"{module}.jsonl").open("w") as file:
+                for told in run(missing, root, model, folder / module):
+                    file.write(json.dumps(told) + "\n")
+            os._exit(0)
+        os.wait()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3]), sys.argv[4:])
