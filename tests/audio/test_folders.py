@@ -35,18 +35,13 @@ ODD_NAMES = (
 )
 
 
-def put(path: bytes | Path) -> None:
-    with open(path, "wb"):  # noqa: PTH123: a Path of bytes there is none
-        pass
-
-
 @pytest.mark.parametrize("name", ODD_NAMES, ids=ascii)
 def test_names_of_every_kind_are_found_as_they_are(tmp_path: Path, name: bytes) -> None:
-    folder = os.fsencode(tmp_path) + b"/deep" + name[:9]
-    os.mkdir(folder)  # noqa: PTH102
-    put(folder + b"/" + name)
+    folder = tmp_path / os.fsdecode(b"deep" + name[:9])
+    folder.mkdir()
+    (folder / os.fsdecode(name)).touch()
     (found,) = find_recordings(tmp_path)
-    assert os.fsencode(found) == folder + b"/" + name
+    assert os.fsencode(found) == os.fsencode(folder) + b"/" + name
     root, pattern = split_pattern(tmp_path / "*" / "*")
     assert match_recordings(root, pattern) == [found]
 
@@ -60,7 +55,7 @@ def test_names_of_every_kind_are_found_as_they_are(tmp_path: Path, name: bytes) 
 )
 def test_what_is_hidden_or_of_another_kind_is_not_found(tmp_path: Path, name: str) -> None:
     (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-    put(tmp_path / name)
+    (tmp_path / name).touch()
     assert find_recordings(tmp_path) == []
     for pattern in ("*", "**/*", "**", "*/*"):
         assert match_recordings(*split_pattern(tmp_path / pattern)) == []
@@ -69,13 +64,13 @@ def test_what_is_hidden_or_of_another_kind_is_not_found(tmp_path: Path, name: st
 def test_folders_sockets_and_pipes_are_no_recordings(tmp_path: Path) -> None:
     (tmp_path / "folder.wav").mkdir()
     os.mkfifo(tmp_path / "pipe.wav")
-    put(tmp_path / "folder.wav/a.wav")
+    (tmp_path / "folder.wav/a.wav").touch()
     assert find_recordings(tmp_path) == [tmp_path / "folder.wav/a.wav"]
 
 
 def test_a_hidden_folder_named_outright_is_searched(tmp_path: Path) -> None:
     (tmp_path / ".own").mkdir()
-    put(tmp_path / ".own/x.wav")
+    (tmp_path / ".own/x.wav").touch()
     assert find_recordings(tmp_path / ".own") == [tmp_path / ".own/x.wav"]
     assert match_recordings(*split_pattern(tmp_path / ".own/*")) == [tmp_path / ".own/x.wav"]
 
@@ -84,7 +79,7 @@ def test_links_are_followed_but_not_in_circles(tmp_path: Path) -> None:
     (tmp_path / "in/deep").mkdir(parents=True)
     (tmp_path / "elsewhere").mkdir()
     for name in ("in/a.wav", "in/deep/b.wav", "elsewhere/c.wav"):
-        put(tmp_path / name)
+        (tmp_path / name).touch()
     (tmp_path / "in/deep/back").symlink_to(tmp_path / "in")
     (tmp_path / "in/self").symlink_to("self")
     (tmp_path / "in/link").symlink_to(tmp_path / "elsewhere")
@@ -102,7 +97,7 @@ def test_a_folder_that_is_shut_is_told_and_the_rest_is_found(
 ) -> None:
     for name in ("a", "shut", "z"):
         (tmp_path / name).mkdir()
-        put(tmp_path / name / "x.wav")
+        (tmp_path / name / "x.wav").touch()
     listed = Path.iterdir
 
     def guarded(path: Path):
@@ -145,7 +140,7 @@ def test_brackets_are_patterns_or_themselves(
     monkeypatch.chdir(tmp_path)
     for name in ("dir [x]/a.wav", "dir [x]/take [1] b.wav", "dir x/a.wav", "other/take 1 c.wav"):
         Path(name).parent.mkdir(exist_ok=True)
-        put(Path(name))
+        Path(name).touch()
     found = match_recordings(*split_pattern(Path(pattern)))
     assert [str(path) for path in found] == expected
 
@@ -153,7 +148,7 @@ def test_brackets_are_patterns_or_themselves(
 def test_results_are_left_out(tmp_path: Path) -> None:
     for name in ("a.wav", "out/a.wav", "out/deep/b.wav", "output/c.wav"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        put(tmp_path / name)
+        (tmp_path / name).touch()
     (tmp_path / "link").symlink_to(tmp_path / "out")
     found = find_recordings(tmp_path, apart_from=tmp_path / "link")
     assert found == [tmp_path / "a.wav", tmp_path / "output/c.wav"]

@@ -228,7 +228,7 @@ def test_models_that_cannot_be_loaded(model: str) -> None:
 def test_a_folder_that_cannot_be_written(model: Path) -> None:
     result = run(model, "in", "-o", "in/a.wav/out")
     assert result.exit_code == 1
-    assert result.stderr.count("failed: cannot write in/a.wav/out") == 3
+    assert result.stderr.count("cannot write in/a.wav/out") == 3
 
 
 def test_bundled_models_can_be_listed() -> None:

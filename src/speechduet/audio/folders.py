@@ -38,7 +38,11 @@ def find_recordings(
 
 
 def match_recordings(
-    root: Path, pattern: tuple[str, ...], *, unreadable: Told | None = None
+    root: Path,
+    pattern: tuple[str, ...],
+    *,
+    unreadable: Told | None = None,
+    apart_from: Path | None = None,
 ) -> list[Path]:
     """The recordings below a folder whose path in it matches, in the order of their paths.
 
@@ -46,7 +50,7 @@ def match_recordings(
     A part in brackets may be meant as it is written: ``take [1]*`` matches ``take [1] b.wav`` as
     well as ``take 1 b.wav``.
     """
-    found = set(_Search(unreadable, None).matching(root, pattern))
+    found = set(_Search(unreadable, apart_from).matching(root, pattern))
     return sorted(path for path in found if is_recording(path))
 
 
@@ -116,7 +120,7 @@ class _Search:
             if not rest:
                 yield named
             elif is_folder(named):
-                yield from self.matching(named, rest, above)
+                yield from self.matching(named, rest)
             return
         if first == "**":
             yield from self.matching(folder, rest, above)
@@ -128,7 +132,7 @@ class _Search:
                 if not rest:
                     yield path
                 elif is_folder(path):
-                    yield from self.matching(path, rest)
+                    yield from self.matching(path, rest, (*above, folder.resolve()))
 
     def _entries(
         self, folder: Path, above: tuple[Path, ...], hidden: bool = False

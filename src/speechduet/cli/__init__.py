@@ -1,5 +1,7 @@
 """The command line ``speechduet``. Exit status: 0 all done, 1 something failed, 2 wrong usage."""
 
+import sys
+from io import TextIOWrapper
 from typing import Annotated, Any
 
 import typer
@@ -17,7 +19,9 @@ from speechduet.cli import (
     reproduce,
     train,
 )
-from speechduet.errors import SettingError, SpeechduetError
+from speechduet.cli.termination import ended_in_order
+from speechduet.errors import ModelError, SettingError, SpeechduetError
+from speechduet.names import shown
 
 
 class _Commands(TyperGroup):
@@ -27,8 +31,10 @@ class _Commands(TyperGroup):
         try:
             return super().invoke(ctx)
         except SpeechduetError as error:
-            typer.echo(f"speechduet: {error}", err=True)
-            raise typer.Exit(2 if isinstance(error, SettingError) else 1) from error
+            typer.echo(shown(f"speechduet: {error}"), err=True)
+            # A model that cannot be loaded is a wrong value of an option, and no failed input.
+            wrong_usage = isinstance(error, SettingError | ModelError)
+            raise typer.Exit(2 if wrong_usage else 1) from error
 
 
 app = typer.Typer(
@@ -68,4 +74,9 @@ def _options(
 
 def main() -> None:
     """Run the command line."""
-    app(prog_name="speechduet")
+    for stream in (sys.stdout, sys.stderr):
+        # Names need not be UTF-8, and terminals need not know every letter.
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    with ended_in_order():
+        app(prog_name="speechduet")

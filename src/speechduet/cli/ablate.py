@@ -10,7 +10,6 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from speechduet.cli.termination import ended_in_order
 from speechduet.errors import SettingError
 
 _FAILURES_TOLD = 20
@@ -54,7 +53,7 @@ def ablate(
         ) from None
     ablation = read_ablation(config, override or [])
     place = folder or Path("runs") / "ablation" / config.stem
-    with ended_in_order(), _Bars() as bars:
+    with _Bars() as bars:
         outcome = run(ablation, place, jobs or os.cpu_count() or 1, device, bars.watch)
     typer.echo(outcome.text, nl=False)
     typer.echo(f"tables and figures are in {place}", err=True)

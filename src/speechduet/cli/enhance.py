@@ -28,6 +28,7 @@ def enhance(
     confidence: options.Confidence = None,
     track: options.Track = None,
     salvage: options.Salvage = False,
+    verbose: options.Verbose = False,
     latency: options.Latency = None,
     device: options.Device = "auto",
     backend: options.Backend = "auto",
@@ -99,7 +100,9 @@ def enhance(
     elif latency is not None:
         raise SettingError("a latency for files", "a stream: speechduet enhance - -o -")
     else:
-        failures = enhance_files(inputs, output, container, overwrite, workers, load, request)
+        failures = enhance_files(
+            inputs, output, container, overwrite, workers, load, request, verbose
+        )
     if failures:
         raise typer.Exit(1)
 

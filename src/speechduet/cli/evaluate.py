@@ -14,7 +14,6 @@ from rich.console import Console
 from rich.progress import track
 
 from speechduet import audio
-from speechduet.cli.termination import ended_in_order
 from speechduet.errors import AudioError, SettingError
 from speechduet.evaluation import (
     FURTHER,
@@ -130,12 +129,11 @@ def evaluate(
         further["words"] = partial(word_scores, recogniser=recogniser)
     if phoneme_recogniser is not None:
         further["phonemes"] = partial(phoneme_scores, recogniser=phoneme_recogniser)
-    with ended_in_order():
-        measured = Report(
-            _score(paired, jobs or os.cpu_count() or 1, further),
-            {name: {pair.name: pair for pair in pairs} for name, (pairs, _) in paired.items()},
-            conditions,
-        )
+    measured = Report(
+        _score(paired, jobs or os.cpu_count() or 1, further),
+        {name: {pair.name: pair for pair in pairs} for name, (pairs, _) in paired.items()},
+        conditions,
+    )
     if csv_file is not None:
         _write(csv_file, _csv(measured))
     if json_file is not None:

@@ -65,6 +65,14 @@ Track = Annotated[
 Overwrite = Annotated[
     bool, _option("--overwrite", text="Replace existing results instead of skipping them.")
 ]
+Verbose = Annotated[
+    bool,
+    _option(
+        *("-v", "--verbose"),
+        text="Tell what an output cannot hold of its source, and where unforeseen errors come "
+        "from.",
+    ),
+]
 Confidence = Annotated[
     Path | None,
     _option(

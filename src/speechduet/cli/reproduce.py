@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import track
 
 from speechduet.cli.prepare import voicebank as prepare
+from speechduet.cli.termination import as_usual, ended_in_order
 from speechduet.errors import SettingError
 
 if TYPE_CHECKING:
@@ -87,16 +88,18 @@ def voicebank(
     _stage("1. Prepare")
     prepare(data, pairs, download, 16_000, valid_speakers, expect_train, expect_test, jobs)
     _stage("2. Train")
+    as_usual()
     model = train(recipe, folder / "run")
     _stage("3. Enhance")
-    enhanced = _enhance(model, pairs / "test" / "noisy", folder, device, sampling)
-    _stage("4. Score and compare")
-    told = rows(
-        {
-            "noisy": _score(pairs / "test", pairs / "test" / "noisy", jobs),
-            name: _score(pairs / "test", enhanced, jobs),
-        }
-    )
+    with ended_in_order():
+        enhanced = _enhance(model, pairs / "test" / "noisy", folder, device, sampling)
+        _stage("4. Score and compare")
+        told = rows(
+            {
+                "noisy": _score(pairs / "test", pairs / "test" / "noisy", jobs),
+                name: _score(pairs / "test", enhanced, jobs),
+            }
+        )
     text = table(told).to_markdown()
     (folder / f"{name}_{grid}.md").write_text(text, encoding="utf-8")
     typer.echo(text, nl=False)
