@@ -7,7 +7,7 @@ _FIRST_BYTE, _LAST_BYTE = 0xDC80, 0xDCFF
 
 
 def utf8(text: str) -> str:
-    """The text with such bytes as ``\\xff``: every file, page and stream of UTF-8 can hold it."""
+    """The text with such bytes in hexadecimal, so that whatever holds UTF-8 can hold it."""
     return text if text.isascii() else "".join(_written(character) for character in text)
 
 

@@ -20,6 +20,7 @@ from speechduet.cli import (
     train,
 )
 from speechduet.cli.termination import ended_in_order
+from speechduet.cli.usage import Command
 from speechduet.errors import ModelError, SettingError, SpeechduetError
 from speechduet.names import shown
 
@@ -44,15 +45,15 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-app.command("enhance")(enhance.enhance)
-app.command("evaluate")(evaluate.evaluate)
-app.command("train")(train.train)
-app.command("ablate")(ablate.ablate)
+app.command("enhance", cls=Command)(enhance.enhance)
+app.command("evaluate", cls=Command)(evaluate.evaluate)
+app.command("train", cls=Command)(train.train)
+app.command("ablate", cls=Command)(ablate.ablate)
 app.add_typer(prepare.app, name="prepare")
 app.add_typer(reproduce.app, name="reproduce")
-app.command("models")(models.models)
-app.command("bench")(bench.bench)
-app.command("convert")(convert.convert)
+app.command("models", cls=Command)(models.models)
+app.command("bench", cls=Command)(bench.bench)
+app.command("convert", cls=Command)(convert.convert)
 
 
 def _print_version(wanted: bool) -> None:

@@ -9,6 +9,7 @@ from speechduet.allocator import keep_freed_memory
 from speechduet.cli import options
 from speechduet.cli.batch import enhance_files
 from speechduet.cli.pipe import STREAM, enhance_stream
+from speechduet.cli.usage import check_output
 from speechduet.errors import SettingError
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ def enhance(
         raise typer.BadParameter("give at least one recording", param_hint="INPUTS")
     if output is None:
         raise typer.BadParameter("say where results go", param_hint="'-o' / '--output'")
+    check_output(confidence)
     expert = {
         "steps": steps,
         "grid": grid,

@@ -11,7 +11,7 @@ import soxr
 
 from speechduet import audio, metrics
 from speechduet.attempt import Attempt
-from speechduet.errors import AudioError, SettingError
+from speechduet.errors import AudioError, ModelError, SettingError
 from speechduet.evaluation.pairing import Failure, Pair
 from speechduet.evaluation.processes import in_processes
 from speechduet.metrics.signals import Samples
@@ -130,8 +130,8 @@ FURTHER: dict[str, Metric] = {
 
 
 def _attempt(pair: Pair, further: Mapping[str, Metric] | None) -> Scores | Failure:
-    """Scores or failure of a pair, whatever it raises; SettingError concerns them all."""
-    with Attempt(ends=(SettingError,)) as attempt:
+    """Scores or failure of a pair, whatever it raises; a wrong setting or model ends them all."""
+    with Attempt(ends=(SettingError, ModelError)) as attempt:
         return score(pair, further)
     return Failure(pair.name, attempt.failure)
 
