@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 import speechduet
-from speechduet.audio import atomic
-from speechduet.audio.atomic import discard_unfinished, remove_leftovers, replacing
+from speechduet.audio import partial as partials
+from speechduet.audio.atomic import replacing
+from speechduet.audio.partial import discard_unfinished, remove_leftovers
 from speechduet.errors import AudioError
 
 WRITER = """
@@ -81,14 +82,14 @@ def test_what_a_killed_process_left_goes_and_a_living_one_keeps_its_own(
 
 
 def test_the_next_writer_into_a_folder_cleans_it(tmp_path: Path) -> None:
-    left = tmp_path / re.sub(r"-\d+-\d+-", "-999999999-1-", atomic._partial_name())
+    left = tmp_path / re.sub(r"-\d+-\d+-", "-999999999-1-", partials._partial_name())
     left.touch()
     with replacing(tmp_path / "y.wav"):
         assert not left.exists()
 
 
 def test_a_process_number_given_out_again_is_not_taken_for_its_owner(tmp_path: Path) -> None:
-    name = atomic._partial_name()
+    name = partials._partial_name()
     if "-0-" in name:
         pytest.skip("needs to know when a process started")
     left = tmp_path / re.sub(r"-(\d+)-(\d+)-", lambda told: f"-{told[1]}-{told[2]}7-", name)
@@ -135,4 +136,4 @@ def test_all_that_was_begun_can_be_discarded_at_once(tmp_path: Path) -> None:
         assert len(names(tmp_path)) == 2
         discard_unfinished()
         assert names(tmp_path) == []
-    assert names(tmp_path) == [] and not atomic._unfinished
+    assert names(tmp_path) == [] and not partials._unfinished

@@ -254,7 +254,7 @@ def test_an_interruption_leaves_nothing_behind(model: Path, place: Path) -> None
         time.sleep(0.05)
     assert files("out"), "it is writing by now"
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=30)
+    _, errors = process.communicate(timeout=120)
     assert process.returncode == 130
     assert b"Traceback" not in errors
     assert files("out") == []

@@ -6,8 +6,8 @@ from threading import Event
 from typing import TYPE_CHECKING, Any
 
 from speechduet.attempt import Attempt
-from speechduet.audio.atomic import remove_leftovers
 from speechduet.audio.folders import is_there
+from speechduet.audio.partial import remove_leftovers
 from speechduet.cli.progress import Report
 from speechduet.errors import SettingError
 

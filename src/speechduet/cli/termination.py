@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from multiprocessing import active_children
 from types import FrameType
 
-from speechduet.audio.atomic import discard_unfinished
+from speechduet.audio.partial import discard_unfinished
 
 ENDING = tuple(
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
@@ -20,7 +20,7 @@ ENDING = tuple(
 def ended_in_order() -> Iterator[None]:
     """Within it a signal that asks to end ends the workers at once, and this process as an error.
 
-    What `replacing` has begun is removed, bars leave the terminal as it was, and the exit status
+    What was begun by `replacing` is removed, bars leave the terminal as it was, and the exit status
     is 128 and the signal's number, as ever. Threads are not waited for; a second signal waits for
     nothing at all. A signal that is ignored (nohup) stays so.
     """
