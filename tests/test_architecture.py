@@ -28,7 +28,7 @@ ROOMS = (
     {"recipe"},
     {"config", "model_card", "checkpoint", "torch_archive", "upstream_ncsnpp", "external"},
     {"backend"},
-    {"segments", "confidence", "live", "enhancer", "files"},
+    {"segments", "piece", "confidence", "live", "enhancer", "files"},
     {"data", "metrics", "picture"},
     {"evaluation", "training"},
     {"bench", "ablation"},

@@ -39,7 +39,8 @@ def test_the_result_is_the_mean_over_framings(speech: np.ndarray, mode: str) -> 
     averaged = enhancer()(speech, 16_000, mode, framings=2)
     behind = np.pad(speech, (16, 0))
     one, other = (enhancer()(waveform, 16_000, mode) for waveform in (speech, behind))
-    np.testing.assert_allclose(averaged, (one + other[16:]) / 2, rtol=1e-4, atol=1e-6)
+    # The zeros in front shift the mean that is taken out as direct current a little.
+    np.testing.assert_allclose(averaged, (one + other[16:]) / 2, rtol=1e-4, atol=5e-5)
     assert np.abs(averaged - one).max() > 1e-4
 
 

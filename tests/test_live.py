@@ -18,7 +18,8 @@ from speechduet.spectrogram import Spectrogram
 
 RATE = 16_000
 FRAME = 256
-SPECTROGRAM = Spectrogram(hop=FRAME)
+SPECTROGRAM = Spectrogram(hop=FRAME, published=True)
+"""Direct current is left in, so that windows come out as they are; tests/test_edges.py has it."""
 
 
 class Watched:
@@ -219,7 +220,7 @@ def test_a_latency_beyond_the_end_gives_what_the_whole_recording_gives(
     waveform = noisy_speech(sample_rate, 2)
     live = tiny.live(sample_rate, 2, 3.0, mode, seed=7)
     out = streamed(live, waveform, 1000)
-    np.testing.assert_allclose(out, tiny(waveform, sample_rate, mode, seed=7), atol=1e-5)
+    np.testing.assert_allclose(out, tiny(waveform, sample_rate, mode, seed=7), atol=3e-5)
 
 
 def test_a_look_ahead_as_far_as_the_model_sees_gives_it_too() -> None:

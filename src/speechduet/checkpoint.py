@@ -170,6 +170,7 @@ def fill(system: System, weights: Mapping[str, Tensor], source: str) -> None:
                 f"{[*state[name].shape]}",
             )
     system.load_state_dict(dict(weights))
+    system.float()  # built in another type if the program has another default
     system.eval().requires_grad_(False)
 
 

@@ -1,12 +1,12 @@
 """Waveform in, enhanced waveform out: any length, sample rate and number of channels."""
 
 import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from copy import copy
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TypedDict
+from typing import BinaryIO, TypedDict
 
 import numpy as np
 import torch
@@ -15,17 +15,20 @@ from typing_extensions import Unpack
 
 from speechduet.audio import Samples
 from speechduet.audio.recording import Recording, check_strength, mixed
-from speechduet.audio.waveform import Waveform, columns_of, like
+from speechduet.audio.waveform import Waveform, columns_of, like, rate_of
 from speechduet.backend import BackendName, Precision
 from speechduet.backend.choice import choose, find_device
 from speechduet.checkpoint import Pretrained, load_any
 from speechduet.confidence import Comparison, disagreement
 from speechduet.errors import SettingError
 from speechduet.live import LATENCY_S, Live
-from speechduet.sampler import Draw, Sampling, Step, reverse
+from speechduet.piece import enhance_piece, reverse_steps
+from speechduet.sampler import Draw, Sampling, Step
 from speechduet.sampler.settings import Grid, Start
 from speechduet.sampler.transition import Predictor
 from speechduet.segments import OVERLAP_S, NoiseField, Segmentation
+
+LONGEST_SEGMENT_S = 86_400.0
 
 
 class Expert(TypedDict, total=False):
@@ -66,8 +69,9 @@ class Enhancer:
         backend: BackendName = "auto",
         precision: Precision = "auto",
     ) -> None:
-        if segment_s < 1:
-            raise SettingError(f"segments of {segment_s} s", "at least 1 s")
+        if not 1 <= segment_s <= LONGEST_SEGMENT_S:
+            expected = f"at least 1 s and at most {LONGEST_SEGMENT_S:g} s"
+            raise SettingError(f"segments of {segment_s} s", expected)
         if batch_size is not None and batch_size < 1:
             raise SettingError(f"batch size {batch_size}", "at least 1")
         if threads is not None and threads < 1:
@@ -161,7 +165,7 @@ class Enhancer:
         sampling = self.sampling(mode, **expert)
         check_strength(strength)
         columns = columns_of(waveform)
-        recording = self._recording(columns, sample_rate)
+        recording = self.recording([columns], rate_of(sample_rate), io.BytesIO())
         enhanced = self.enhanced(recording, sampling, seed, noise)
         return like(waveform, np.concatenate(list(mixed(enhanced, iter([columns]), strength))))
 
@@ -184,11 +188,13 @@ class Enhancer:
         ``enhancer.spectrogram.inverse`` makes them audible. Of several framings it is the first.
         """
         sampling = self.sampling(mode, **expert)
-        recording = self._recording(columns_of(waveform), sample_rate)
+        columns = columns_of(waveform)
+        recording = self.recording([columns], rate_of(sample_rate), io.BytesIO())
         scales: Samples = np.where(recording.peaks > 0, recording.peaks, np.float32(1))
         noisy = recording.read(0, recording.length) / scales[:, None]
         draw = self._draws(NoiseField(seed, self.spectrogram.bins), [0] * len(noisy), noise)
-        yield from self._reverse(noisy, sampling, draw)
+        waveforms = torch.from_numpy(noisy).to(self.device)
+        yield from reverse_steps(self.system, self.spectrogram, waveforms, sampling, draw)
 
     def live(
         self,
@@ -211,7 +217,7 @@ class Enhancer:
             starts = [start] * len(noisy)
             return self._enhance(noisy, sampling, lambda: self._draws(field, starts, None))[0]
 
-        return Live(enhance, self.spectrogram, sample_rate, channels, latency_s)
+        return Live(enhance, self.spectrogram, rate_of(sample_rate), channels, latency_s)
 
     def segmentation(self, recording: Recording) -> Segmentation:
         """How a recording is cut: in one piece if it fits a segment."""
@@ -235,8 +241,17 @@ class Enhancer:
         segments = self._segments(recording, plan, sampling, seed, noise, comparison)
         return recording.restored(block.T for block in plan.join(segments))
 
-    def _recording(self, columns: Samples, sample_rate: int) -> Recording:
-        return Recording([columns], sample_rate, self.spectrogram.sample_rate, io.BytesIO())
+    def recording(
+        self,
+        blocks: Iterable[Samples],
+        sample_rate: int,
+        storage: BinaryIO,
+        name: str = "the waveform",
+    ) -> Recording:
+        """Blocks ``[samples, channels]``, kept as this model reads them; see `Recording`."""
+        transform = self.spectrogram
+        model_rate, published = transform.sample_rate, transform.published
+        return Recording(blocks, sample_rate, model_rate, storage, name, keep_offset=published)
 
     def _segments(
         self,
@@ -282,23 +297,16 @@ class Enhancer:
         Of several framings each is drawn for anew, and the first is where they are compared.
         """
         compared = None
-        clean = np.zeros_like(noisy)
-        for offset in self.spectrogram.framing_offsets(sampling.framings):
-            framed = np.pad(noisy, ((0, 0), (offset, 0)))
-            for step in self._reverse(framed, sampling, draws()):
-                generative, predictive = step.generative, step.predictive
-                if generative is not None and predictive is not None and offset == 0:
-                    compared = disagreement(generative, predictive)
-            made = self.spectrogram.inverse(step.result, framed.shape[1])[:, offset:]
-            clean += made.cpu().numpy() / np.float32(sampling.framings)
-        return clean, compared
 
-    def _reverse(self, noisy: Samples, sampling: Sampling, draw: Draw) -> Iterator[Step]:
-        y = self.spectrogram.forward(torch.from_numpy(noisy).to(self.device))
-        # As in SGMSE+, the inverse later takes these frames in: they touch the last half window.
-        missing = -y.shape[-1] % self.system.frame_multiple
-        y = torch.nn.functional.pad(y, (0, missing))
-        return reverse(self.system, self.system.process, y, sampling, draw)
+        def result_of(step: Step, framing: int) -> Tensor:
+            nonlocal compared
+            if step.generative is not None and step.predictive is not None and framing == 0:
+                compared = disagreement(step.generative, step.predictive)
+            return step.result
+
+        waveforms = torch.from_numpy(noisy).to(self.device)
+        clean = enhance_piece(self.system, self.spectrogram, waveforms, sampling, draws, result_of)
+        return clean.cpu().numpy(), compared
 
     def _draws(self, field: NoiseField, starts: Sequence[int], noise: Draw | None) -> Draw:
         """Draws one after another for a batch of segments that start at these samples."""

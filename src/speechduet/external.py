@@ -135,6 +135,7 @@ def _pretrained(file: Path, weights: dict[str, Tensor], recorded: dict[Any, Any]
         hop=_number(recorded, "hop_length", 128),
         exponent=_number(recorded, "spec_abs_exponent", 0.5),
         factor=_number(recorded, "spec_factor", 0.15),
+        published=True,
     )
     # Only StoRM's code records spatial_channels; its networks take 2 x - 1 unless told otherwise.
     centred = bool(recorded.get("centered", "spatial_channels" not in recorded))

@@ -58,10 +58,9 @@ def enhance_file(
         target.parent.mkdir(parents=True, exist_ok=True)
         # Beside the target, for /tmp may be small or in memory; it has no name to leave behind.
         with TemporaryFile(dir=target.parent) as storage:
-            recording = Recording(
+            recording = enhancer.recording(
                 read_blocks(source, track=track, salvage=salvage, notify=notify),
                 source_format.sample_rate,
-                enhancer.spectrogram.sample_rate,
                 storage,
                 str(source),
             )

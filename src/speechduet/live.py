@@ -17,12 +17,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from speechduet.audio import Samples
+from speechduet.audio.offset import centred
 from speechduet.audio.resampling import Resampler, resampling_lag_s
 from speechduet.audio.waveform import Waveform, columns_of, like
 from speechduet.errors import AudioError, SettingError
 from speechduet.spectrogram import Spectrogram
 
 LATENCY_S = 0.5
+LONGEST_LATENCY_S = 60.0
 CONTEXT_S = 0.6
 """Least context; it is as long as the look-ahead if that is longer."""
 LOOKAHEAD_S = 1.2
@@ -72,6 +74,8 @@ class Live:
                 f"a stream of {channels} channels at {sample_rate} Hz",
                 "at least 1 channel and 1 Hz",
             )
+        if not latency_s <= LONGEST_LATENCY_S:
+            raise SettingError(f"a latency of {latency_s} s", f"at most {LONGEST_LATENCY_S:g} s")
         model_rate = spectrogram.sample_rate
         lag_s = resampling_lag_s(sample_rate, model_rate) + resampling_lag_s(
             model_rate, sample_rate
@@ -93,6 +97,7 @@ class Live:
         self._inwards = Resampler(sample_rate, model_rate, channels)
         self._outwards = Resampler(model_rate, sample_rate, channels)
         self._model_rate = model_rate
+        self._keep_offset = spectrogram.published
         self._taken = self._given = 0
         """Samples at the stream's rate."""
         self._held = np.zeros((channels, 0), np.float32)
@@ -171,6 +176,8 @@ class Live:
         self._held = self._held[:, start - self._start :]
         self._start = start
         noisy = self._held[:, : end - start]
+        if not self._keep_offset:
+            noisy = centred(noisy.T, self._model_rate).T
         self._peaks.append(np.abs(noisy[:, self._heard - start :]).max(axis=1, initial=0))
         self._heard = end
         clean = self._enhanced(noisy)

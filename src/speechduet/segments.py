@@ -17,6 +17,7 @@ from speechduet.audio import Samples
 from speechduet.errors import SettingError
 from speechduet.sampler import Draw
 
+MOST_SEED = 2**64 - 1
 OVERLAP_S = 2.0
 """Least overlap of neighbouring segments; the fade takes its middle half."""
 
@@ -89,8 +90,9 @@ class NoiseField:
     _BLOCK = 64
 
     def __post_init__(self) -> None:
-        if self.seed < 0:
-            raise SettingError(f"seed is {self.seed}", "0 or more")
+        seed: object = self.seed  # callers outside the type checker's reach give anything
+        if not isinstance(seed, int | np.integer) or not 0 <= seed <= MOST_SEED:
+            raise SettingError(f"seed is {seed!r}", f"a whole number from 0 to {MOST_SEED}")
 
     def frames(self, draw: int, start: int, stop: int) -> Tensor:
         """Noise of the draw with this number in frames start to stop, ``[1, bins, frames]``."""

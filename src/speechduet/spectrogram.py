@@ -28,6 +28,10 @@ class Spectrogram:
     hop: int = 128
     exponent: float = 0.5
     factor: float = 0.15
+    published: bool = False
+    """Recordings are prepared as by the code of SGMSE+ and StoRM, to the last sample: their direct
+    current stays, and they are not continued at their end, where the last ``samples % hop`` then
+    lie under the falling half of the last frame alone."""
 
     @property
     def bins(self) -> int:
@@ -37,6 +41,14 @@ class Spectrogram:
     def frames(self, samples: int) -> int:
         """Number of frames that `forward` makes of so many samples."""
         return 1 + samples // self.hop
+
+    def covering(self, samples: int) -> int:
+        """The length to which samples are continued, so that each lies under full overlap."""
+        if self.published:
+            return samples
+        # The first frame that is missing must begin after the last sample.
+        reach = max(0, self.n_fft // 2 - self.hop)
+        return -(-(samples + reach) // self.hop) * self.hop
 
     def framing_offsets(self, count: int) -> list[int]:
         """How many zeros go before a waveform in each of several framings: 0 to almost a hop."""

@@ -24,7 +24,9 @@ def cut(columns: Samples, size: int) -> Iterator[Samples]:
 
 
 def recorded(columns: Samples, sample_rate: int, size: int = 1000) -> Recording:
-    return Recording(cut(columns, size), sample_rate, 16_000, io.BytesIO(), "x.wav")
+    return Recording(
+        cut(columns, size), sample_rate, 16_000, io.BytesIO(), "x.wav", keep_offset=True
+    )
 
 
 @pytest.mark.parametrize("samples", [1, 2, 7, 999, 1000, 1001, 12_345])
@@ -62,6 +64,16 @@ def test_any_stretch_can_be_read() -> None:
     assert not recording.read(4990, 5010)[:, 10:].any()
     np.testing.assert_array_equal(recording.peaks, np.abs(columns).max(axis=0))
     assert recording.duration_s == 5000 / 16_000
+
+
+def test_direct_current_is_taken_out_before_resampling() -> None:
+    columns = smooth(44_100, 44_100, 2)
+    blocks = cut(columns + np.float32(0.25), 1000)
+    recording = Recording(blocks, 44_100, 16_000, io.BytesIO())
+    plain = recorded(columns, 44_100)
+    difference = recording.read(0, recording.length) - plain.read(0, plain.length)
+    assert np.abs(difference).max() < 0.01
+    np.testing.assert_allclose(recording.peaks, plain.peaks, atol=0.01)
 
 
 @pytest.mark.parametrize("blocks", [[], [np.zeros((0, 2), np.float32)]])

@@ -73,7 +73,7 @@ def run(
 
 
 @every_process
-@pytest.mark.parametrize("predictor", ["deterministic", "ancestral"])
+@pytest.mark.parametrize("predictor", ["deterministic", "heun", "ancestral"])
 @pytest.mark.parametrize("steps", [1, 2, 7])
 @pytest.mark.parametrize("corrector_steps", [0, 1])
 def test_a_system_that_knows_the_answer_gets_there(
@@ -127,12 +127,29 @@ def test_draws_come_in_the_order_prior_corrector_predictor() -> None:
         for t, size in time_grid(OUVE, settings)
     )
     x = y + OUVE.kernel(t_1).std * prior
-    x = langevin(OUVE, x, x_0, y, t_1, 0.5).sample(corrector)
-    x = euler_maruyama(OUVE, x, x_0, y, t_1, size_1).sample(predictor)
-    x = langevin(OUVE, x, x_0, y, t_2, 0.5).sample(corrector_2)
-    expected = euler_maruyama(OUVE, x, x_0, y, t_2, size_2).mean
+
+    def knows(x_t: Tensor, t: Tensor) -> Tensor:
+        return x_0
+
+    x = langevin(OUVE, knows, x, y, t_1, 0.5).sample(corrector)
+    x = euler_maruyama(OUVE, knows, x, y, t_1, size_1).sample(predictor)
+    x = langevin(OUVE, knows, x, y, t_2, 0.5).sample(corrector_2)
+    expected = euler_maruyama(OUVE, knows, x, y, t_2, size_2).mean
     torch.testing.assert_close(last.result, expected)
     torch.testing.assert_close(last.state, expected)
+
+
+@pytest.mark.parametrize("corrector_steps", [0, 1])
+@pytest.mark.parametrize("steps", [1, 4])
+def test_evaluations_of_a_second_order_predictor(steps: int, corrector_steps: int) -> None:
+    settings = Sampling(
+        steps=steps, predictor="heun", corrector_steps=corrector_steps, alpha=0.2, beta=0.1
+    )
+    system = Oracle(spectrogram(), spectrogram())
+    run(system, settings, spectrogram())
+    assert len(system.asked) == settings.evaluations == settings.generative_evaluations
+    # The predictive decoder shares the evaluations at the first and the last state.
+    assert sum(predictive for _, predictive in system.asked) == settings.predictions
 
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.name)

@@ -62,7 +62,7 @@ def test_predictions(settings: dict[str, Any], anew: int, once: int) -> None:
         ({"start": 0.0}, "^start is 0.0; expected a time above 0 and at most 1$"),
         ({"start": 1.5}, "^start is 1.5"),
         ({"grid": "fine"}, "^grid is 'fine'; expected one of exact, paper$"),
-        ({"predictor": "heun"}, "^predictor is 'heun'; expected one of deterministic, ancestral"),
+        ({"predictor": "leapfrog"}, "^predictor is 'leapfrog'; expected one of deterministic, heun, ancestral"),
         ({"start_from": "clean"}, "^start_from is 'clean'; expected one of noisy, predictive$"),
         ({"grid": "paper", "predictor": "ancestral"}, "use grid 'exact'$"),
     ],

@@ -1,6 +1,6 @@
 """Single reverse steps against what the forward kernel says, for a known clean spectrogram."""
 
-from collections.abc import Callable
+from typing import get_args
 
 import pytest
 import torch
@@ -8,12 +8,16 @@ from torch import Tensor
 
 from speechduet.process import FlowMatching, OrnsteinUhlenbeck, Process, SchroedingerBridge
 from speechduet.sampler.transition import (
+    PREDICTORS,
+    Denoise,
+    Predictor,
+    ReverseStep,
     Transition,
     ancestral,
     deterministic,
     euler_maruyama,
+    heun,
     langevin,
-    predict,
 )
 
 every_process = pytest.mark.parametrize(
@@ -30,12 +34,17 @@ def draw() -> Tensor:
     return torch.randn(SHAPE, dtype=torch.complex128)
 
 
+def known(x_0: Tensor) -> Denoise:
+    """What knows the answer."""
+    return lambda x_t, t: x_0
+
+
 @every_process
 @pytest.mark.parametrize(("now", "then"), [(1.0, 0.6), (0.8, 0.1), (0.3, 0.0)])
 def test_deterministic_steps_keep_the_noise(process: Process, now: float, then: float) -> None:
     x_0, y, z = draw(), draw(), draw()
     x_t = process.perturb(x_0, y, at(now), z)
-    step = deterministic(process, x_t, x_0, y, at(now), at(now - then))
+    step = deterministic(process, known(x_0), x_t, y, at(now), at(now - then))
     if process.kernel(at(now)).std == 0:
         z = torch.zeros_like(z)  # a bridge's end has no noise that could be kept
     torch.testing.assert_close(step.mean, process.perturb(x_0, y, at(then), z))
@@ -48,9 +57,9 @@ def test_ancestral_steps_compose_to_the_kernel(process: Process, now: float, the
     """A state drawn from the kernel at t is, after the step, one drawn from that at s."""
     x_0, y = draw(), draw()
     mean = process.mean(x_0, y, at(now))
-    on_mean = ancestral(process, mean, x_0, y, at(now), at(now - then))
+    on_mean = ancestral(process, known(x_0), mean, y, at(now), at(now - then))
     torch.testing.assert_close(on_mean.mean, process.mean(x_0, y, at(then)))
-    beside = ancestral(process, mean + 1, x_0, y, at(now), at(now - then))
+    beside = ancestral(process, known(x_0), mean + 1, y, at(now), at(now - then))
     kept = (beside.mean - on_mean.mean).real.mean()
     variance = kept.square() * process.kernel(at(now)).variance + on_mean.std.square()
     torch.testing.assert_close(variance, process.kernel(at(then)).variance)
@@ -67,8 +76,8 @@ def test_euler_maruyama_converges_at_its_order(process: Process) -> None:
         mean, variance = process.mean(x_0, y, at(start)), process.kernel(at(start)).variance
         for index in range(steps):
             t, step = at(start - index * size), at(size)
-            beside = euler_maruyama(process, mean + 1, x_0, y, t, step)
-            on_mean = euler_maruyama(process, mean, x_0, y, t, step)
+            beside = euler_maruyama(process, known(x_0), mean + 1, y, t, step)
+            on_mean = euler_maruyama(process, known(x_0), mean, y, t, step)
             kept = (beside.mean - on_mean.mean).real.mean()
             mean, variance = on_mean.mean, kept.square() * variance + on_mean.std.square()
         kernel = process.kernel(at(end))
@@ -85,7 +94,7 @@ def test_euler_maruyama_converges_at_its_order(process: Process) -> None:
 def test_langevin_steps_are_small_against_the_noise(process: Process) -> None:
     x_t, clean, y, t = draw(), draw(), draw(), at(0.4)
     size = 2 * (0.5 * process.kernel(t).std) ** 2
-    step = langevin(process, x_t, clean, y, t, 0.5)
+    step = langevin(process, known(clean), x_t, y, t, 0.5)
     score = process.score_from_clean(clean, x_t, y, t)
     torch.testing.assert_close(step.mean, x_t + size * score)
     torch.testing.assert_close(step.std, (2 * size).sqrt())
@@ -93,7 +102,7 @@ def test_langevin_steps_are_small_against_the_noise(process: Process) -> None:
 
 def test_langevin_steps_stand_still_where_there_is_no_noise() -> None:
     x_t, y = draw(), draw()
-    step = langevin(SchroedingerBridge(), x_t, draw(), y, at(1.0), 0.5)
+    step = langevin(SchroedingerBridge(), known(draw()), x_t, y, at(1.0), 0.5)
     assert not step.noisy
     torch.testing.assert_close(step.mean, x_t)
 
@@ -105,8 +114,58 @@ def test_a_draw_is_mean_and_scaled_noise_for_each_example() -> None:
     torch.testing.assert_close(drawn[1], mean[1] + 2 * z[1])
 
 
-@pytest.mark.parametrize("function", [deterministic, ancestral, euler_maruyama])
-def test_predictors_go_by_their_names(function: Callable[..., Transition]) -> None:
-    arguments = (OrnsteinUhlenbeck(), draw(), draw(), draw(), at(0.5), at(0.1))
-    named = predict(function.__name__, *arguments)  # type: ignore[arg-type]
-    torch.testing.assert_close(named, function(*arguments))
+def gaussian(process: Process, centre: Tensor, y: Tensor, std: float) -> Denoise:
+    """The exact estimate where x_0 is Gaussian around a centre."""
+
+    def denoise(x_t: Tensor, t: Tensor) -> Tensor:
+        a, _, variance = process.kernel(t)
+        gain = a * std**2 / (a.square() * std**2 + variance)
+        return centre + gain * (x_t - process.mean(centre, y, t))
+
+    return denoise
+
+
+@every_process
+@pytest.mark.parametrize(("step_of", "order"), [(deterministic, 1), (heun, 2)])
+def test_deterministic_steps_converge_at_their_order(
+    process: Process, step_of: ReverseStep, order: int
+) -> None:
+    """To the exact path of a Gaussian x_0, on which a state keeps its number of deviations."""
+    centre, y, deviation = draw(), draw(), draw()
+    std, start, end = 0.3, 0.9, 0.2
+    denoise = gaussian(process, centre, y, std)
+
+    def on_path(t: float) -> Tensor:
+        a, _, variance = process.kernel(at(t))
+        spread = (a.square() * std**2 + variance).sqrt()
+        return process.mean(centre, y, at(t)) + spread * deviation
+
+    def error(steps: int) -> float:
+        state, size = on_path(start), (start - end) / steps
+        for index in range(steps):
+            t = at(start - index * size)
+            state = step_of(process, denoise, state, y, t, at(size)).mean
+        return (state - on_path(end)).abs().max().item()
+
+    assert 0.9 * 2**order < error(64) / error(128) < 1.1 * 2**order
+
+
+@every_process
+def test_a_second_order_step_asks_twice_but_not_below_t_min(process: Process) -> None:
+    times: list[float] = []
+
+    def denoise(x_t: Tensor, t: Tensor) -> Tensor:
+        times.append(t.item())
+        return torch.zeros_like(x_t)
+
+    heun(process, denoise, draw(), draw(), at(0.5), at(0.2))
+    assert times == pytest.approx([0.5, 0.3])
+    times.clear()
+    heun(process, denoise, draw(), draw(), at(process.t_min), at(process.t_min))
+    assert times == [process.t_min]
+
+
+def test_predictors_go_by_their_names() -> None:
+    assert set(PREDICTORS) == set(get_args(Predictor))
+    for name, step_of in PREDICTORS.items():
+        assert step_of.__name__ == name  # type: ignore[attr-defined]

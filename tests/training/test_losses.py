@@ -66,3 +66,14 @@ def test_loss_of_silence_is_finite() -> None:
     settings = LossSettings(magnitude=1.0, si_sdr=1.0)
     predictive_loss(guess, x_0, settings, TRANSFORM, SAMPLES).backward()
     assert guess.grad is not None and torch.view_as_real(guess.grad).isfinite().all()
+
+
+@pytest.mark.parametrize("hop", [128, 256])
+def test_the_waveform_term_ends_where_frames_still_overlap(hop: int) -> None:
+    """What lies behind the last frame's centre has no say, for the inverse cannot tell it."""
+    transform = Spectrogram(hop=hop)
+    waveform = 0.1 * torch.randn(1, 20 * hop + hop - 1)
+    x_0 = transform.forward(waveform)
+    estimate = x_0 + 0.01 * torch.randn_like(x_0)
+    cut = negative_si_sdr(estimate, x_0, transform, 20 * hop)
+    torch.testing.assert_close(negative_si_sdr(estimate, x_0, transform, 21 * hop - 1), cut)

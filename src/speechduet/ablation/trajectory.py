@@ -13,6 +13,8 @@ from time import perf_counter, process_time
 from typing import NamedTuple
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from speechduet import audio
 from speechduet.enhancer import Enhancer
@@ -20,7 +22,8 @@ from speechduet.errors import AudioError, SettingError
 from speechduet.evaluation import Failure, Pair, Scores, score_samples
 from speechduet.metrics import MetricError
 from speechduet.metrics.signals import Samples
-from speechduet.sampler import Sampling
+from speechduet.piece import enhance_whole
+from speechduet.sampler import Sampling, Step
 
 
 class Trajectory(NamedTuple):
@@ -76,25 +79,23 @@ def endings(
     It must not be silent.
     """
     run = betas[0] if len(betas) == 1 else 0.5
-    scale = float(np.abs(noisy).max()) / sampling.framings
-    settings = replace(sampling, beta=run)
-    mode = next(iter(enhancer.pretrained.modes))
-    made = [np.zeros(len(noisy)) for _ in betas]
-    transform = enhancer.spectrogram
-    for offset in transform.framing_offsets(sampling.framings):
-        waveform = np.pad(noisy.astype(np.float32), (offset, 0))
-        for step in enhancer.stream(
-            waveform, transform.sample_rate, mode, seed=seed, **vars(settings)
-        ):
-            last = step
-        for beta, whole in zip(betas, made, strict=True):
-            result = last.result
-            if beta != run:
-                assert last.predictive is not None
-                result = last.predictive + beta / run * (last.result - last.predictive)
-            samples = transform.inverse(result, len(waveform))[0, offset:]
-            whole += scale * samples.cpu().numpy()
-    return made
+
+    def result_of(step: Step, framing: int) -> Tensor:
+        """A spectrogram for each beta: points on the line between the step's two estimates."""
+        if len(betas) == 1 or step.predictive is None:
+            return step.result
+        ways = [beta / run * (step.result - step.predictive) for beta in betas]
+        return torch.cat([step.predictive + way for way in ways])
+
+    made = enhance_whole(
+        enhancer.system,
+        enhancer.spectrogram,
+        noisy.astype(np.float32),
+        replace(sampling, beta=run),
+        seed,
+        result_of,
+    )
+    return [enhanced.astype(np.float64) for enhanced in made]
 
 
 def check(enhancer: Enhancer, sampling: Sampling) -> None:

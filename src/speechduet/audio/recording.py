@@ -7,12 +7,15 @@ from typing import BinaryIO
 import numpy as np
 
 from speechduet.audio.formats import Samples
+from speechduet.audio.offset import without_offset
 from speechduet.audio.resampling import resampled
 from speechduet.errors import AudioError, SettingError
 
 
 class Recording:
     """Samples at the model's rate in a file on disk or in memory, any stretch of which is read.
+
+    They are without the recording's direct current (see `without_offset`), unless that is kept.
 
     Made from blocks ``[samples, channels]`` at their own rate, each of which is seen once, so
     that a long recording takes no more memory than a short one. Raises AudioError if there is no
@@ -26,6 +29,7 @@ class Recording:
         model_rate: int,
         storage: BinaryIO,
         name: str = "the waveform",
+        keep_offset: bool = False,
     ) -> None:
         if sample_rate < 1:
             raise AudioError(f"{name} has a sample rate of {sample_rate} Hz", "at least 1 Hz")
@@ -37,7 +41,9 @@ class Recording:
         self._storage = storage
         self._name = name
         peaks = np.zeros(1, np.float32)
-        for block in resampled(self._checked(blocks), sample_rate, model_rate):
+        checked = self._checked(blocks)
+        steady = checked if keep_offset else without_offset(checked, sample_rate)
+        for block in resampled(steady, sample_rate, model_rate):
             if len(block):
                 peaks = np.maximum(peaks, np.abs(block).max(axis=0))
                 storage.write(np.ascontiguousarray(block).data)

@@ -12,26 +12,34 @@ from speechduet.errors import AudioError
 Waveform = TypeVar("Waveform", np.ndarray[Any, Any], Tensor)
 
 _MOST_CHANNELS = 256
+_FEW_CHANNELS = 8
 
 
 def columns_of(waveform: Waveform) -> Samples:
     """``[samples]`` or ``[channels, samples]`` -> float32 ``[samples, channels]``, same level.
 
-    Raises AudioError unless it holds floats or signed integers in one of the two shapes.
+    Raises AudioError unless it is a NumPy array or a tensor of floats or signed integers in one of
+    the two shapes.
     """
-    kind = str(waveform.dtype).removeprefix("torch.")
-    if waveform.ndim not in (1, 2) or not kind.startswith(("float", "bfloat", "int")):
+    if not isinstance(waveform, np.ndarray | Tensor):
         raise AudioError(
-            f"a waveform of shape {list(waveform.shape)} and type {kind}",
+            f"a waveform of type {type(waveform).__name__}",
+            "a NumPy array or a torch tensor",
+            "numpy.asarray makes one of a list",
+        )
+    if waveform.ndim not in (1, 2) or not _holds_samples(waveform):
+        raise AudioError(
+            f"a waveform of shape {list(waveform.shape)} and type {_kind(waveform)}",
             "[samples] or [channels, samples] of floats or signed integers",
         )
     if isinstance(waveform, Tensor):
         columns = np.atleast_2d(waveform.detach().float().cpu().numpy()).T
     else:
         columns = np.atleast_2d(waveform.astype(np.float32)).T
-    if columns.shape[1] > _MOST_CHANNELS:
+    samples, channels = columns.shape
+    if channels > _MOST_CHANNELS or channels > max(samples, _FEW_CHANNELS) > 0 < samples:
         raise AudioError(
-            f"a waveform of {columns.shape[1]} channels",
+            f"a waveform of {channels} channels with {samples} samples each",
             f"[channels, samples] with at most {_MOST_CHANNELS} channels",
             "transpose it if it is [samples, channels]",
         )
@@ -39,13 +47,44 @@ def columns_of(waveform: Waveform) -> Samples:
 
 
 def like(waveform: Waveform, columns: Samples) -> Waveform:
-    """Float32 ``[samples, channels]``, of any length, as the waveform's type, axes and dtype."""
+    """Float32 ``[samples, channels]``, of any length, as the waveform's type, axes and dtype.
+
+    Integers are rounded and clipped, never wrapped.
+    """
     values = np.ascontiguousarray(columns.T)
     if waveform.ndim == 1:
         values = values.reshape(-1)
-    kind = str(waveform.dtype).removeprefix("torch.")
+    kind = _kind(waveform)
     if kind.startswith("int"):
-        values = np.rint(values).clip(np.iinfo(kind).min, np.iinfo(kind).max)
+        limits = np.iinfo(kind)
+        # The largest float64 that fits: 2^63 - 1 itself would be rounded up and wrap.
+        most = float(limits.max)
+        most = most if int(most) <= limits.max else float(np.nextafter(most, 0))
+        values = np.rint(values.astype(np.float64)).clip(float(limits.min), most)
     if isinstance(waveform, Tensor):
         return torch.from_numpy(values).to(waveform)
     return values.astype(waveform.dtype)
+
+
+def rate_of(sample_rate: Any) -> int:
+    """A sample rate in Hz as a Python integer: from an integer of any library, 0-d arrays too.
+
+    A whole number that is stored as a float counts as well. Raises AudioError for all else.
+    """
+    value = sample_rate.item() if hasattr(sample_rate, "item") else sample_rate
+    whole = isinstance(value, int | float) and not isinstance(value, bool) and value == value // 1
+    if not whole or value < 1:
+        raise AudioError(f"a sample rate of {sample_rate!r}", "a whole number of Hz, at least 1")
+    return int(value)
+
+
+def _kind(waveform: np.ndarray[Any, Any] | Tensor) -> str:
+    """The name of a dtype, whatever the library and the order of bytes: float32, int16, ..."""
+    if isinstance(waveform, Tensor):
+        return str(waveform.dtype).removeprefix("torch.")
+    name: str = waveform.dtype.name
+    return name
+
+
+def _holds_samples(waveform: np.ndarray[Any, Any] | Tensor) -> bool:
+    return _kind(waveform).startswith(("float", "longdouble", "bfloat", "int"))

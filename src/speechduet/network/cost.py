@@ -85,7 +85,7 @@ def calls(layout: Layout, sampling: Sampling) -> Parts:
         return Parts(*(sampling.framings * number for number in once))
     if sampling.steps == 0:
         return Parts(int(shared), 0, int(shared), network)
-    generative = sampling.steps * (1 + sampling.corrector_steps)
+    generative = sampling.generative_evaluations
     restarts = int(shared and sampling.start_from == "predictive")
     return Parts(generative + restarts, generative, shared * sampling.predictions, network)
 

@@ -11,7 +11,7 @@ from speechduet.errors import SettingError
 from speechduet.process import Process
 from speechduet.sampler.fusion import fuse
 from speechduet.sampler.settings import Sampling
-from speechduet.sampler.transition import langevin, predict
+from speechduet.sampler.transition import PREDICTORS, Denoise, langevin
 
 Draw = Callable[[tuple[int, ...]], Tensor]
 """Gives standard complex normal numbers (total variance 1) of a shape."""
@@ -90,6 +90,10 @@ def reverse(
     def at(t: float) -> Tensor:
         return torch.full((y.shape[0],), t, device=y.device, dtype=y.real.dtype)
 
+    def denoise(x_t: Tensor, t: Tensor) -> Tensor:
+        made = system.estimate(x_t, y, anchor, t, generative=True, predictive=False)
+        return _present(made.generative, "generative")
+
     if settings.steps == 0:
         state = y if process is None else process.perturb(y, anchor, at(1.0), draw(y.shape))
         only = system.estimate(state, y, anchor, at(1.0), generative=False, predictive=True)
@@ -114,23 +118,23 @@ def reverse(
         first, last = index == 0, index == len(grid) - 1
         t, step = at(time), at(size)
         for _ in range(settings.corrector_steps):
-            told = system.estimate(state, y, anchor, t, generative=True, predictive=False)
-            clean = _present(told.generative, "generative")
-            correction = langevin(process, state, clean, anchor, t, settings.corrector_snr)
+            correction = langevin(process, denoise, state, anchor, t, settings.corrector_snr)
             state = correction.sample(draw(y.shape)) if correction.noisy else correction.mean
         weight = settings.beta if last else settings.alpha if first else 1.0
         known = kept if settings.predict_once and weight < 1 else None
         anew = weight < 1 and known is None
-        told = system.estimate(state, y, anchor, t, generative=True, predictive=anew)
-        clean = _present(told.generative, "generative")
-        prediction = told.predictive if known is None else known
-        transition = predict(settings.predictor, process, state, clean, anchor, t, step)
+        made = system.estimate(state, y, anchor, t, generative=True, predictive=anew)
+        clean = _present(made.generative, "generative")
+        prediction = made.predictive if known is None else known
+        # The state's own estimate is there already, made together with the predictive one.
+        following = _reusing(state, clean, denoise)
+        transition = PREDICTORS[settings.predictor](process, following, state, anchor, t, step)
         result = transition.mean
         state = result if last or not transition.noisy else transition.sample(draw(y.shape))
         if weight < 1:
             kept = _present(prediction, "predictive")
             result, state = fuse(result, kept, weight), fuse(state, kept, weight)
-        yield Step(index, time, state, result, told.generative, prediction)
+        yield Step(index, time, state, result, made.generative, prediction)
 
 
 def _first_state(
@@ -146,9 +150,14 @@ def _first_state(
     centre, prediction = anchor, None
     if settings.start_from == "predictive":
         whole = process.perturb(anchor, anchor, at(1.0), draw(y.shape))
-        told = system.estimate(whole, y, anchor, at(1.0), generative=False, predictive=True)
-        centre = prediction = _present(told.predictive, "predictive")
+        made = system.estimate(whole, y, anchor, at(1.0), generative=False, predictive=True)
+        centre = prediction = _present(made.predictive, "predictive")
     return process.perturb(centre, anchor, at(settings.start), draw(y.shape)), prediction
+
+
+def _reusing(state: Tensor, clean: Tensor, denoise: Denoise) -> Denoise:
+    """What denoises, with the estimate at one state known."""
+    return lambda x_t, t: clean if x_t is state else denoise(x_t, t)
 
 
 def _present(estimate: Tensor | None, name: str) -> Tensor:

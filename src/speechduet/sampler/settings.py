@@ -1,6 +1,7 @@
 """Everything that decides how a reverse process runs, as one immutable record."""
 
 from dataclasses import dataclass
+from math import inf
 from typing import Literal, get_args
 
 from speechduet.errors import SettingError
@@ -8,6 +9,9 @@ from speechduet.sampler.transition import Predictor
 
 Grid = Literal["exact", "paper"]
 Start = Literal["noisy", "predictive"]
+
+_LARGEST = {"steps": 10_000, "corrector_steps": 1_000, "framings": 1_000}
+"""Beyond these a number is a mistake rather than a wish."""
 
 
 @dataclass(frozen=True)
@@ -47,13 +51,17 @@ class Sampling:
     framings: int = 1
 
     def __post_init__(self) -> None:
+        for name, most in _LARGEST.items():
+            count: object = getattr(self, name)
+            if not isinstance(count, int) or count > most:
+                raise SettingError(f"{name} is {count!r}", f"a whole number up to {most}")
         if self.steps < 0:
             raise SettingError(f"steps is {self.steps}", "0 (predictive estimate alone) or more")
         if self.corrector_steps < 0:
             raise SettingError(f"corrector_steps is {self.corrector_steps}", "0 or more")
         if self.framings < 1:
             raise SettingError(f"framings is {self.framings}", "1 or more")
-        if not self.corrector_snr > 0:
+        if not 0 < self.corrector_snr < inf:
             raise SettingError(f"corrector_snr is {self.corrector_snr}", "a number above 0")
         for name, value in (("alpha", self.alpha), ("beta", self.beta)):
             if not 0 <= value <= 1:
@@ -95,5 +103,11 @@ class Sampling:
         """Network evaluations (NFE), the corrector's included and StoRM's anchor not."""
         if self.steps == 0:
             return self.framings
-        each = self.steps * (1 + self.corrector_steps) + (self.start_from == "predictive")
+        each = self.generative_evaluations + (self.start_from == "predictive")
         return self.framings * each
+
+    @property
+    def generative_evaluations(self) -> int:
+        """How many of them are of the generative decoder, in one framing."""
+        second_order = self.steps - 1 if self.predictor == "heun" else 0
+        return self.steps * (1 + self.corrector_steps) + max(second_order, 0)

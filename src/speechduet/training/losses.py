@@ -65,7 +65,12 @@ def magnitude_error(estimate: Tensor, x_0: Tensor) -> Tensor:
 def negative_si_sdr(
     estimate: Tensor, x_0: Tensor, spectrogram: Spectrogram, samples: int
 ) -> Tensor:
-    """Negative SI-SDR in dB of the waveforms behind two spectrograms, per example ``[batch]``."""
+    """Negative SI-SDR in dB of the waveforms behind two spectrograms, per example ``[batch]``.
+
+    It counts up to the last frame's centre: behind it sound lies under the end of one window, and
+    the inverse would divide by what is almost 0.
+    """
+    samples -= samples % spectrogram.hop
     heard = spectrogram.inverse(estimate, samples)
     clean = spectrogram.inverse(x_0, samples)
     scale = (heard * clean).sum(-1, keepdim=True) / (clean.square().sum(-1, keepdim=True) + 1e-6)

@@ -9,13 +9,11 @@ from pathlib import Path
 import lightning
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from speechduet.data.pairs import Pair
 from speechduet.metrics import MetricError, estoi, pesq, si_sdr
-from speechduet.network.joint import System
-from speechduet.sampler import Sampling, reverse
-from speechduet.spectrogram import Spectrogram
+from speechduet.piece import enhance_whole
+from speechduet.sampler import Sampling
 from speechduet.training.after_step import AfterStep
 from speechduet.training.averages import Averages
 from speechduet.training.keeping import keep_best, save_model
@@ -29,28 +27,6 @@ def metrics() -> tuple[str, ...]:
     """Names of what can be measured here, the decisive one first."""
     perceptual = find_spec("pesq") is not None and find_spec("pystoi") is not None
     return ("pesq", "estoi", "si_sdr") if perceptual else ("si_sdr",)
-
-
-@torch.inference_mode()
-def enhance(
-    system: System, transform: Spectrogram, noisy: Tensor, sampling: Sampling, seed: int = 0
-) -> Tensor:
-    """A waveform ``[samples]`` enhanced in one piece, as `Enhancer` does it."""
-    noisy = noisy.to(next(system.parameters()).device)
-    peak = noisy.abs().max().clamp_min(1e-9)
-    generator = torch.Generator(noisy.device).manual_seed(seed)
-
-    def draw(shape: tuple[int, ...]) -> Tensor:
-        return torch.randn(shape, dtype=torch.cfloat, device=noisy.device, generator=generator)
-
-    enhanced = torch.zeros_like(noisy)
-    for offset in transform.framing_offsets(sampling.framings):
-        framed = functional.pad(noisy / peak, (offset, 0))
-        y = transform.forward(framed[None])
-        y = functional.pad(y, (0, -y.shape[-1] % system.frame_multiple))
-        *_, last = reverse(system, system.process, y, sampling, draw)
-        enhanced += transform.inverse(last.result, len(framed))[0, offset:]
-    return (enhanced * peak / sampling.framings).cpu()
 
 
 def score(enhanced: Tensor, clean: Tensor, sample_rate: int) -> list[float]:
@@ -122,9 +98,10 @@ class Validation(AfterStep):
         for index in range(trainer.global_rank, len(self.pairs), trainer.world_size):
             pair = read_pair(self.pairs[index])
             for column, (mode, sampling) in enumerate(modes.items()):
-                enhanced = enhance(
-                    module.system, module.spectrogram, pair.noisy, sampling, seed=index
+                (made,) = enhance_whole(
+                    module.system, module.spectrogram, pair.noisy.numpy(), sampling, seed=index
                 )
+                enhanced = torch.from_numpy(made)
                 table[index, column] = torch.tensor(score(enhanced, pair.clean, rate))
                 if index < self.recipe.run.show_examples:
                     show(trainer.loggers, f"{pair.name}/{mode}", enhanced, rate, step)
