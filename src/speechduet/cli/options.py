@@ -183,7 +183,7 @@ Beta = Annotated[
     ),
 ]
 Predictor = Annotated[
-    Literal["deterministic", "ancestral", "euler_maruyama"] | None,
+    Literal["deterministic", "heun", "ancestral", "euler_maruyama"] | None,
     _option("--predictor", text="Kind of reverse step.", panel=_EXPERT),
 ]
 CorrectorSteps = Annotated[

@@ -36,10 +36,10 @@ class Command(TyperCommand):
             before = value
         rest = super().parse_args(ctx, args)
         for parameter in self.params:
-            value = ctx.params.get(parameter.name or "")
-            if isinstance(value, float) and not math.isfinite(value):
+            number = ctx.params.get(parameter.name or "")
+            if isinstance(number, float) and not math.isfinite(number):
                 raise typer.BadParameter(
-                    f"{value} is not a number to count on; expected a finite one",
+                    f"{number} is not a number to count on; expected a finite one",
                     ctx,
                     param_hint=" / ".join(parameter.opts),
                 )
