@@ -20,7 +20,7 @@ SOURCES = [
 
 # The order in which data flows. A module imports from rooms above its own, or from its own.
 ROOMS = (
-    {"errors", "extras", "allocator", "audio"},
+    {"errors", "extras", "attempt", "names", "allocator", "audio"},
     {"spectrogram"},
     {"process"},
     {"sampler"},

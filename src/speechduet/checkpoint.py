@@ -4,9 +4,9 @@ A model that was calibrated for 8-bit numbers has ``activation_ranges.json`` too
 """
 
 import json
-import os
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from math import inf
 from pathlib import Path
@@ -18,8 +18,10 @@ from safetensors.torch import load_file
 from safetensors.torch import save as to_bytes
 from torch import Tensor
 
+from speechduet.audio.atomic import replacing
+from speechduet.audio.folders import is_folder, is_there
 from speechduet.config import Config
-from speechduet.errors import ModelError
+from speechduet.errors import AudioError, ModelError
 from speechduet.model_card import model_card
 from speechduet.network.joint import ActivationRange, System
 from speechduet.sampler import Sampling
@@ -85,8 +87,9 @@ def save(pretrained: Pretrained, folder: str | Path, dtype: torch.dtype = torch.
         if system.activation_ranges:
             _write(path / RANGES, _ranges_text(system.activation_ranges).encode())
         _write(path / CONFIG, text.encode())
-    except OSError as error:
-        raise ModelError(f"cannot write {path} ({error.strerror})", "a writable folder") from None
+    except (OSError, AudioError) as error:
+        told = error.strerror if isinstance(error, OSError) else error
+        raise ModelError(f"cannot write {path} ({told})", "a writable folder") from None
 
 
 def load(folder: str | Path) -> Pretrained:
@@ -94,11 +97,16 @@ def load(folder: str | Path) -> Pretrained:
     path = Path(folder)
     if not path.is_dir():
         raise ModelError(f"{path} is no folder", f"a model folder with {CONFIG} and {WEIGHTS}")
-    for name in (CONFIG, WEIGHTS):
-        if not (path / name).is_file():
-            raise ModelError(
-                f"{path} is incomplete: it has no {name}", remedy="copy the whole folder again"
-            )
+    missing = [name for name in (CONFIG, WEIGHTS) if not (path / name).is_file()]
+    if len(missing) == 2:
+        raise ModelError(
+            f"{path} is no model: it has neither {CONFIG} nor {WEIGHTS}",
+            f"a folder with both, or a bundled model ({', '.join(bundled())})",
+        )
+    for name in missing:
+        raise ModelError(
+            f"{path} is incomplete: it has no {name}", remedy="copy the whole folder again"
+        )
     try:
         config = Config.from_json(json.loads((path / CONFIG).read_text(encoding="utf-8")))
     except (ValueError, OSError) as error:
@@ -186,10 +194,13 @@ def load_any(name_or_path: str | Path | None = None) -> Pretrained:
         return load(BUNDLED / names[0])
     if str(name_or_path) in names:
         return load(BUNDLED / str(name_or_path))
-    path = Path(name_or_path).expanduser()
-    if path.is_dir():
+    path = Path(name_or_path)
+    with suppress(RuntimeError):  # ~nobody has no home
+        path = path.expanduser()
+    # The empty name would be the folder that one is in.
+    if str(name_or_path).strip() and is_folder(path):
         return load(path)
-    if path.is_file():
+    if is_there(path) and path.is_file():
         from speechduet import external  # here, for that module builds on this one
 
         return external.load(path)
@@ -225,10 +236,5 @@ def _download(identifier: str) -> Path:
 
 
 def _write(path: Path, data: bytes) -> None:
-    """Write under a temporary name, then rename."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_bytes(data)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replacing(path) as partial:
+        partial.write_bytes(data)

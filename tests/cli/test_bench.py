@@ -29,12 +29,12 @@ def test_a_model_is_measured(tiny_model: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "status", "message"),
     [
-        (["--repeats", "0"], 2, "0 repeats; expected 1 or more"),
+        (["--repeats", "0"], 2, "Invalid value for '--repeats'"),
         (["--device", "cuda:9"], 2, "device 'cuda:9' is not there"),
-        (["--model", "nowhere"], 1, "no model 'nowhere'"),
+        (["--model", "nowhere"], 2, "no model 'nowhere'"),
         (["--network", "unet"], 2, "no network 'unet'"),
         (["--network", "storm", "--model", "x"], 2, "model and network; expected one of them"),
-        (["--threads", "0"], 2, "0 threads"),
+        (["--threads", "0"], 2, "Invalid value for '--threads'"),
         (["--backend", "cuda-graphs"], 2, "CUDA graphs on cpu; expected device cuda"),
         (["--train", "--config", "nowhere.yaml"], 2, "cannot read nowhere.yaml"),
     ],

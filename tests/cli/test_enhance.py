@@ -191,8 +191,8 @@ def test_a_confidence_map(model: Path) -> None:
             ["in/a.wav", "-o", "x.wav", "--backend", "pytorch", "--precision", "int8"],
             "int8 in PyTorch; expected float32 or bfloat16; take backend onnxruntime",
         ),
-        (["in/a.wav", "-o", "x.wav", "--threads", "0"], "0 threads"),
-        (["in/a.wav", "-o", "x.wav", "--segment", "0"], "segments of 0.0 s"),
+        (["in/a.wav", "-o", "x.wav", "--threads", "0"], "Invalid value for '--threads'"),
+        (["in/a.wav", "-o", "x.wav", "--segment", "0"], "Invalid value for '--segment'"),
         (["in/a.wav", "-o", "x.wav", "--confidence", "x.jpg"], "a .png or .npz file"),
         (["in", "-o", "x", "--confidence", "x.npz"], "a confidence map of 3 recordings"),
         (["in", "-o", "x", "--format", "m4a"], "format 'm4a' cannot be written"),
@@ -220,7 +220,7 @@ def test_wrong_usage_with_nothing_left_to_do(model: Path, option: tuple[str, str
 @pytest.mark.parametrize("model", ["bad", "none", "bad/letter.wav"], ids=str)
 def test_models_that_cannot_be_loaded(model: str) -> None:
     result = run(Path(model), "in/a.wav", "-o", "out.wav")
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert result.stderr.count("\n") == 1 and result.stderr.startswith("speechduet: ")
 
 
@@ -228,7 +228,7 @@ def test_models_that_cannot_be_loaded(model: str) -> None:
 def test_a_folder_that_cannot_be_written(model: Path) -> None:
     result = run(model, "in", "-o", "in/a.wav/out")
     assert result.exit_code == 1
-    assert result.stderr.count("failed: cannot write in/a.wav/out") == 3
+    assert result.stderr.count("cannot write in/a.wav/out") == 3
 
 
 def test_bundled_models_can_be_listed() -> None:
@@ -254,7 +254,7 @@ def test_an_interruption_leaves_nothing_behind(model: Path, place: Path) -> None
         time.sleep(0.05)
     assert files("out"), "it is writing by now"
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=30)
+    _, errors = process.communicate(timeout=120)
     assert process.returncode == 130
     assert b"Traceback" not in errors
     assert files("out") == []

@@ -1,5 +1,8 @@
 """Which files are read, and under which name each result is written."""
 
+import os
+import time
+from itertools import permutations
 from pathlib import Path
 
 import pytest
@@ -85,14 +88,6 @@ def test_a_file_given_twice_is_enhanced_once() -> None:
     assert planned(["in/a.wav", "in/a.wav", "in/*.wav"], "out") == {"in/a.wav": "out/a.wav"}
 
 
-def test_results_that_would_share_a_name_keep_their_suffixes() -> None:
-    Path("in/a.mp4").touch()
-    assert planned(["in/a.mp4", "in/a.wav"], "out") == {
-        "in/a.mp4": "out/a.mp4.wav",
-        "in/a.wav": "out/a.wav.wav",
-    }
-
-
 def test_results_that_would_share_a_name_all_the_same() -> None:
     Path("a.wav").touch()
     with pytest.raises(SettingError, match=r"in/a\.wav and a\.wav would both become out/a\.wav"):
@@ -129,3 +124,165 @@ def test_inputs_that_lead_nowhere() -> None:
 def test_wrong_usage(inputs: list[str], output: str, container: str | None, message: str) -> None:
     with pytest.raises(SettingError, match=message):
         find_jobs(inputs, output, container)
+
+
+def touch(*names: str | Path) -> None:
+    for name in names:
+        time.sleep(0.02)  # Clocks of file systems are coarse.
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).touch()
+
+
+def made(inputs: list[str], output: str, container: str | None = None) -> dict[str, str]:
+    """What is planned, once it is done: each result that is not there yet is made."""
+    told = planned(inputs, output, container)
+    for target in told.values():
+        if not Path(target).exists():
+            touch(target)
+    return told
+
+
+def test_one_of_several_keeps_the_name_that_all_would_have() -> None:
+    touch("in/a.mp4", "in/a.m4a")
+    expected = {"in/a.mp4": "out/a.mp4.wav", "in/a.wav": "out/a.wav", "in/a.m4a": "out/a.m4a.wav"}
+    assert planned(["in/a.mp4", "in/a.wav", "in/a.m4a"], "out") == expected
+    for source, target in expected.items():
+        assert planned([source], "out") == {source: target}, "whichever are asked for"
+    Path("in/a.wav").unlink()
+    assert planned(["in/a.mp4", "in/a.m4a"], "out") == {
+        "in/a.mp4": "out/a.mp4.wav",
+        "in/a.m4a": "out/a.wav",
+    }
+
+
+SAME_STEM = ("a.wav", "a.mp3", "a.m4a", "a.WAV")
+
+
+@pytest.mark.parametrize("order", list(permutations(SAME_STEM, 3)), ids=" ".join)
+@pytest.mark.parametrize("container", [None, "wav", "flac"])
+def test_what_is_added_later_renames_nothing(order: tuple[str, ...], container: str | None) -> None:
+    before: dict[str, str] = {}
+    for name in order:
+        touch(f"talk/{name}")
+        told = made(["talk"], "out", container)
+        assert {source: told[source] for source in before} == before
+        assert len(set(told.values())) == len(told)
+        assert planned(["talk"], "out", container) == told, "a second run does nothing new"
+        before = told
+
+
+@pytest.mark.parametrize("order", list(permutations(SAME_STEM, 2)), ids=" ".join)
+def test_an_interrupted_batch_goes_on_under_the_same_names(order: tuple[str, ...]) -> None:
+    touch(*(f"talk/{name}" for name in order))
+    told = planned(["talk"], "out", "wav")
+    for target in told.values():
+        touch(target)
+        assert planned(["talk"], "out", "wav") == told
+
+
+def test_a_recording_that_has_the_name_of_a_result_keeps_it() -> None:
+    touch("talk/a.wav", "talk/a.mp3", "talk/a.mp3.wav")
+    told = made(["talk"], "out", "wav")
+    assert len(set(told.values())) == 3 and told["talk/a.mp3.wav"] == "out/a.mp3.wav"
+    assert planned(["talk"], "out", "wav") == told
+
+
+def test_beside_its_source_a_result_has_the_whole_name() -> None:
+    assert planned(["in"], "in", "ogg") == {
+        "in/a.wav": "in/a.wav.ogg",
+        "in/deep/b.FLAC": "in/deep/b.FLAC.ogg",
+        "in/deep/er/c.m4a": "in/deep/er/c.m4a.ogg",
+    }
+    assert planned(["in/deep/er/c.m4a"], "in/deep/er") == {
+        "in/deep/er/c.m4a": "in/deep/er/c.m4a.wav"
+    }
+
+
+@pytest.mark.parametrize("given", ["in", "in/**/*", "in/**", "./in", "{here}/in", "link"])
+@pytest.mark.parametrize("output", ["in", "./in", "{here}/in", "link"])
+def test_results_are_never_inputs(tmp_path: Path, given: str, output: str) -> None:
+    Path("link").symlink_to("in")
+    given, output = (text.format(here=tmp_path) for text in (given, output))
+    told = made([given], output, "ogg")
+    assert len(told) == 3
+    for _ in range(2):
+        assert made([given], output, "ogg") == told, "a second run does nothing new"
+    other = made([given], output, "mp3")
+    assert other.keys() == told.keys(), "nor are results of another format inputs"
+    assert made([given], output, "mp3") == other and made([given], output, "ogg") == told
+
+
+def test_results_among_the_recordings_of_another_folder_are_never_inputs() -> None:
+    touch("more/x.wav", "more/y.m4a")
+    for container in ("flac", "ogg"):
+        told = made(["more", "fresh"] if Path("fresh").exists() else ["more"], "in", container)
+        assert made(["more"], "in", container) == told
+    Path("in/a.wav").unlink()
+    told = made(["in/deep/er", "more"], "in/deep/er", "flac")
+    assert made(["in/deep/er", "more"], "in/deep/er", "flac") == told
+
+
+def test_a_recording_beside_others_of_its_name_is_an_input_of_its_own() -> None:
+    touch("in/a.flac")
+    told = planned(["in"], "in", "ogg")
+    assert told["in/a.flac"] == "in/a.flac.ogg" and told["in/a.wav"] == "in/a.wav.ogg"
+
+
+@pytest.mark.parametrize(
+    "name", ["take [1].wav", "[x] a.wav", "a*b.wav", "what?.wav", "[!a].wav", "[red]x.wav"]
+)
+def test_a_name_with_wildcards_in_it_is_that_file(name: str) -> None:
+    touch(f"in/{name}", f"odd [x]/{name}")
+    assert planned([f"in/{name}"], "out") == {f"in/{name}": f"out/{name}"}
+    assert planned([f"in/{name}"], "x.wav") == {f"in/{name}": "x.wav"}
+    assert planned([f"odd [x]/{name}"], "x.wav") == {f"odd [x]/{name}": "x.wav"}
+    assert planned(["odd [x]"], "out") == {f"odd [x]/{name}": f"out/{name}"}
+    assert planned(["odd [x]/*.wav"], "out") == {f"odd [x]/{name}": f"out/{name}"}
+
+
+@pytest.mark.parametrize("name", ["./-x.wav", "-x.wav", " x .wav", "a:b.wav", "%s.wav", "a\nb.wav"])
+def test_names_that_look_like_something_else(name: str) -> None:
+    touch(name)
+    assert list(planned([name], "out")) == [str(Path(name))]
+
+
+@pytest.mark.parametrize("name", ["x" * 300 + ".wav", "x" * 300, "録" * 100 + ".wav", "x/" * 3000])
+def test_names_that_are_too_long_fail_by_themselves(name: str) -> None:
+    assert planned([name, "in/a.wav"], "out")["in/a.wav"] == "out/a.wav"
+    assert planned(["in/a.wav"], f"{name}/out")
+    touch("in/" + "x" * 251 + ".ts")
+    told = planned(["in", name], "out", "wav")
+    assert told["in/a.wav"] == "out/a.wav" and len(told) == 5
+
+
+@pytest.mark.parametrize("inputs", [[""], ["in/a.wav", ""]])
+def test_empty_names_are_a_mistake(inputs: list[str]) -> None:
+    with pytest.raises(SettingError, match="an empty name; expected a file"):
+        find_jobs(inputs, "out", None)
+    with pytest.raises(SettingError, match="an empty name; expected a file"):
+        find_jobs(["in"], "", None)
+
+
+@pytest.mark.parametrize("output", ["/dev/null", "pipe", "pipe.wav", "/dev/full", "in/notes.txt"])
+@pytest.mark.parametrize("inputs", [["in/a.wav"], ["in"], ["in/*.wav"]])
+def test_results_need_a_file_or_a_folder(output: str, inputs: list[str]) -> None:
+    os.mkfifo("pipe")
+    os.mkfifo("pipe.wav")
+    with pytest.raises(SettingError, match=f"{output} is .*; expected .*(folder|name of a file)"):
+        find_jobs(inputs, output, None)
+
+
+def test_a_folder_that_is_shut_is_a_failure_and_the_rest_goes_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    listed = Path.iterdir
+
+    def guarded(path: Path):
+        if path.name == "deep":
+            raise PermissionError(13, "Permission denied", str(path))
+        return listed(path)
+
+    monkeypatch.setattr(Path, "iterdir", guarded)
+    jobs, failures = find_jobs(["in"], "out", None)
+    assert [str(job.source) for job in jobs] == ["in/a.wav"]
+    assert [str(error) for error in failures] == ["cannot read folder in/deep: Permission denied"]

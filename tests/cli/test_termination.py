@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from speechduet.cli.termination import ended_in_order
+from speechduet.cli.termination import ENDING, as_usual, ended_in_order
 
 PROC = Path("/proc")
 pytestmark = [
@@ -70,17 +70,21 @@ def wait_for(reached: Callable[[], bool], what: str) -> None:
         time.sleep(0.1)
 
 
-def test_what_sigterm_did_before_it_does_again() -> None:
-    before = signal.getsignal(signal.SIGTERM)
+def test_what_signals_did_before_they_do_again() -> None:
+    before = [signal.getsignal(number) for number in ENDING]
     with ended_in_order():
-        assert signal.getsignal(signal.SIGTERM) != before
-    assert signal.getsignal(signal.SIGTERM) == before
+        assert signal.getsignal(signal.SIGTERM) not in before
+        as_usual()
+        assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    assert [signal.getsignal(number) for number in ENDING] == before
 
 
 @pytest.mark.parametrize(
     ("command", "number", "status"),
     [
         (evaluation, signal.SIGTERM, 128 + signal.SIGTERM),
+        (evaluation, signal.SIGINT, 128 + signal.SIGINT),
+        (evaluation, signal.SIGHUP, 128 + signal.SIGHUP),
         (evaluation, signal.SIGKILL, -signal.SIGKILL),
         (ablation, signal.SIGTERM, 128 + signal.SIGTERM),
         (ablation, signal.SIGKILL, -signal.SIGKILL),
@@ -102,7 +106,10 @@ def test_workers_end_with_the_command(
     process = subprocess.Popen(
         [sys.executable, "-m", "speechduet", *arguments],
         stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        # Ctrl-C reaches all of a terminal's processes: this one and its workers, and no other.
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     # Two workers, and the process in which multiprocessing keeps its records.
     wait_for(lambda: len(children(process.pid)) >= 3, "no workers")
@@ -110,8 +117,13 @@ def test_workers_end_with_the_command(
     if command is evaluation:
         wait_for((tmp_path / "recogniser.begun").exists, "no work")
     try:
-        process.send_signal(number)
-        assert process.wait(60) == status
+        if number == signal.SIGINT:
+            os.killpg(process.pid, number)
+        else:
+            process.send_signal(number)
+        _, errors = process.communicate(timeout=60)
+        assert process.returncode == status
+        assert b"Traceback" not in errors
         wait_for(lambda: not any(map(running, begun)), "workers are left")
     finally:
         for left in filter(running, begun):

@@ -1,28 +1,36 @@
 """Files that appear under their name only when they are complete."""
 
-import os
+import stat
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
+from speechduet.audio.partial import unfinished
 from speechduet.errors import AudioError
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A name to write to; the file takes its real name at the end, or is gone after an error."""
-    if path.exists() and not path.is_file():
-        raise AudioError(f"{path} is not a file", "the name of a file to write")
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Asked before all the work: a name can be too long, and a device is never replaced.
+        if _kind(path) not in (None, stat.S_IFREG):
+            raise AudioError(f"{path} is not a file", "the name of a file to write")
+    except OSError as error:
+        raise AudioError(f"cannot write {path}: {error.strerror or error}") from error
+    with unfinished(path.parent) as partial:
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
             partial.touch()
         except OSError as error:
             raise AudioError(f"cannot write {path}: {error.strerror or error}") from error
         yield partial
         partial.replace(path)
-    finally:
-        # It is not there after all went well, and its folder may be none.
-        with suppress(OSError):
-            partial.unlink()
+
+
+def _kind(path: Path) -> int | None:
+    """What there is under a name, if anything; OSError if it cannot be a name."""
+    try:
+        return stat.S_IFMT(path.stat().st_mode)
+    except FileNotFoundError:
+        return None

@@ -1,5 +1,7 @@
 """The command line ``speechduet``. Exit status: 0 all done, 1 something failed, 2 wrong usage."""
 
+import sys
+from io import TextIOWrapper
 from typing import Annotated, Any
 
 import typer
@@ -17,8 +19,11 @@ from speechduet.cli import (
     reproduce,
     train,
 )
-from speechduet.errors import SettingError, SpeechduetError
+from speechduet.cli.termination import ended_in_order
+from speechduet.cli.usage import Command
+from speechduet.errors import ModelError, SettingError, SpeechduetError
 from speechduet.extras import missing
+from speechduet.names import shown
 
 
 class _Commands(TyperGroup):
@@ -28,11 +33,13 @@ class _Commands(TyperGroup):
         try:
             return super().invoke(ctx)
         except SpeechduetError as error:
-            typer.echo(f"speechduet: {error}", err=True)
-            raise typer.Exit(2 if isinstance(error, SettingError) else 1) from error
+            typer.echo(shown(f"speechduet: {error}"), err=True)
+            # A model that cannot be loaded is a wrong value of an option, and no failed input.
+            wrong_usage = isinstance(error, SettingError | ModelError)
+            raise typer.Exit(2 if wrong_usage else 1) from error
         except ImportError as error:
             # Each command says what it needs; this is for what none has thought of.
-            typer.echo(f"speechduet: {missing(error, ctx.info_name or '')}", err=True)
+            typer.echo(shown(f"speechduet: {missing(error, ctx.info_name or '')}"), err=True)
             raise typer.Exit(2) from error
 
 
@@ -43,15 +50,15 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-app.command("enhance")(enhance.enhance)
-app.command("evaluate")(evaluate.evaluate)
-app.command("train")(train.train)
-app.command("ablate")(ablate.ablate)
+app.command("enhance", cls=Command)(enhance.enhance)
+app.command("evaluate", cls=Command)(evaluate.evaluate)
+app.command("train", cls=Command)(train.train)
+app.command("ablate", cls=Command)(ablate.ablate)
 app.add_typer(prepare.app, name="prepare")
 app.add_typer(reproduce.app, name="reproduce")
-app.command("models")(models.models)
-app.command("bench")(bench.bench)
-app.command("convert")(convert.convert)
+app.command("models", cls=Command)(models.models)
+app.command("bench", cls=Command)(bench.bench)
+app.command("convert", cls=Command)(convert.convert)
 
 
 def _print_version(wanted: bool) -> None:
@@ -73,4 +80,9 @@ def _options(
 
 def main() -> None:
     """Run the command line."""
-    app(prog_name="speechduet")
+    for stream in (sys.stdout, sys.stderr):
+        # Names need not be UTF-8, and terminals need not know every letter.
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    with ended_in_order():
+        app(prog_name="speechduet")

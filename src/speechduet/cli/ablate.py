@@ -10,8 +10,9 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from speechduet.cli.termination import ended_in_order
+from speechduet.cli.usage import MOST_THREADS
 from speechduet.errors import SettingError
+from speechduet.names import shown
 
 _FAILURES_TOLD = 20
 
@@ -35,6 +36,7 @@ def ablate(
         int | None,
         typer.Option(
             min=1,
+            max=MOST_THREADS,
             help="Processes, each with one thread and one recording at a time.",
             show_default="one per processor",
         ),
@@ -54,12 +56,12 @@ def ablate(
         ) from None
     ablation = read_ablation(config, override or [])
     place = folder or Path("runs") / "ablation" / config.stem
-    with ended_in_order(), _Bars() as bars:
+    with _Bars() as bars:
         outcome = run(ablation, place, jobs or os.cpu_count() or 1, device, bars.watch)
     typer.echo(outcome.text, nl=False)
-    typer.echo(f"tables and figures are in {place}", err=True)
+    typer.echo(shown(f"tables and figures are in {place}"), err=True)
     for failure in outcome.failures[:_FAILURES_TOLD]:
-        typer.echo(f"failed: {failure}", err=True)
+        typer.echo(shown(f"failed: {failure}"), err=True)
     if more := len(outcome.failures[_FAILURES_TOLD:]):
         typer.echo(f"and {more} more failures", err=True)
     if outcome.failures:

@@ -5,8 +5,11 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
+from speechduet.attempt import Attempt
+from speechduet.audio.folders import is_there
+from speechduet.audio.partial import remove_leftovers
 from speechduet.cli.progress import Report
-from speechduet.errors import AudioError, SettingError
+from speechduet.errors import SettingError
 
 if TYPE_CHECKING:
     from speechduet.cli.targets import Job
@@ -21,10 +24,13 @@ def enhance_files(
     workers: int,
     load: Callable[[], "Enhancer"],
     request: dict[str, Any],
+    verbose: bool = False,
 ) -> int:
     """Enhance what there is to enhance; return the number of failures.
 
     ``load`` gives the one enhancer that all workers share, ``request`` what `enhance_file` takes.
+    Whatever one file raises is told under its name and ends none of the others, ``verbose``ly
+    with where it came from. Raises SettingError or ModelError if nothing can be enhanced so.
     """
     # PyTorch, behind these imports, takes seconds to load: not before the usage is known good.
     from speechduet.cli.targets import find_jobs
@@ -35,17 +41,37 @@ def enhance_files(
     with Report(len(jobs)) as report:
         for failure in failures:
             report.failed(failure)
-        wanted = [job for job in jobs if overwrite or not job.target.exists()]
+        for folder in {job.target.parent for job in jobs}:
+            remove_leftovers(folder)
+        wanted = [job for job in jobs if overwrite or not is_there(job.target)]
         report.skipped(len(jobs) - len(wanted))
         if wanted:
             enhancer = load()
+            _check(enhancer, request)
             report.say(enhancer.backend)
-            _enhance(wanted, enhancer, min(workers, len(wanted)), request, report)
+            _enhance(wanted, enhancer, min(workers, len(wanted)), request, report, verbose)
     return report.failures
 
 
+def _check(enhancer: "Enhancer", request: dict[str, Any]) -> None:
+    """Raise SettingError for settings that no file could be enhanced with."""
+    from speechduet.confidence import check_compared, check_file
+    from speechduet.enhancer import Expert
+
+    expert = {name: value for name, value in request.items() if name in Expert.__annotations__}
+    sampling = enhancer.sampling(request["mode"], **expert)
+    if request["confidence"] is not None:
+        check_file(request["confidence"])
+        check_compared(sampling)
+
+
 def _enhance(
-    jobs: list["Job"], enhancer: "Enhancer", workers: int, request: dict[str, Any], report: Report
+    jobs: list["Job"],
+    enhancer: "Enhancer",
+    workers: int,
+    request: dict[str, Any],
+    report: Report,
+    verbose: bool,
 ) -> None:
     from speechduet.files import enhance_file
 
@@ -60,14 +86,13 @@ def _enhance(
                 raise KeyboardInterrupt
             report.advance(line, done_s, whole_s)
 
-        try:
+        with Attempt(str(job.source)) as attempt:
             duration_s = enhance_file(
                 job.source, job.target, enhancer, progress=advance, notify=report.say, **request
             )
-        except AudioError as error:
-            report.failed(error, line)
-        else:
             report.finished(duration_s, line)
+        if attempt.failure:
+            report.failed(attempt.failure, line, attempt.trace if verbose else "")
 
     if workers == 1:
         for job in jobs:
@@ -75,11 +100,12 @@ def _enhance(
         return
     # Threads and not processes: they share one model and one import of PyTorch, whose operations
     # let the others run meanwhile.
-    with ThreadPoolExecutor(workers) as pool:
-        try:
-            for done in as_completed([pool.submit(work, job) for job in jobs]):
-                done.result()
-        except BaseException:  # an interruption too: whatever it is goes on up, after the threads
-            stopped.set()
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    pool = ThreadPoolExecutor(workers)
+    try:
+        for done in as_completed([pool.submit(work, job) for job in jobs]):
+            done.result()
+    except BaseException:  # An interruption: it goes on up, and waits for no thread.
+        stopped.set()
+        pool.shutdown(wait=False, cancel_futures=True)
+        raise
+    pool.shutdown()

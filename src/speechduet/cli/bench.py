@@ -8,6 +8,7 @@ import typer
 
 from speechduet import audio
 from speechduet.bench.request import Backend, Precision, Request
+from speechduet.cli.usage import LARGEST, MOST_THREADS, check_output
 from speechduet.errors import AudioError, SettingError
 
 
@@ -51,14 +52,23 @@ def bench(
     ] = None,
     seconds: Annotated[
         float | None,
-        typer.Option(help="Of audio.", show_default="10; of an evaluation or step 2.04"),
+        typer.Option(
+            min=0.001, max=600, help="Of audio.", show_default="10; of an evaluation or step 2.04"
+        ),
     ] = None,
     batch_size: Annotated[
         int | None,
-        typer.Option(help="Examples in an evaluation or step.", show_default="1, or the recipe's"),
+        typer.Option(
+            min=1,
+            max=4096,
+            help="Examples in an evaluation or step.",
+            show_default="1, or the recipe's",
+        ),
     ] = None,
-    repeats: Annotated[int, typer.Option(help="Timed runs of each.")] = 7,
-    threads: Annotated[int | None, typer.Option(help="CPU threads.")] = None,
+    repeats: Annotated[int, typer.Option(min=1, max=LARGEST, help="Timed runs of each.")] = 7,
+    threads: Annotated[
+        int | None, typer.Option(min=1, max=MOST_THREADS, help="CPU threads.")
+    ] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, mps.")] = "cpu",
     backend: Annotated[
         Backend, typer.Option(help="Another than pytorch is measured beside PyTorch in float32.")
@@ -88,8 +98,7 @@ def bench(
         *(seconds, batch_size, device, threads, precision, backend),
         as_shipped=as_shipped,
     )
-    if repeats < 1:
-        raise SettingError(f"{repeats} repeats", "1 or more")
+    check_output(json_file)
     if train:
         _check_training()
     from speechduet.bench.measure import measure

@@ -5,6 +5,9 @@ from typing import Annotated
 
 import typer
 
+from speechduet.cli.usage import check_folder
+from speechduet.names import shown
+
 
 def convert(
     checkpoint: Annotated[
@@ -18,5 +21,6 @@ def convert(
     """
     from speechduet import external
 
+    check_folder(folder)
     pretrained = external.convert(checkpoint, folder)
-    typer.echo(f"{folder}: {pretrained.name}, modes {', '.join(pretrained.modes)}", err=True)
+    typer.echo(shown(f"{folder}: {pretrained.name}, modes {', '.join(pretrained.modes)}"), err=True)

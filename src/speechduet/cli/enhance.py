@@ -9,6 +9,7 @@ from speechduet.allocator import keep_freed_memory
 from speechduet.cli import options
 from speechduet.cli.batch import enhance_files
 from speechduet.cli.pipe import STREAM, enhance_stream
+from speechduet.cli.usage import check_output
 from speechduet.errors import SettingError
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ def enhance(
     confidence: options.Confidence = None,
     track: options.Track = None,
     salvage: options.Salvage = False,
+    verbose: options.Verbose = False,
     latency: options.Latency = None,
     device: options.Device = "auto",
     backend: options.Backend = "auto",
@@ -58,6 +60,7 @@ def enhance(
         raise typer.BadParameter("give at least one recording", param_hint="INPUTS")
     if output is None:
         raise typer.BadParameter("say where results go", param_hint="'-o' / '--output'")
+    check_output(confidence)
     expert = {
         "steps": steps,
         "grid": grid,
@@ -99,7 +102,9 @@ def enhance(
     elif latency is not None:
         raise SettingError("a latency for files", "a stream: speechduet enhance - -o -")
     else:
-        failures = enhance_files(inputs, output, container, overwrite, workers, load, request)
+        failures = enhance_files(
+            inputs, output, container, overwrite, workers, load, request, verbose
+        )
     if failures:
         raise typer.Exit(1)
 

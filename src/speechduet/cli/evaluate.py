@@ -11,10 +11,11 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import track
 
 from speechduet import audio
-from speechduet.cli.termination import ended_in_order
+from speechduet.cli.usage import MOST_THREADS, check_output
 from speechduet.errors import AudioError, SettingError
 from speechduet.evaluation import (
     FURTHER,
@@ -32,6 +33,7 @@ from speechduet.evaluation import (
 )
 from speechduet.evaluation.page import to_html
 from speechduet.evaluation.report import Report, to_markdown
+from speechduet.names import shown, utf8
 
 
 class _Further(Enum):
@@ -105,7 +107,12 @@ def evaluate(
     ] = None,
     jobs: Annotated[
         int | None,
-        typer.Option(min=1, help="Processes to score with.", show_default="one per processor"),
+        typer.Option(
+            min=1,
+            max=MOST_THREADS,
+            help="Processes to score with.",
+            show_default="one per processor",
+        ),
     ] = None,
 ) -> None:
     """Score enhanced recordings against clean ones: PESQ, ESTOI, SI-SDR, with 95 % intervals.
@@ -118,6 +125,8 @@ def evaluate(
         raise typer.BadParameter(
             f"{report.name} is neither Markdown (.md) nor a page (.html)", param_hint="report"
         )
+    for written in (csv_file, json_file, report):
+        check_output(written)
     paired = {name: pair_up(clean, folder, noisy) for name, folder in _folders(enhanced).items()}
     for name, (pairs, unpaired) in paired.items():
         if not pairs and not unpaired:
@@ -130,12 +139,11 @@ def evaluate(
         further["words"] = partial(word_scores, recogniser=recogniser)
     if phoneme_recogniser is not None:
         further["phonemes"] = partial(phoneme_scores, recogniser=phoneme_recogniser)
-    with ended_in_order():
-        measured = Report(
-            _score(paired, jobs or os.cpu_count() or 1, further),
-            {name: {pair.name: pair for pair in pairs} for name, (pairs, _) in paired.items()},
-            conditions,
-        )
+    measured = Report(
+        _score(paired, jobs or os.cpu_count() or 1, further),
+        {name: {pair.name: pair for pair in pairs} for name, (pairs, _) in paired.items()},
+        conditions,
+    )
     if csv_file is not None:
         _write(csv_file, _csv(measured))
     if json_file is not None:
@@ -143,9 +151,9 @@ def evaluate(
     if report is not None:
         _write(report, (to_html if report.suffix == ".html" else to_markdown)(measured))
     if any(evaluation.files for evaluation in measured.systems.values()):
-        typer.echo(measured.terminal(), nl=False)
+        typer.echo(utf8(measured.terminal()), nl=False)
     for failure in measured.failures():
-        typer.echo(f"failed: {failure}", err=True)
+        typer.echo(shown(f"failed: {failure}"), err=True)
     if measured.failures():
         raise typer.Exit(1)
 
@@ -189,7 +197,7 @@ def _score(
     console = Console(stderr=True)
     systems = {}
     for name, (pairs, unpaired) in paired.items():
-        told = "Scoring" if len(paired) == 1 else f"Scoring {name}"
+        told = "Scoring" if len(paired) == 1 else f"Scoring {escape(shown(name))}"
         outcomes = evaluate_pairs(pairs, jobs, further)
         watched = track(outcomes, told, total=len(pairs), console=console, transient=True)
         systems[name] = Evaluation.of([*unpaired, *watched])
@@ -212,6 +220,6 @@ def _csv(report: Report) -> str:
 def _write(path: Path, text: str) -> None:
     with audio.replacing(path) as partial:
         try:
-            partial.write_text(text, encoding="utf-8")
+            partial.write_text(utf8(text), encoding="utf-8")
         except OSError as error:
             raise AudioError(f"cannot write {path}: {error.strerror}") from error

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from speechduet.backend import BackendName, Precision
+from speechduet.cli.usage import MOST_SEED, MOST_THREADS
 
 
 def _option(
@@ -50,7 +51,10 @@ Strength = Annotated[
         "--strength", text="Mix of the enhanced speech (1) and the input (0).", least=0, most=1
     ),
 ]
-Seed = Annotated[int, _option("--seed", text="The same seed gives the same result.", least=0)]
+Seed = Annotated[
+    int,
+    _option("--seed", text="The same seed gives the same result.", least=0, most=MOST_SEED),
+]
 Format = Annotated[
     str | None,
     _option("--format", text="wav, flac, ogg, opus, mp3, ...; by default the input's, or wav."),
@@ -60,10 +64,18 @@ Salvage = Annotated[
 ]
 Track = Annotated[
     int | None,
-    _option("--track", text="Which of several sound tracks, counted from 1.", least=1),
+    _option("--track", text="Which of several sound tracks, counted from 1.", least=1, most=9999),
 ]
 Overwrite = Annotated[
     bool, _option("--overwrite", text="Replace existing results instead of skipping them.")
+]
+Verbose = Annotated[
+    bool,
+    _option(
+        *("-v", "--verbose"),
+        text="Tell what an output cannot hold of its source, and where unforeseen errors come "
+        "from.",
+    ),
 ]
 Confidence = Annotated[
     Path | None,
@@ -79,6 +91,8 @@ Latency = Annotated[
         "--latency",
         text="Seconds that enhanced WAV is behind when it is streamed from stdin to stdout; "
         "by default 0.5.",
+        least=0.001,
+        most=3600,
     ),
 ]
 
@@ -107,6 +121,8 @@ Threads = Annotated[
         "--threads",
         text="CPU threads of each worker; by default the cores, shared among the workers.",
         panel=_MACHINE,
+        least=1,
+        most=MOST_THREADS,
     ),
 ]
 Workers = Annotated[
@@ -117,6 +133,7 @@ Workers = Annotated[
         "many short ones. Each takes memory of its own.",
         panel=_MACHINE,
         least=1,
+        most=MOST_THREADS,
     ),
 ]
 BatchSize = Annotated[
@@ -125,6 +142,8 @@ BatchSize = Annotated[
         "--batch-size",
         text="Segments enhanced at once; by default 1 on a CPU, 8 elsewhere.",
         panel=_MACHINE,
+        least=1,
+        most=4096,
     ),
 ]
 Segment = Annotated[
@@ -133,12 +152,20 @@ Segment = Annotated[
         "--segment",
         text="Seconds above which a recording is cut into overlapping segments of this length.",
         panel=_MACHINE,
+        least=1,
+        most=86_400,
     ),
 ]
 
 Steps = Annotated[
     int | None,
-    _option("--steps", text="Reverse steps; 0: predictive estimate.", panel=_EXPERT, least=0),
+    _option(
+        "--steps",
+        text="Reverse steps; 0: predictive estimate.",
+        panel=_EXPERT,
+        least=0,
+        most=100_000,
+    ),
 ]
 Grid = Annotated[
     Literal["exact", "paper"] | None, _option("--grid", text="Step sizes.", panel=_EXPERT)
@@ -156,16 +183,22 @@ Beta = Annotated[
     ),
 ]
 Predictor = Annotated[
-    Literal["deterministic", "ancestral", "euler_maruyama"] | None,
+    Literal["deterministic", "heun", "ancestral", "euler_maruyama"] | None,
     _option("--predictor", text="Kind of reverse step.", panel=_EXPERT),
 ]
 CorrectorSteps = Annotated[
     int | None,
-    _option("--corrector-steps", text="Langevin corrections in each step.", panel=_EXPERT, least=0),
+    _option(
+        "--corrector-steps",
+        text="Langevin corrections in each step.",
+        panel=_EXPERT,
+        least=0,
+        most=100_000,
+    ),
 ]
 Start = Annotated[
     float | None,
-    _option("--start", text="Time of the first step.", panel=_EXPERT, least=0, most=1),
+    _option("--start", text="Time of the first step.", panel=_EXPERT, least=0.001, most=1),
 ]
 StartFrom = Annotated[
     Literal["noisy", "predictive"] | None,
@@ -178,5 +211,6 @@ Framings = Annotated[
         text="Average over so many positions of the frames; each costs as much as one.",
         panel=_EXPERT,
         least=1,
+        most=1024,
     ),
 ]

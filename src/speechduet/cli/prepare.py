@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -11,7 +12,9 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, track
 
+from speechduet.cli.usage import HIGHEST_HZ, LARGEST, MOST_SEED, MOST_THREADS, Command
 from speechduet.errors import SettingError
+from speechduet.names import shown
 
 if TYPE_CHECKING:
     from speechduet.data.preparation import Task
@@ -22,18 +25,21 @@ app = typer.Typer(
 )
 
 _FAILURES_TOLD = 20
+_MOST_DB = 200
 
 Output = Annotated[
     Path, typer.Option("-o", "--output", file_okay=False, help="Folder of the set to make.")
 ]
-Rate = Annotated[int, typer.Option(min=1000, help="Sample rate of the set in Hz.")]
+Rate = Annotated[int, typer.Option(min=1000, max=HIGHEST_HZ, help="Sample rate of the set in Hz.")]
 Jobs = Annotated[
     int | None,
-    typer.Option(min=1, help="Pairs to work on at once.", show_default="one per processor"),
+    typer.Option(
+        min=1, max=MOST_THREADS, help="Pairs to work on at once.", show_default="one per processor"
+    ),
 ]
 
 
-@app.command()
+@app.command(cls=Command)
 def voicebank(
     source: Annotated[
         Path,
@@ -51,10 +57,10 @@ def voicebank(
         str, typer.Option(help="Speakers of the training archives that are for validation.")
     ] = "p226,p287",
     expect_train: Annotated[
-        int, typer.Option(min=1, help="Pairs that the training archives must hold.")
+        int, typer.Option(min=1, max=LARGEST, help="Pairs that the training archives must hold.")
     ] = 11_572,
     expect_test: Annotated[
-        int, typer.Option(min=1, help="Pairs that the test archives must hold.")
+        int, typer.Option(min=1, max=LARGEST, help="Pairs that the test archives must hold.")
     ] = 824,
     jobs: Jobs = None,
 ) -> None:
@@ -75,7 +81,7 @@ def voicebank(
         typer.echo(f"{transcripts} transcripts copied as they are", err=True)
 
 
-@app.command()
+@app.command(cls=Command)
 def pairs(
     clean: Annotated[
         Path, typer.Argument(exists=True, file_okay=False, help="Folder of clean recordings.")
@@ -109,7 +115,7 @@ def pairs(
     _make(tasks, output, sample_rate, described, jobs)
 
 
-@app.command()
+@app.command(cls=Command)
 def mix(
     speech: Annotated[
         Path, typer.Option(exists=True, file_okay=False, help="Folder of clean speech.")
@@ -121,16 +127,21 @@ def mix(
     ] = "0,5,10,15",
     count: Annotated[
         int | None,
-        typer.Option(min=1, help="Mixtures to make.", show_default="one per speech recording"),
+        typer.Option(
+            min=1, max=LARGEST, help="Mixtures to make.", show_default="one per speech recording"
+        ),
     ] = None,
     rooms: Annotated[
         Path | None,
         typer.Option(exists=True, file_okay=False, help="Folder of room impulse responses."),
     ] = None,
     simulate_rooms: Annotated[
-        int, typer.Option(min=0, help="Rooms to simulate instead (needs pyroomacoustics).")
+        int,
+        typer.Option(min=0, max=LARGEST, help="Rooms to simulate instead (needs pyroomacoustics)."),
     ] = 0,
-    seed: Annotated[int, typer.Option(min=0, help="Another one makes another set.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, max=MOST_SEED, help="Another one makes another set.")
+    ] = 0,
     sample_rate: Rate = 16_000,
     jobs: Jobs = None,
 ) -> None:
@@ -168,7 +179,7 @@ def _make(
     told = list(track(outcomes, "Preparing", len(tasks), console=console, disable=quiet))
     failed = [outcome for outcome in told if isinstance(outcome, Failure)]
     for failure in failed[:_FAILURES_TOLD]:
-        typer.echo(f"failed: {failure.name}: {failure.error}", err=True)
+        typer.echo(shown(f"failed: {failure.name}: {failure.error}"), err=True)
     if failed:
         typer.echo(
             f"{len(failed)} of {len(tasks)} pairs failed; the set is not listed before all are "
@@ -187,7 +198,7 @@ def _make(
     for split in splits:
         own = [pair.samples for pair in prepared if pair.task.split == split]
         hours = sum(own) / sample_rate / 3600
-        typer.echo(f"{output / split}: {len(own)} pairs, {hours:.2f} h", err=True)
+        typer.echo(shown(f"{output / split}: {len(own)} pairs, {hours:.2f} h"), err=True)
 
 
 def _download(source: Path) -> None:
@@ -207,7 +218,10 @@ def _download(source: Path) -> None:
 
 
 def _numbers(text: str) -> tuple[float, ...]:
-    try:
-        return tuple(float(number) for number in text.split(","))
-    except ValueError:
-        raise SettingError(f"--snr is {text!r}", "numbers with commas, such as 0,5,10") from None
+    with suppress(ValueError):
+        numbers = tuple(float(number) for number in text.split(","))
+        if all(abs(number) <= _MOST_DB for number in numbers):  # nan is not
+            return numbers
+    raise SettingError(
+        f"--snr is {text!r}", f"numbers from -{_MOST_DB} to {_MOST_DB} with commas, such as 0,5,10"
+    )

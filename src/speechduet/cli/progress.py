@@ -16,6 +16,7 @@ from rich.progress import (
 )
 
 from speechduet.errors import SpeechduetError
+from speechduet.names import shown, utf8
 
 
 class Report:
@@ -31,7 +32,8 @@ class Report:
         self._audio_s = self._taken_s = 0.0
         self._begun: float | None = None
         self._lock = Lock()
-        console = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
+        # Names are shown as they are: [red] is no colour and :smile: no picture.
+        console = Console(stderr=True, soft_wrap=True, highlight=False, markup=False, emoji=False)
         self._progress = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(),
@@ -62,7 +64,7 @@ class Report:
         with self._lock:
             self._begun = self._begun or perf_counter()
             self._seen += 1
-            described = f"{self._seen}/{self._recordings} {source.name}"
+            described = f"{self._seen}/{self._recordings} {shown(source.name)}"
         return self._progress.add_task(described, total=None, factor="-", begun=perf_counter())
 
     def advance(self, line: TaskID, done_s: float, whole_s: float) -> None:
@@ -84,17 +86,21 @@ class Report:
         self._seen += recordings
         self._skipped += recordings
 
-    def failed(self, error: SpeechduetError, line: TaskID | None = None) -> None:
-        """An input came to nothing."""
+    def failed(
+        self, error: SpeechduetError | str, line: TaskID | None = None, trace: str = ""
+    ) -> None:
+        """An input came to nothing; ``trace`` tells where in the program."""
         with self._lock:
             self.failures += 1
         self.say(f"failed: {error}")
+        if trace:
+            self._progress.console.print(utf8(trace), end="")
         if line is not None:
             self._end(line)
 
     def say(self, text: str) -> None:
         """A line above the bars."""
-        self._progress.console.print(text)
+        self._progress.console.print(shown(text))
 
     def _end(self, line: TaskID) -> None:
         self._progress.remove_task(line)

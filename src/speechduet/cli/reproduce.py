@@ -10,7 +10,10 @@ from rich.console import Console
 from rich.progress import track
 
 from speechduet.cli.prepare import voicebank as prepare
+from speechduet.cli.termination import as_usual, ended_in_order
+from speechduet.cli.usage import LARGEST, MOST_THREADS, Command
 from speechduet.errors import SettingError
+from speechduet.names import shown
 
 if TYPE_CHECKING:
     from speechduet.evaluation import Evaluation
@@ -24,7 +27,7 @@ def _several() -> None:
     """Keep the name of the data set a command, though there is but one."""
 
 
-@app.command()
+@app.command(cls=Command)
 def voicebank(
     data: Annotated[
         Path,
@@ -52,16 +55,19 @@ def voicebank(
         str, typer.Option(help="Speakers of the training archives that are for validation.")
     ] = "p226,p287",
     expect_train: Annotated[
-        int, typer.Option(min=1, help="Pairs that the training archives must hold.")
+        int, typer.Option(min=1, max=LARGEST, help="Pairs that the training archives must hold.")
     ] = 11_572,
     expect_test: Annotated[
-        int, typer.Option(min=1, help="Pairs that the test archives must hold.")
+        int, typer.Option(min=1, max=LARGEST, help="Pairs that the test archives must hold.")
     ] = 824,
     device: Annotated[str, typer.Option(help="To enhance on: auto, cpu, cuda, ...")] = "auto",
     jobs: Annotated[
         int | None,
         typer.Option(
-            min=1, help="Processes to prepare and to score.", show_default="one per processor"
+            min=1,
+            max=MOST_THREADS,
+            help="Processes to prepare and to score.",
+            show_default="one per processor",
         ),
     ] = None,
 ) -> None:
@@ -87,16 +93,18 @@ def voicebank(
     _stage("1. Prepare")
     prepare(data, pairs, download, 16_000, valid_speakers, expect_train, expect_test, jobs)
     _stage("2. Train")
+    as_usual()
     model = train(recipe, folder / "run")
     _stage("3. Enhance")
-    enhanced = _enhance(model, pairs / "test" / "noisy", folder, device, sampling)
-    _stage("4. Score and compare")
-    told = rows(
-        {
-            "noisy": _score(pairs / "test", pairs / "test" / "noisy", jobs),
-            name: _score(pairs / "test", enhanced, jobs),
-        }
-    )
+    with ended_in_order():
+        enhanced = _enhance(model, pairs / "test" / "noisy", folder, device, sampling)
+        _stage("4. Score and compare")
+        told = rows(
+            {
+                "noisy": _score(pairs / "test", pairs / "test" / "noisy", jobs),
+                name: _score(pairs / "test", enhanced, jobs),
+            }
+        )
     text = table(told).to_markdown()
     (folder / f"{name}_{grid}.md").write_text(text, encoding="utf-8")
     typer.echo(text, nl=False)
@@ -135,7 +143,7 @@ def _score(test: Path, enhanced: Path, jobs: int | None) -> "Evaluation":
     )
     evaluation = Evaluation.of([*unpaired, *watched])
     for failure in evaluation.failed:
-        typer.echo(f"failed: {failure.file}: {failure.error}", err=True)
+        typer.echo(shown(f"failed: {failure.file}: {failure.error}"), err=True)
     if evaluation.failed:
         # The published means are over all files.
         raise typer.Exit(1)

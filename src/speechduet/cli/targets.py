@@ -1,13 +1,23 @@
-"""Which files a command is to read, and under which name each result is written."""
+"""Which files a command is to read, and where each result is written."""
 
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from glob import has_magic
 from pathlib import Path
 
 from speechduet.audio import READABLE_SUFFIXES, WRITABLE_SUFFIXES, writable_suffix
+from speechduet.audio.folders import (
+    find_recordings,
+    is_folder,
+    is_there,
+    match_recordings,
+    split_pattern,
+)
+from speechduet.cli.naming import Naming
 from speechduet.errors import AudioError, SettingError, SpeechduetError
+
+_Found = dict[Path, Path]
+"""Files with their places in the folder of results."""
 
 
 @dataclass(frozen=True)
@@ -25,28 +35,30 @@ def find_jobs(
 
     The output is a file if there is but one input, a file, and the output has the suffix of an
     audio file; else a folder. ``container`` (wav, flac, ...) overrides the suffix of results.
-    Raises SettingError if two results would have one name, or a result that of its source.
+    Results of earlier runs are no inputs. Raises SettingError if two results would have one
+    name, or a result that of its source.
     """
+    if not all(inputs) or not output:
+        raise SettingError("an empty name", "a file, a folder, a glob or -")
     out = Path(output)
     suffix = _suffix(container)
-    found, failures = _sources(inputs, out)
     if _names_file(inputs, out):
-        if out.suffix.lower() != (suffix or writable_suffix(out)):
-            raise SettingError(
-                f"cannot write {out} as {suffix or out.suffix}",
-                "a name and a format that agree, one of " + " ".join(WRITABLE_SUFFIXES),
-            )
-        jobs = [Job(source, out) for source, _ in found]
-    else:
-        if out.exists() and not out.is_dir():
-            raise SettingError(f"{out} is a file", "a folder for several results")
-        names = [place.with_suffix(suffix or writable_suffix(place)) for _, place in found]
-        # a.wav and a.mp3 would both become a.wav: both keep their whole name before the suffix.
-        often = Counter(names)
-        jobs = [
-            Job(source, out / (name if often[name] == 1 else f"{place}{name.suffix}"))
-            for (source, place), name in zip(found, names, strict=True)
-        ]
+        _check_file(out, suffix)
+        jobs = [Job(Path(given), out) for given in inputs]
+        _check_distinct(jobs)
+        return jobs, []
+    if is_there(out) and not is_folder(out):
+        raise SettingError(
+            f"{out} is a file" if out.is_file() else f"{out} is neither a file nor a folder",
+            "a folder for results, or for one recording a name that ends in "
+            + " ".join(WRITABLE_SUFFIXES),
+            "use - to write to stdout",
+        )
+    naming = Naming(out, suffix)
+    named, searched, failures = _sources(inputs, out)
+    found = {**named, **naming.without_results(named, searched)}
+    targets = naming.targets(found)
+    jobs = [Job(source, target) for source, target in zip(found, targets, strict=True)]
     _check_distinct(jobs)
     return jobs, failures
 
@@ -61,60 +73,72 @@ def _suffix(container: str | None) -> str | None:
     return suffix
 
 
+def _is_pattern(given: str) -> bool:
+    """Whether it is to be matched; what there is under the very name is meant itself."""
+    return has_magic(given) and not is_there(Path(given))
+
+
 def _names_file(inputs: list[str], out: Path) -> bool:
-    one_file = len(inputs) == 1 and not Path(inputs[0]).is_dir() and not has_magic(inputs[0])
-    return one_file and out.suffix.lower() in READABLE_SUFFIXES and not out.is_dir()
+    one_file = len(inputs) == 1 and not is_folder(Path(inputs[0])) and not _is_pattern(inputs[0])
+    return one_file and out.suffix.lower() in READABLE_SUFFIXES and not is_folder(out)
 
 
-def _sources(inputs: list[str], out: Path) -> tuple[list[tuple[Path, Path]], list[SpeechduetError]]:
-    """Each file once, with its place in the output folder."""
-    found: dict[Path, Path] = {}
+def _check_file(out: Path, suffix: str | None) -> None:
+    if out.suffix.lower() != (suffix or writable_suffix(out)):
+        raise SettingError(
+            f"cannot write {out} as {suffix or out.suffix}",
+            "a name and a format that agree, one of " + " ".join(WRITABLE_SUFFIXES),
+        )
+    if is_there(out) and not out.is_file():
+        raise SettingError(f"{out} is not a file", "the name of a file to write")
+
+
+def _sources(inputs: list[str], out: Path) -> tuple[_Found, _Found, list[SpeechduetError]]:
+    """Files named outright and files that were searched for, each file once."""
+    named: _Found = {}
+    searched: _Found = {}
+    seen: set[Path] = set()
     failures: list[SpeechduetError] = []
     for given in inputs:
         path = Path(given)
-        if path.is_dir():
-            places = _recordings(path.rglob("*"), path, out)
-            if not places:
-                failures.append(AudioError(f"folder {path} holds no recording"))
-        elif has_magic(given) and not path.exists():
-            root = _root(path)
-            places = _recordings(root.glob(str(path.relative_to(root))), root, out)
-            if not places:
-                failures.append(AudioError(f"no recording matches {given}"))
+        told = len(failures)
+        if is_folder(path):
+            root, missing = path, f"folder {path} holds no recording"
+            paths = find_recordings(path, unreadable=failures.append, apart_from=out)
+        elif _is_pattern(given):
+            root, pattern = split_pattern(path)
+            missing = f"no recording matches {given}"
+            paths = match_recordings(root, pattern, unreadable=failures.append, apart_from=out)
         else:
-            places = {path: Path(path.name)}
-        for source, place in places.items():
-            found.setdefault(source, place)
-    return list(found.items()), failures
+            _add(named, seen, [(path, Path(path.name))])
+            continue
+        if not paths and len(failures) == told:
+            failures.append(AudioError(missing))
+        _add(searched, seen, [(source, source.relative_to(root)) for source in paths])
+    return named, searched, failures
 
 
-def _recordings(paths: Iterable[Path], root: Path, out: Path) -> dict[Path, Path]:
-    """Audio files among these with their places below the root; no earlier results."""
-    results = out.resolve()
-    results_inside = results != root.resolve() and results.is_relative_to(root.resolve())
-    return {
-        path: path.relative_to(root)
-        for path in sorted(paths)
-        if path.suffix.lower() in READABLE_SUFFIXES
-        and path.is_file()
-        and not path.name.startswith(".")
-        and not (results_inside and path.resolve().is_relative_to(results))
-    }
-
-
-def _root(pattern: Path) -> Path:
-    """The folder above a pattern's first wildcard."""
-    parents = [parent for parent in pattern.parents if not has_magic(str(parent))]
-    return parents[0]
+def _add(found: _Found, seen: set[Path], places: Iterable[tuple[Path, Path]]) -> None:
+    for source, place in places:
+        # in/a.wav and /home/me/in/a.wav are one file; a link to it is another.
+        absolute = source.absolute()
+        if absolute not in seen:
+            seen.add(absolute)
+            found[source] = place
 
 
 def _check_distinct(jobs: list[Job]) -> None:
     sources: dict[Path, Path] = {}
     for job in jobs:
         target = job.target.resolve()
-        if target == job.source.resolve():
+        source = job.source.resolve()
+        if target == source or (
+            target.parent == source.parent and target.name.lower() == source.name.lower()
+        ):
             raise SettingError(
-                f"{job.source} would be replaced by its own result", "another place for results"
+                f"{job.source} would be replaced by its own result",
+                "another place for results",
+                "or, to keep both in one folder, another --format",
             )
         other = sources.setdefault(target, job.source)
         if other != job.source:

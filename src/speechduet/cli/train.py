@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from speechduet.allocator import keep_freed_memory
+from speechduet.cli.termination import as_usual
 from speechduet.errors import SettingError
 from speechduet.extras import missing
 
@@ -48,5 +49,6 @@ def train(
         raise SettingError("no recipe", "--config FILE", "see the folder recipes")
     recipe = read_recipe(config, override or [])
     keep_freed_memory()
+    as_usual()
     model = run(recipe, folder or Path("runs") / recipe.model.name)
     rank_zero_only(typer.echo)(model)

@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from speechduet import audio
+from speechduet.audio.folders import Told, find_recordings
+from speechduet.errors import AudioError
 
 
 class Pair(NamedTuple):
@@ -28,12 +29,14 @@ def pair_up(
 ) -> tuple[list[Pair], list[Failure]]:
     """Recordings of two (or three) folders that share a path but for its suffix.
 
-    A recording that lacks a partner in any of them is a failure.
+    A recording that lacks a partner in any of them is a failure, and so is a folder that cannot
+    be read.
     """
     folders = {"clean": clean, "enhanced": enhanced} | ({"noisy": noisy} if noisy else {})
-    found = {role: _by_name(folder) for role, folder in folders.items()}
+    unreadable: list[AudioError] = []
+    found = {role: _by_name(folder, unreadable.append) for role, folder in folders.items()}
     pairs: list[Pair] = []
-    failed: list[Failure] = []
+    failed = [Failure("folder", str(error)) for error in unreadable]
     for name in sorted(set().union(*found.values())):
         candidates = {role: files.get(name, []) for role, files in found.items()}
         missing = [role for role, paths in candidates.items() if not paths]
@@ -48,10 +51,9 @@ def pair_up(
     return pairs, failed
 
 
-def _by_name(folder: Path) -> dict[str, list[Path]]:
+def _by_name(folder: Path, unreadable: Told) -> dict[str, list[Path]]:
     found: dict[str, list[Path]] = {}
-    for path in sorted(folder.rglob("*")):
-        if path.suffix.lower() in audio.READABLE_SUFFIXES and path.is_file():
-            name = path.relative_to(folder).with_suffix("").as_posix()
-            found.setdefault(name, []).append(path)
+    for path in find_recordings(folder, unreadable=unreadable):
+        name = path.relative_to(folder).with_suffix("").as_posix()
+        found.setdefault(name, []).append(path)
     return found

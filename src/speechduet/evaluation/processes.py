@@ -1,6 +1,7 @@
 """Work spread over processes that end with the one that started them, however it ends."""
 
 import os
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -41,6 +42,8 @@ def in_processes(
 
 
 def _begin(prepare: Callable[[], None] | None) -> None:
+    # Ctrl-C reaches all processes of a terminal. The one that started this one ends it.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     Thread(target=_end_with_parent, daemon=True).start()
     if prepare is not None:
         prepare()

@@ -10,7 +10,8 @@ import numpy as np
 import soxr
 
 from speechduet import audio, metrics
-from speechduet.errors import AudioError
+from speechduet.attempt import Attempt
+from speechduet.errors import AudioError, ModelError, SettingError
 from speechduet.evaluation.pairing import Failure, Pair
 from speechduet.evaluation.processes import in_processes
 from speechduet.metrics.signals import Samples
@@ -129,10 +130,10 @@ FURTHER: dict[str, Metric] = {
 
 
 def _attempt(pair: Pair, further: Mapping[str, Metric] | None) -> Scores | Failure:
-    try:
+    """Scores or failure of a pair, whatever it raises; a wrong setting or model ends them all."""
+    with Attempt(ends=(SettingError, ModelError)) as attempt:
         return score(pair, further)
-    except (AudioError, metrics.MetricError) as error:
-        return Failure(pair.name, str(error))
+    return Failure(pair.name, attempt.failure)
 
 
 def _pesq_at(pesq_rate: int, estimate: Samples, reference: Samples, sample_rate: int) -> float:

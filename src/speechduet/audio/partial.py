@@ -1,0 +1,118 @@
+"""Files without their name yet: hidden, and removed when their process ended without them.
+
+Such a file has a short name in the folder of what it will be, whatever that will be called:
+``.speechduet-HOST-PROCESS-START-RANDOM.partial``. It says whose it is, so that a later run can
+remove what a killed one left, and nothing else.
+"""
+
+import os
+import re
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import lru_cache
+from hashlib import blake2s
+from pathlib import Path
+from secrets import token_hex
+from threading import Lock
+from time import time
+
+_PARTIAL = re.compile(r"\.speechduet-([0-9a-f]{8})-(\d+)-(\d+)-[0-9a-f]{8}\.partial")
+_FOREIGN_S = 24 * 3600
+"""Age in seconds at which a file of another host counts as left behind. A file that is being
+written changes every few seconds; that its process lives cannot be seen from here."""
+
+_unfinished: set[Path] = set()
+_lock = Lock()
+
+
+@contextmanager
+def unfinished(folder: Path) -> Iterator[Path]:
+    """A name in a folder for a file to begin; it is gone at the end unless it has another by then.
+
+    What killed processes left in the folder goes first.
+    """
+    partial = folder / _partial_name()
+    with _lock:
+        _unfinished.add(partial)
+    try:
+        _remove_leftovers_once(folder)
+        yield partial
+    finally:
+        # It is not there after all went well, and its folder may be none.
+        with suppress(OSError):
+            partial.unlink()
+        with _lock:
+            _unfinished.discard(partial)
+
+
+def discard_unfinished() -> None:
+    """Remove every file that this process has begun and not finished.
+
+    For a process that ends without waiting for its threads.
+    """
+    with _lock:
+        for partial in _unfinished:
+            with suppress(OSError):
+                partial.unlink()
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove the unfinished files of processes that no longer live from a folder (not below it).
+
+    Those of living processes stay, those of other hosts for a day, and everything that
+    `unfinished` did not name for ever.
+    """
+    with suppress(OSError):
+        for path in folder.iterdir():
+            if _is_left(path):
+                with suppress(OSError):
+                    path.unlink()
+
+
+@lru_cache(maxsize=1024)
+def _remove_leftovers_once(folder: Path) -> None:
+    remove_leftovers(folder)
+
+
+def _is_left(path: Path) -> bool:
+    told = _PARTIAL.fullmatch(path.name)
+    if told is None or not path.is_file():
+        return False
+    host, process, start = told[1], int(told[2]), int(told[3])
+    if host == _host() and os.name == "posix":
+        return not _lives(process, start)
+    return time() - path.stat().st_mtime > _FOREIGN_S
+
+
+def _partial_name() -> str:
+    process = os.getpid()
+    return f".speechduet-{_host()}-{process}-{_start(process)}-{token_hex(4)}.partial"
+
+
+@lru_cache(maxsize=1)
+def _host() -> str:
+    """Where a process number means what it means here: this machine or container."""
+    numbering = ""
+    with suppress(OSError):
+        numbering = str(Path("/proc/self/ns/pid").readlink())
+    return blake2s(f"{socket.gethostname()} {numbering}".encode(), digest_size=4).hexdigest()
+
+
+def _lives(process: int, start: int) -> bool:
+    """Whether a process runs, and is the one that started then; numbers are given out again."""
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        pass  # It runs, as somebody else's.
+    return _start(process) == start
+
+
+def _start(process: int) -> int:
+    """When a process started, in ticks since the machine did; 0 where that cannot be known."""
+    with suppress(OSError, ValueError, IndexError):
+        told = Path(f"/proc/{process}/stat").read_text(encoding="utf-8", errors="replace")
+        return int(told.rpartition(")")[2].split()[19])
+    return 0

@@ -1,0 +1,66 @@
+"""What every command checks before it begins: values that no option can mean."""
+
+import math
+from pathlib import Path
+
+import typer
+from typer.core import TyperCommand
+
+from speechduet.audio.folders import is_folder, is_there
+from speechduet.errors import SettingError
+
+MOST_THREADS = 1024
+"""More at once than any machine has use for; a system may refuse, and then ends the process."""
+MOST_SEED = 2**64 - 1
+"""As in PyTorch and NumPy's own generators."""
+LARGEST = 10_000_000
+"""Of what is counted."""
+HIGHEST_HZ = 768_000
+
+
+class Command(TyperCommand):
+    """A command none of whose values is empty, and none of whose numbers is nan or infinite.
+
+    An empty value comes from a shell variable that is not set, and would mean the folder that one
+    is in. Ranges do not keep nan out, which is neither below nor above anything.
+    """
+
+    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
+        """Parse as ever, but refuse what is empty and numbers that are none."""
+        before = ""
+        for value in args:
+            option, equals, told = value.partition("=")
+            if not value or (option.startswith("--") and equals and not told):
+                named = option or (before if before.startswith("-") else "an argument")
+                raise typer.BadParameter("it is empty; expected a value", ctx, param_hint=named)
+            before = value
+        rest = super().parse_args(ctx, args)
+        for parameter in self.params:
+            number = ctx.params.get(parameter.name or "")
+            if isinstance(number, float) and not math.isfinite(number):
+                raise typer.BadParameter(
+                    f"{number} is not a number to count on; expected a finite one",
+                    ctx,
+                    param_hint=" / ".join(parameter.opts),
+                )
+        return rest
+
+
+def check_output(path: Path | None) -> None:
+    """Raise SettingError, before any work, if no file can be written under this name."""
+    if path is None:
+        return
+    if is_folder(path):
+        raise SettingError(f"{path} is a folder", "the name of a file to write")
+    if is_there(path) and not path.is_file():
+        raise SettingError(f"{path} is not a file", "the name of a file to write")
+    check_folder(path.parent)
+
+
+def check_folder(folder: Path) -> None:
+    """Raise SettingError, before any work, if this is no folder and cannot become one."""
+    for place in (folder, *folder.parents):
+        if is_folder(place):
+            return
+        if is_there(place):
+            raise SettingError(f"{place} is not a folder", "a folder, there or to be made")

@@ -1,0 +1,139 @@
+"""Names of unfinished files: short, told apart from all others, and removed when left behind."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import speechduet
+from speechduet.audio import partial as partials
+from speechduet.audio.atomic import replacing
+from speechduet.audio.partial import discard_unfinished, remove_leftovers
+from speechduet.errors import AudioError
+
+WRITER = """
+import sys, time
+from pathlib import Path
+from speechduet.audio.atomic import replacing
+with replacing(Path(sys.argv[1])) as partial:
+    partial.write_text("half")
+    print("writing", flush=True)
+    time.sleep(600)
+"""
+
+
+@pytest.fixture
+def writer(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Another process that is writing a file into ``tmp_path``."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", WRITER, str(tmp_path / "x.wav")],
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(Path(speechduet.__file__).parents[1])},
+    )
+    assert process.stdout is not None and process.stdout.readline() == b"writing\n"
+    yield process
+    process.kill()
+    process.wait()
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+@pytest.mark.parametrize(
+    "name",
+    [b"x", b"x" * 255, "録".encode() * 85, b"\xff" * 200 + b".wav", b"a\nb", b"-x", b"[red]%s"],
+    ids=ascii,
+)
+def test_any_name_that_a_file_can_have_can_be_written(tmp_path: Path, name: bytes) -> None:
+    path = tmp_path / os.fsdecode(name)
+    with replacing(path) as partial:
+        assert partial.parent == tmp_path and len(os.fsencode(partial.name)) < 80
+        partial.write_text("whole")
+    assert names(tmp_path) == [path.name] and path.read_text() == "whole"
+
+
+@pytest.mark.parametrize("name", ["x" * 256, "録" * 86, "deep/" + "x" * 256, "x" * 300 + "/x"])
+def test_a_name_that_is_too_long_is_told_before_any_work(tmp_path: Path, name: str) -> None:
+    told = pytest.raises(AudioError, match="cannot write .*: File name too long")
+    with told, replacing(tmp_path / name):
+        raise AssertionError("the work has begun")
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+def test_what_a_killed_process_left_goes_and_a_living_one_keeps_its_own(
+    tmp_path: Path, writer: subprocess.Popen[bytes]
+) -> None:
+    with replacing(tmp_path / "y.wav") as partial:
+        assert len(names(tmp_path)) == 2
+        remove_leftovers(tmp_path)
+        assert len(names(tmp_path)) == 2 and partial.exists()
+    writer.send_signal(signal.SIGKILL)
+    writer.wait()
+    assert len(names(tmp_path)) == 2
+    remove_leftovers(tmp_path)
+    assert names(tmp_path) == ["y.wav"]
+
+
+def test_the_next_writer_into_a_folder_cleans_it(tmp_path: Path) -> None:
+    left = tmp_path / re.sub(r"-\d+-\d+-", "-999999999-1-", partials._partial_name())
+    left.touch()
+    with replacing(tmp_path / "y.wav"):
+        assert not left.exists()
+
+
+def test_a_process_number_given_out_again_is_not_taken_for_its_owner(tmp_path: Path) -> None:
+    name = partials._partial_name()
+    if "-0-" in name:
+        pytest.skip("needs to know when a process started")
+    left = tmp_path / re.sub(r"-(\d+)-(\d+)-", lambda told: f"-{told[1]}-{told[2]}7-", name)
+    left.touch()
+    remove_leftovers(tmp_path)
+    assert not left.exists()
+
+
+def test_what_another_host_is_writing_stays_for_a_day(tmp_path: Path) -> None:
+    elsewhere = tmp_path / ".speechduet-00000000-999999999-1-00000000.partial"
+    elsewhere.touch()
+    remove_leftovers(tmp_path)
+    assert elsewhere.exists()
+    before = time.time() - 25 * 3600
+    os.utime(elsewhere, (before, before))
+    remove_leftovers(tmp_path)
+    assert not elsewhere.exists()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(".x.wav.123.partial", "x.partial", ".partial", ".speechduet-1.partial"),
+        *(".speechduet-00000000-9-1-00000000.partial.wav", ".speechduet", "x.part"),
+    ],
+)
+def test_what_others_made_stays_for_ever(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).touch()
+    os.utime(tmp_path / name, (0, 0))
+    remove_leftovers(tmp_path)
+    assert names(tmp_path) == [name]
+
+
+def test_a_folder_of_that_name_and_a_folder_that_is_gone_do_no_harm(tmp_path: Path) -> None:
+    (tmp_path / ".speechduet-00000000-999999999-1-00000000.partial").mkdir()
+    os.utime(tmp_path / ".speechduet-00000000-999999999-1-00000000.partial", (0, 0))
+    remove_leftovers(tmp_path)
+    assert len(names(tmp_path)) == 1
+    remove_leftovers(tmp_path / "gone")
+
+
+def test_all_that_was_begun_can_be_discarded_at_once(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError), replacing(tmp_path / "a"), replacing(tmp_path / "b"):
+        assert len(names(tmp_path)) == 2
+        discard_unfinished()
+        assert names(tmp_path) == []
+    assert names(tmp_path) == [] and not partials._unfinished
