@@ -21,6 +21,7 @@ from speechduet.audio import (
     write,
     write_blocks,
 )
+from speechduet.audio.notices import AudioWarning
 from speechduet.errors import AudioError
 
 
@@ -202,7 +203,7 @@ def test_a_truncated_m4a(tmp_path: Path) -> None:
     path = tmp_path / "x.m4a"
     encode(path, tone(200_000), 16_000, "aac")
     # The index comes last, and with it all knowledge of what is in the file.
-    with pytest.raises(AudioError, match="is not audio, or is damaged"):
+    with pytest.raises(AudioError, match=r"is truncated: its index \(moov\).*is missing"):
         read(truncate(path))
 
 
@@ -220,7 +221,8 @@ def test_a_stream_whose_length_was_never_filled_in(tmp_path: Path, length: int) 
     data = bytearray(path.read_bytes())
     data[40:44] = length.to_bytes(4, "little")
     path.write_bytes(data)
-    assert read(path)[0].shape == (1, 16_000)
+    with pytest.warns(AudioWarning, match=r"x\.wav states no length in its header"):
+        assert read(path)[0].shape == (1, 16_000)
 
 
 def test_a_missing_file(tmp_path: Path) -> None:
