@@ -9,9 +9,10 @@ import soundfile as sf
 from speechduet.audio import sndfile_reading
 from speechduet.audio.byte_view import ByteView
 from speechduet.audio.conforming import Conformer
-from speechduet.audio.declared_size import missing_bytes, states_frames
+from speechduet.audio.declared_size import is_fragmented, missing_bytes
 from speechduet.audio.ffmpeg_reading import Account, opened, sound_of, told, track_of
 from speechduet.audio.formats import AudioFormat, Samples
+from speechduet.audio.mp3 import stated_s, without_inner_tags
 from speechduet.audio.notices import Notify
 from speechduet.audio.ogg import Chain, chain_of, is_ogg
 from speechduet.audio.promises import TOLERATED_S, promise_of, truncated
@@ -34,29 +35,36 @@ def compressed_blocks(
             yield from _linked(path, file, chain, conformer, track, salvage, notify)
             return
         account = Account()
-        with opened(path, _mended(path, file, notify)) as container:
+        with opened(path, _mended(path, file, audio_format, notify)) as container:
             stream = track_of(path, container, track)
             _tell_tracks(path, len(container.streams.audio), track, notify)
             yield from sound_of(container, stream, conformer, account)
         yield from conformer.flush()
         promised_s = account.promised_s
-        if audio_format.container == "MP3" and states_frames(file):
-            promised_s = account.estimated_s
-        _check_whole(path, account.found_s, promised_s, missing_bytes(file), salvage, notify)
+        if audio_format.container == "MP3":
+            promised_s = stated_s(file)
+            if promised_s and any(at_s < account.found_s for at_s in account.lost):
+                # How much sound damaged bytes held can only be guessed.
+                promised_s = None
+        missing = missing_bytes(file)
+        if missing and is_fragmented(file):
+            promised_s = None
+        _check_whole(path, account.found_s, promised_s, missing, salvage, notify)
         if audio_format.container == "FLAC":
-            _check_flac(path, account, notify)
+            _check_flac(path, account, audio_format.sample_rate, notify)
         for line in told(account):
             notify(f"{path} {line}")
 
 
-def _check_flac(path: Path, account: Account, notify: Notify) -> None:
-    """Tell of a header that states no length, or less than there is."""
-    if not account.promised_s:
+def _check_flac(path: Path, account: Account, sample_rate: int, notify: Notify) -> None:
+    """Tell of a header that states no length, or another than there is."""
+    found, promised = (round((s or 0) * sample_rate) for s in (account.found_s, account.promised_s))
+    if not promised:
         notify(f"{path} states no length in its header; it is read to its end")
-    elif account.found_s > account.promised_s + 1e-6:
+    elif found != promised:
         notify(
-            f"{path} holds {account.found_s:.2f} s of sound where its header promises "
-            f"{account.promised_s:.2f} s; all of it is read"
+            f"{path} holds {found} samples where its header promises {promised}; "
+            "all that are there are read"
         )
 
 
@@ -137,8 +145,16 @@ def _check_chain(path: Path, chain: Chain, found_s: float, salvage: bool, notify
     notify(f"{path} is truncated: {found_s:.2f} s are read")
 
 
-def _mended(path: Path, file: BinaryIO, notify: Notify) -> ByteView | None:
-    """Compressed sound in WAV and the like, with a right header; None if it has one."""
+def _mended(
+    path: Path, file: BinaryIO, audio_format: AudioFormat, notify: Notify
+) -> ByteView | None:
+    """The file with a right header (compressed sound in WAV), or without tags in its midst (MP3).
+
+    None if it is as it should be.
+    """
+    if audio_format.container == "MP3":
+        pieces = without_inner_tags(file)
+        return ByteView(file, pieces) if len(pieces) > 1 else None
     promise = promise_of(file, path.stat().st_size)
     if promise is None or promise.honest:
         return None
@@ -155,16 +171,27 @@ def _check_whole(
     path: Path,
     found_s: float,
     promised_s: float | None,
-    missing: int,
+    missing: int | None,
     salvage: bool,
     notify: Notify,
 ) -> None:
+    """Tell of a file that ends before it should, or raise AudioError unless it is to be salvaged.
+
+    ``missing`` are the bytes that lack by its outline; None if it has none.
+    """
     short_s = max(0.0, (promised_s or 0.0) - found_s)
+    if missing == 0:
+        # All of the file is there: it lies, or is damaged, and there is nothing to copy again.
+        if short_s >= TOLERATED_S:
+            notify(
+                f"{path} holds {found_s:.2f} s of the {promised_s:.2f} s that its header promises"
+            )
+        return
     if short_s < TOLERATED_S and (not missing or promised_s is not None):
         if missing:
-            notify(f"{path} ends {missing} bytes before its header says; its sound is whole")
+            notify(f"{path} ends {missing} bytes before its header says; its length is as it says")
         return
-    if promised_s is not None and short_s >= TOLERATED_S:
+    if promised_s is not None:
         error = truncated(path, found_s, promised_s)
         text = f"{path} is truncated: {found_s:.2f} s of the {promised_s:.2f} s are read"
     else:

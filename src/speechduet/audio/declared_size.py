@@ -8,8 +8,8 @@ _BOXES = (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"styp", b"moof"
 _MOST_BOXES = 100_000
 
 
-def missing_bytes(file: BinaryIO) -> int:
-    """How many bytes the outline of an open file says are behind its end; 0 if it says nothing."""
+def missing_bytes(file: BinaryIO) -> int | None:
+    """How many bytes the outline of an open file says are missing; None if it says nothing."""
     size = file.seek(0, 2)
     file.seek(0)
     head = file.read(64)
@@ -19,10 +19,15 @@ def missing_bytes(file: BinaryIO) -> int:
         end = _boxes_end(file, size)
     elif head[:4] == b"RIFF" and head[8:12] == b"AVI ":
         stated = int.from_bytes(head[4:8], "little")
-        end = stated + 8 if stated < 0x7FFFF000 else 0
+        end = stated + 8 if 0 < stated < 0x7FFFF000 else 0
     else:
         end = 0
-    return max(0, end - size)
+    return max(0, end - size) if end else None
+
+
+def is_fragmented(file: BinaryIO) -> bool:
+    """Whether an open file is an MP4 in fragments, whose beginning knows no length of the whole."""
+    return any(name == b"moof" for name, _ in _boxes(file, file.seek(0, 2)))
 
 
 def has_index(file: BinaryIO) -> bool:
@@ -76,22 +81,3 @@ def _boxes(file: BinaryIO, size: int) -> list[tuple[bytes, int]]:
 def _boxes_end(file: BinaryIO, size: int) -> int:
     boxes = _boxes(file, size)
     return max((end for name, end in boxes if name in (*_BOXES, b"sidx", b"mfra")), default=0)
-
-
-def states_frames(file: BinaryIO) -> bool:
-    """Whether an open MP3 says how many frames it has (the header of Xing and LAME)."""
-    file.seek(0)
-    head = file.read(10)
-    start = 0
-    if head[:3] == b"ID3" and len(head) == 10:
-        size = 0
-        for byte in head[6:]:
-            size = size << 7 | byte & 0x7F
-        start = 10 + size
-    file.seek(start)
-    frame = file.read(256)
-    for name in (b"Xing", b"Info"):
-        place = frame.find(name)
-        if place >= 0:
-            return bool(int.from_bytes(frame[place + 4 : place + 8], "big") & 1)
-    return False

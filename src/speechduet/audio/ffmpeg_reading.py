@@ -22,6 +22,7 @@ from speechduet.audio.declared_size import has_index
 from speechduet.audio.formats import AudioFormat, Samples
 from speechduet.audio.packets import Lost, columns_of, decoded
 from speechduet.audio.timeline import LIMIT_S, TOLERANCE_S, Frame, Timeline
+from speechduet.audio.tracks import check_track
 from speechduet.errors import AudioError
 
 _STAMPED = ("mp4", "matroska", "mpegts", "mpeg", "asf", "flv", "ogg", "flac")
@@ -43,8 +44,6 @@ class Account:
     timeline: Timeline = field(default_factory=lambda: Timeline(0.0))
     promised_s: float | None = None
     """Length of the sound by the container, where that states it and does not guess."""
-    estimated_s: float | None = None
-    """Length of the sound that FFmpeg takes it for."""
     kind: tuple[int, int] | None = None
     """Rate in Hz and channels of its first frame."""
     changes: list[tuple[int, int]] = field(default_factory=list)
@@ -96,16 +95,6 @@ def track_of(path: Path, container: InputContainer, track: int | None) -> AudioS
     return tracks[(track or 1) - 1]
 
 
-def check_track(path: Path, tracks: int, track: int | None) -> None:
-    """Raise AudioError for a track that a file does not have."""
-    if track is not None and not 1 <= track <= tracks:
-        plural = "" if tracks == 1 else "s"
-        raise AudioError(
-            f"{path} has {tracks} sound track{plural}, and {track} was asked for",
-            "a track from 1 to " + str(tracks) if tracks > 1 else "track 1",
-        )
-
-
 def format_of(path: Path, track: int | None) -> AudioFormat:
     """The format of a track. Raises AudioError if nothing of it can be decoded."""
     with opened(path) as container:
@@ -132,8 +121,9 @@ def sound_of(
     stamped = any(name in container.format.name.split(",") for name in _STAMPED)
     account.timeline = Timeline(float(base) if base and stamped else 0.0)
     account.promised_s = _promised_s(container, stream)
-    if stream.duration and base:
-        account.estimated_s = float(stream.duration * base)
+    if container.format.name == "flac":
+        # Otherwise a damaged frame is decoded to noise.
+        stream.codec_context.options = {"err_detect": "crccheck+explode"}
     last_kind = None
     for shift_s, frame in account.timeline.place(_frames(container, stream, stamped, account)):
         kind = (frame.sample_rate, frame.layout.nb_channels)

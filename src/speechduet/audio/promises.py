@@ -20,8 +20,8 @@ from speechduet.errors import AudioError
 TOLERATED_S = 0.5
 """So much sound may be missing from what a header promises before a file is called truncated."""
 _TAIL_BYTES = 1 << 18
-_TAGS = (b"TAG", b"ID3", b"APETAGEX", b"LYRICSBEGIN")
-_BEHIND_SAMPLES = (
+TAGS = (b"TAG", b"ID3", b"APETAGEX", b"LYRICSBEGIN")
+BEHIND_SAMPLES = (
     *(b"LIST", b"id3 ", b"ID3 ", b"bext", b"iXML", b"_PMX", b"cue ", b"smpl", b"fact", b"PEAK"),
     *(b"JUNK", b"junk", b"FLLR", b"PAD ", b"afsp", b"DISP", b"acid", b"inst", b"plst", b"cart"),
     *(b"axml", b"chna", b"SNDM", b"MARK", b"INST", b"COMT", b"ANNO", b"NAME", b"AUTH", b"(c) "),
@@ -107,7 +107,7 @@ def promise_of(file: BinaryIO, size: int) -> Promise | None:
     return Promise(layout, promised, end - layout.data, behind)
 
 
-def truncated(path: Path, found_s: float, promised_s: float) -> AudioError:
+def truncated(path: Path | str, found_s: float, promised_s: float) -> AudioError:
     """The error for a file that is shorter than it says."""
     return AudioError(
         f"{path} is truncated: {found_s:.2f} s of sound can be read",
@@ -141,7 +141,7 @@ def _is_junk(file: BinaryIO, layout: Layout, start: int, size: int) -> bool:
     """Whether what is behind the stated end is not sound: tags, padding, a few stray bytes."""
     file.seek(start)
     head = file.read(_TAIL_BYTES)
-    if head.startswith(_TAGS) or (len(head) >= 128 and head[-128:].startswith(b"TAG")):
+    if head.startswith(TAGS) or (len(head) >= 128 and head[-128:].startswith(b"TAG")):
         return True
     agreed = layout.outer_end is not None and abs(layout.outer_end - start) <= layout.block
     few = size - start < TOLERATED_S * layout.bytes_per_s
@@ -159,7 +159,7 @@ def _is_chain(file: BinaryIO, start: int, dialect: Dialect | None, size: int) ->
             return False
         place = aligned(chunk.body + chunk.size, dialect)
         if place > size + dialect.align:
-            return name in _BEHIND_SAMPLES
+            return name in BEHIND_SAMPLES
     return place > start and size - dialect.head_bytes < place <= size + dialect.align
 
 
@@ -172,7 +172,7 @@ def _tail(file: BinaryIO, layout: Layout, size: int) -> int | None:
     file.seek(start)
     tail = file.read(_TAIL_BYTES)
     found = []
-    for name in _BEHIND_SAMPLES if dialect is not WAVE64 else ():
+    for name in BEHIND_SAMPLES if dialect is not WAVE64 else ():
         place = -1
         while (place := tail.find(name, place + 1)) >= 0:
             body = start + place

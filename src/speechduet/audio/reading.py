@@ -14,6 +14,7 @@ from speechduet.audio import ffmpeg_reading, sndfile_reading
 from speechduet.audio.compressed import compressed_blocks
 from speechduet.audio.formats import AudioFormat, Samples
 from speechduet.audio.notices import Notify, warn
+from speechduet.audio.tracks import check_track
 from speechduet.errors import AudioError
 
 _COMPRESSED = ("", "MP3", "FLAC", "OGG")
@@ -29,7 +30,7 @@ def probe(path: Path, *, track: int | None = None) -> AudioFormat:
     known = None if _may_be_mp3(path) else sndfile_reading.format_of(path)
     if known is None:
         return ffmpeg_reading.format_of(path, track)
-    ffmpeg_reading.check_track(path, 1, track)
+    check_track(path, 1, track)
     return known
 
 
