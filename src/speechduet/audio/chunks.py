@@ -214,7 +214,7 @@ def _aiff(file: BinaryIO, head: bytes, end: int) -> Layout | None:
     counted = frames * block if 0 < frames < LENGTH_UNKNOWN else None
     outer_end = None if outer in (0, 0xFFFFFFFF) else outer + 8
     # Some writers count the byte that makes an odd size even.
-    consistent = size is not None and counted is not None and 0 <= size - counted <= 1
+    consistent = size is not None and counted is not None and size - counted in (0, counted % 2)
     stated = counted if consistent else size or counted
     layout = Layout(body, stated, block, rate * block, outer_end, AIFF, fields)
     layout.consistent = consistent

@@ -52,7 +52,9 @@ class Promise:
     def padding(self) -> int:
         """Zeros that complete the last sample, of which a part is there."""
         lacking = -self.found % self.layout.block
-        return lacking if self.found + lacking <= (self.promised or 0) else 0
+        promised = self.promised or 0
+        promised += -promised % self.layout.block
+        return lacking if self.found + lacking <= promised else 0
 
     @property
     def truncated(self) -> bool:
@@ -62,7 +64,9 @@ class Promise:
     @property
     def honest(self) -> bool:
         """Whether the file is as its header says."""
-        return self.promised == self.found and self.layout.consistent and not self.behind
+        torn = self.layout.plain and self.found % self.layout.block
+        exact = self.promised == self.found and self.layout.consistent
+        return exact and not torn and not self.behind
 
     def told(self) -> str:
         """What a user should know, in words behind the file's name; empty if there is nothing."""
@@ -129,21 +133,28 @@ def _end_of_samples(
     elif stated is not None and stated <= size:
         # Some writers leave the padding of an odd size out, others write it where none is due.
         starts = {stated, stated + stated % 2, aligned(stated, dialect) if dialect else stated}
-        if any(start >= size or _is_chain(file, start, dialect, size) for start in starts):
+        if any(_is_chain(file, start, dialect, size) for start in starts):
             return stated, 0
-        if _is_junk(file, layout, stated, size):
+        # A byte behind half a sample is no padding but its other half.
+        torn = layout.plain and (stated - layout.data) % layout.block
+        if size == stated or (size <= max(starts) and not torn):
+            return stated, 0
+        if _is_junk(file, layout, stated, size, trusted=not torn):
             return stated, size - stated
     tail = _tail(file, layout, size)
     return (size if tail is None else tail), 0
 
 
-def _is_junk(file: BinaryIO, layout: Layout, start: int, size: int) -> bool:
+def _is_junk(file: BinaryIO, layout: Layout, start: int, size: int, trusted: bool) -> bool:
     """Whether what is behind the stated end is not sound: tags, padding, a few stray bytes."""
     file.seek(start)
     head = file.read(_TAIL_BYTES)
     if head.startswith(TAGS) or (len(head) >= 128 and head[-128:].startswith(b"TAG")):
         return True
-    agreed = layout.outer_end is not None and abs(layout.outer_end - start) <= layout.block
+    ends = (start, start + 1, start if layout.dialect is None else aligned(start, layout.dialect))
+    agreed = layout.outer_end in ends
+    if not trusted:
+        return False
     few = size - start < TOLERATED_S * layout.bytes_per_s
     return agreed and (few or not head.strip(b"\0"))
 

@@ -42,16 +42,15 @@ def read_samples(
             notify(f"{name} states no length in its header; it is read to its end{source.rest()}")
         return
     yield from source.promised(header.samples * header.sample_bytes)
-    missing = header.samples - source.samples
-    if missing:
+    whole = source.samples
+    if whole < header.samples:
         yield from source.completed()
-        found_s = source.samples / header.sample_rate
-        promised_s = header.samples / header.sample_rate
+        found_s, promised_s = (n / header.sample_rate for n in (source.samples, header.samples))
         if promised_s - found_s < TOLERATED_S and source.samples:
             notify(
-                f"{name} holds {source.samples} samples where its header promises "
-                f"{header.samples}; all that are there are read"
-                + ("; the last, of which a part is there, is completed" if source.padded else "")
+                f"{name} holds {whole} samples where its header promises {header.samples}; "
+                "all that are there are read"
+                + ("; another, of which a part is there, is completed" if source.padded else "")
             )
         elif salvage:
             notify(f"{name} is truncated: {found_s:.2f} s of the {promised_s:.2f} s are read")
@@ -120,7 +119,7 @@ class _Source:
     def behind(self) -> Iterator[Samples]:
         """What comes behind all that the header promises, if it is sound."""
         outer = self._header.behind
-        agreed = outer is not None and abs(outer) <= self._width
+        agreed = outer is not None and not self._header.doubtful
         enough = TOLERATED_S * self._header.sample_rate * self._width if agreed else _CHUNK_HEAD
         while len(self._pending) < enough and (more := self._arrived(self._most)):
             self._pending += more
@@ -128,13 +127,14 @@ class _Source:
                 self._pending = b""
                 self._drain()
                 return
-        tagged = self._pending.startswith(TAGS)
-        if tagged or len(self._pending) < (enough if agreed else 2):
-            self.passed_over = len(self._pending) if len(self._pending) > 1 else 0
+        padding = self.samples * self._width % 2
+        few = len(self._pending) < (enough if agreed else 1 + padding)
+        if self._pending.startswith(TAGS) or few:
+            self.passed_over = max(0, len(self._pending) - padding) + self._drain()
             self._pending = b""
-            self.passed_over += self._drain()
             return
         yield from self.until_the_end()
+        self.passed_over = len(self._pending)
 
     def rest(self) -> str:
         """What to say of a part of a sample at the very end."""

@@ -84,7 +84,8 @@ def read_header(stream: BinaryIO) -> tuple[WavHeader | None, bytes]:
             size = long_size if head[:4] == b"RF64" and size == _UNKNOWN else size
             header = _header(layout, size)
             if header is not None and header.samples is not None and 0 < outer < LENGTH_UNKNOWN:
-                header = replace(header, behind=outer + 8 - len(read) - size)
+                end = len(read) + header.samples * header.sample_bytes
+                header = replace(header, behind=outer + 8 - end)
             return header, bytes(read)
         body = take(size + size % 2)
         if name == b"fmt ":
@@ -107,7 +108,7 @@ def _header(layout: bytes, size: int) -> WavHeader | None:
         return None
     # Programs that cannot go back to their header leave 0 or a very large number in it.
     unknown = size == 0 or LENGTH_UNKNOWN <= size <= _UNKNOWN or size >= 1 << 62
-    samples = None if unknown else size // width
+    samples = None if unknown else -(-size // width)
     return WavHeader(sample_rate, channels, bits, tag == _FLOAT, samples)
 
 
