@@ -121,7 +121,7 @@ def sound_of(
     stamped = any(name in container.format.name.split(",") for name in _STAMPED)
     account.timeline = Timeline(float(base) if base and stamped else 0.0)
     account.promised_s = _promised_s(container, stream)
-    if container.format.name == "flac":
+    if stream.codec_context.name == "flac":
         # Otherwise a damaged frame is decoded to noise.
         stream.codec_context.options = {"err_detect": "crccheck+explode"}
     last_kind = None
