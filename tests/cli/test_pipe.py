@@ -84,8 +84,14 @@ def test_other_containers_are_enhanced_whole(tiny_model: Path, noisy: np.ndarray
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda data: data[:60_000], "failed: the stream ends after 0.94 s; expected the 6.00 s"),
-        (lambda data: data[:44], "failed: the stream ends after 0.00 s"),
+        (
+            lambda data: data[:60_000],
+            "failed: stdin is truncated: 0.94 s of sound can",
+        ),
+        (
+            lambda data: data[:44],
+            "failed: stdin is truncated: 0.00 s of sound can",
+        ),
         (
             lambda data: data[:40] + b"\xff" * 4,
             "failed: stdin holds no samples; expected at least one",
@@ -185,3 +191,85 @@ def test_a_reader_that_goes_is_no_traceback(tiny_model: Path, noisy: np.ndarray)
         assert process.wait() == 1
     assert "failed: cannot write the stream: Broken pipe" in errors
     assert "Traceback" not in errors
+
+
+# Whatever the header says, by whatever name
+
+
+@pytest.mark.parametrize(
+    ("change", "note"),
+    [
+        (lambda data: data[:40] + bytes(4) + data[44:], "states no length"),
+        (lambda data: data[:40] + b"\xff" * 4 + data[44:], "states no length"),
+        (lambda data: data[:40] + len(data).to_bytes(4, "little") + data[44:], "promises"),
+        (lambda data: data[:40] + (len(data) - 88).to_bytes(4, "little") + data[44:], "promises"),
+        (lambda data: data[:-1], "is completed"),
+    ],
+    ids=["0", "all ones", "too large", "too small", "last byte missing"],
+)
+def test_headers_that_lie(tiny_model: Path, noisy: np.ndarray, change, note: str) -> None:
+    result = run(tiny_model, change(wav(noisy)), "--mode", "fast")
+    assert result.exit_code == 0, result.stderr
+    assert samples_of(result.stdout_bytes).shape == noisy.shape
+    (told,) = [line for line in result.stderr.splitlines() if line.startswith("stdin ")]
+    assert note in told
+
+
+def test_a_truncated_stream_gives_all_that_came(tiny_model: Path, noisy: np.ndarray) -> None:
+    data = wav(noisy)[: 44 + 4 * 40_001]
+    for arguments, status in (((), 1), (("--salvage",), 0)):
+        result = run(tiny_model, data, "--mode", "fast", *arguments)
+        assert result.exit_code == status
+        assert samples_of(result.stdout_bytes).shape == (2, 40_001)
+        assert "stdin is truncated: 2.50 s" in result.stderr
+
+
+def test_a_track_that_a_stream_does_not_have(tiny_model: Path, noisy: np.ndarray) -> None:
+    result = run(tiny_model, wav(noisy), "--track", "2")
+    assert result.exit_code == 1 and "stdin has 1 sound track, and 2 was asked" in result.stderr
+
+
+def test_pipes_by_name(tiny_model: Path, noisy: np.ndarray, tmp_path: Path) -> None:
+    data = wav(noisy)
+    data = data[:40] + bytes(4) + data[44:]
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    command = ["enhance", "-m", str(tiny_model), "--mode", "fast", str(pipe), "-o"]
+    results = {}
+    for output in ("-", "/dev/stdout", str(tmp_path / "out.wav")):
+        writer = threading.Thread(target=pipe.write_bytes, args=(data,))
+        writer.start()
+        result = CliRunner().invoke(app, [*command, output])
+        writer.join()
+        assert result.exit_code == 0, result.stderr
+        assert "states no length" in result.stderr
+        results[output] = result.stdout_bytes or Path(output).read_bytes()
+    assert results["-"] == results["/dev/stdout"]
+    assert all(samples_of(out).shape == noisy.shape for out in results.values())
+    result = CliRunner().invoke(
+        app,
+        ["enhance", "-m", str(tiny_model), "--mode", "fast", "/dev/stdin", "-o", "-"],
+        input=data,
+    )
+    assert result.stdout_bytes == results["-"]
+
+
+def test_a_header_is_put_right_where_stdout_is_a_file(
+    tiny_model: Path, noisy: np.ndarray, tmp_path: Path
+) -> None:
+    data = wav(noisy)
+    data = data[:40] + b"\xff" * 4 + data[44:]
+    command = [sys.executable, "-m", "speechduet", "enhance", "-", "-o", "-", "--mode", "fast"]
+    for mode in ("wb", "ab"):
+        with (tmp_path / mode).open(mode) as out:
+            subprocess.run(
+                [*command, "-m", str(tiny_model), "--threads", "1"],
+                input=data,
+                stdout=out,
+                stderr=subprocess.PIPE,
+                check=True,
+                env={**os.environ, "PYTHONPATH": str(Path(speechduet.__file__).parents[1])},
+            )
+    written, added = ((tmp_path / mode).read_bytes() for mode in ("wb", "ab"))
+    assert int.from_bytes(written[40:44], "little") == len(written) - 44 == len(data) - 44
+    assert added[44:] == written[44:] and added[40:44] == b"\xff" * 4

@@ -1,8 +1,11 @@
 """WAV through a pipe: read and written as it comes, with a header that may not know the length."""
 
+import os
+import stat
 import struct
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import BinaryIO
 
 import numpy as np
@@ -11,11 +14,13 @@ import numpy.typing as npt
 from speechduet.audio.formats import LENGTH_UNKNOWN, Samples
 from speechduet.errors import AudioError
 
+if sys.platform != "win32":
+    import fcntl
+
 _PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
 _FORMAT_BYTES = 16
 _UNKNOWN = 0xFFFFFFFF
 """The length that FFmpeg writes for one that it does not know."""
-_BLOCK_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -28,6 +33,14 @@ class WavHeader:
     floating: bool
     samples: int | None
     """Length per channel; None if it is unknown, and the end is where the stream ends."""
+    behind: int | None = None
+    """Bytes behind the samples by the size of the whole, negative if that is smaller than theirs;
+    None if it is unknown."""
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether the stream may well be longer or shorter than it says."""
+        return self.behind is not None and not 0 <= self.behind <= 1
 
     @property
     def sample_bytes(self) -> int:
@@ -50,7 +63,8 @@ class WavHeader:
 def read_header(stream: BinaryIO) -> tuple[WavHeader | None, bytes]:
     """The header at the beginning of a stream, and the bytes that were read of it.
 
-    None stands for what `read_samples` cannot read: another container, or compressed samples.
+    None stands for what `speechduet.audio.wav_arrival` cannot read: another container, or
+    compressed samples.
     """
     read = bytearray()
 
@@ -63,16 +77,21 @@ def read_header(stream: BinaryIO) -> tuple[WavHeader | None, bytes]:
     if head[:4] not in (b"RIFF", b"RF64") or head[8:] != b"WAVE":
         return None, bytes(read)
     layout, long_size = b"", _UNKNOWN
+    (outer,) = struct.unpack_from("<I", head, 4)
     while len(chunk := take(8)) == 8:
         name, size = struct.unpack("<4sI", chunk)
         if name == b"data":
             size = long_size if head[:4] == b"RF64" and size == _UNKNOWN else size
-            return _header(layout, size), bytes(read)
+            header = _header(layout, size)
+            if header is not None and header.samples is not None and 0 < outer < LENGTH_UNKNOWN:
+                end = len(read) + header.samples * header.sample_bytes
+                header = replace(header, behind=outer + 8 - end)
+            return header, bytes(read)
         body = take(size + size % 2)
         if name == b"fmt ":
             layout = body
         elif name == b"ds64" and len(body) >= 16:
-            (long_size,) = struct.unpack_from("<Q", body, 8)
+            outer, long_size = struct.unpack_from("<QQ", body)
     return None, bytes(read)
 
 
@@ -88,37 +107,9 @@ def _header(layout: bytes, size: int) -> WavHeader | None:
     if width != channels * bits // 8:
         return None
     # Programs that cannot go back to their header leave 0 or a very large number in it.
-    unknown = size == 0 or LENGTH_UNKNOWN <= size <= _UNKNOWN
-    samples = None if unknown else size // width
+    unknown = size == 0 or LENGTH_UNKNOWN <= size <= _UNKNOWN or size >= 1 << 62
+    samples = None if unknown else -(-size // width)
     return WavHeader(sample_rate, channels, bits, tag == _FLOAT, samples)
-
-
-def read_samples(stream: BinaryIO, header: WavHeader) -> Iterator[Samples]:
-    """Samples ``[samples, channels]`` as they arrive, without waiting for a block to be full.
-
-    Raises AudioError at the end of a stream that is shorter than its header says.
-    """
-    width = header.sample_bytes
-    most = max(1, int(_BLOCK_S * header.sample_rate)) * width
-    missing = None if header.samples is None else header.samples * width
-    pending = b""
-    while missing is None or missing > 0:
-        # read1 returns what is there already; read would wait until it has all.
-        more = stream.read1(most if missing is None else min(most, missing))  # type: ignore[attr-defined]
-        if not more:
-            break
-        missing = None if missing is None else missing - len(more)
-        pending += more
-        whole = len(pending) - len(pending) % width
-        if whole:
-            yield decode(pending[:whole], header)
-        pending = pending[whole:]
-    if missing and header.samples is not None:
-        found_s = (header.samples - missing / width) / header.sample_rate
-        raise AudioError(
-            f"the stream ends after {found_s:.2f} s",
-            f"the {header.samples / header.sample_rate:.2f} s that its header promises",
-        )
 
 
 def decode(data: bytes, header: WavHeader) -> Samples:
@@ -155,14 +146,41 @@ def encode(block: Samples, header: WavHeader) -> bytes:
 def write_stream(stream: BinaryIO, header: WavHeader, blocks: Iterable[Samples]) -> None:
     """Write a header at once and each block as soon as it is there.
 
-    Raises AudioError if the reader has gone or the disk is full.
+    A header that turns out wrong is put right at the end where the stream is a file. Raises
+    AudioError if the reader has gone or the disk is full.
     """
+    written = 0
+    if header.doubtful:
+        header = replace(header, samples=None)
     try:
+        start = stream.tell() if _is_file(stream) else None
         stream.write(header.encode())
         stream.flush()
-        for block in blocks:
-            if len(block):
-                stream.write(encode(block, header))
+        try:
+            for block in blocks:
+                if len(block):
+                    stream.write(encode(block, header))
+                    stream.flush()
+                    written += len(block)
+        finally:
+            if start is not None and written != header.samples:
+                end = stream.tell()
+                stream.seek(start)
+                stream.write(replace(header, samples=written).encode())
+                stream.seek(end)
                 stream.flush()
     except OSError as error:
         raise AudioError(f"cannot write the stream: {error.strerror or error}") from error
+
+
+def _is_file(stream: BinaryIO) -> bool:
+    """Whether one can go back in a stream: it is a file, and not one that is only added to."""
+    try:
+        number = stream.fileno()
+    except OSError:
+        return False
+    if not stat.S_ISREG(os.fstat(number).st_mode):
+        return False
+    if sys.platform == "win32":
+        return True
+    return not fcntl.fcntl(number, fcntl.F_GETFL) & os.O_APPEND

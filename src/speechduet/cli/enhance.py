@@ -8,7 +8,7 @@ import typer
 from speechduet.allocator import keep_freed_memory
 from speechduet.cli import options
 from speechduet.cli.batch import enhance_files
-from speechduet.cli.pipe import STREAM, enhance_stream
+from speechduet.cli.pipe import concerns_stream, enhance_stream
 from speechduet.cli.usage import check_output
 from speechduet.errors import SettingError
 
@@ -97,7 +97,7 @@ def enhance(
             precision,
         )
 
-    if STREAM in (output, *inputs):
+    if concerns_stream(inputs, output):
         failures = enhance_stream(inputs, output, container, overwrite, latency, load, request)
     elif latency is not None:
         raise SettingError("a latency for files", "a stream: speechduet enhance - -o -")

@@ -2,17 +2,20 @@
 
 import shutil
 import sys
-from collections.abc import Callable, Iterator
-from itertools import tee
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from itertools import chain, tee
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import typer
 
 from speechduet.audio import Samples
 from speechduet.audio.recording import check_strength, mixed
-from speechduet.audio.wav_stream import WavHeader, read_header, read_samples, write_stream
+from speechduet.audio.tracks import check_track
+from speechduet.audio.wav_arrival import read_samples
+from speechduet.audio.wav_stream import WavHeader, read_header, write_stream
 from speechduet.cli.batch import enhance_files
 from speechduet.cli.progress import Report
 from speechduet.errors import AudioError, SettingError
@@ -22,6 +25,20 @@ if TYPE_CHECKING:
     from speechduet.live import Live
 
 STREAM = "-"
+_PIECE = 1 << 16
+_STDIN = (STREAM, "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0")
+_STDOUT = (STREAM, "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
+
+
+def concerns_stream(inputs: list[str], output: str) -> bool:
+    """Whether what is asked for reads or writes a stream, by whatever name."""
+    return output in _STDOUT or any(map(_is_stream, inputs))
+
+
+def _is_stream(name: str) -> bool:
+    """Whether a name stands for stdin, or is a pipe (as of a process substitution)."""
+    path = Path(name)
+    return name in _STDIN or path.is_fifo() or path.is_char_device()
 
 
 def enhance_stream(
@@ -40,22 +57,54 @@ def enhance_stream(
     """
     if len(inputs) > 1:
         raise SettingError(f"a stream (-) among {len(inputs)} inputs", "one input or output")
-    through = inputs == [output] == [STREAM]
-    header, read = None, b""
-    if through and container in (None, "wav") and request["confidence"] is None:
-        header, read = read_header(sys.stdin.buffer)
-    if header is not None:
-        return _enhance_live(header, latency_s, load, request)
+    (name,) = inputs
+    output = STREAM if output in _STDOUT else output
+    if not _is_stream(name):
+        return _enhance_whole(None, inputs, output, container, overwrite, latency_s, load, request)
+    with _opened(name) as stream:
+        header, read = None, b""
+        if output == STREAM and container in (None, "wav") and request["confidence"] is None:
+            header, read = read_header(stream)
+        if header is not None:
+            label = "stdin" if name in _STDIN else name
+            return _enhance_live(stream, label, header, latency_s, load, request)
+        rest = chain([read], iter(lambda: stream.read(_PIECE), b""))
+        return _enhance_whole(rest, inputs, output, container, overwrite, latency_s, load, request)
+
+
+@contextmanager
+def _opened(name: str) -> Iterator[BinaryIO]:
+    if name in _STDIN:
+        yield sys.stdin.buffer
+        return
+    with ExitStack() as opened:
+        try:
+            stream = opened.enter_context(Path(name).open("rb"))
+        except OSError as error:
+            raise AudioError(f"cannot read {name}: {error.strerror or error}") from error
+        yield stream
+
+
+def _enhance_whole(
+    read: Iterable[bytes] | None,
+    inputs: list[str],
+    output: str,
+    container: str | None,
+    overwrite: bool,
+    latency_s: float | None,
+    load: Callable[[], "Enhancer"],
+    request: dict[str, Any],
+) -> int:
+    """Enhance what was ``read``, or a file, by way of files; return the number of failures."""
     if latency_s is not None:
         raise SettingError(
             "a latency for what is not streamed", "WAV (PCM or float) from stdin to WAV on stdout"
         )
     with TemporaryDirectory() as folder:
         source, target = Path(folder, "stdin"), Path(folder, f"stdout.{container or 'wav'}")
-        if inputs == [STREAM]:
+        if read is not None:
             with source.open("wb") as file:
-                file.write(read)
-                shutil.copyfileobj(sys.stdin.buffer, file)
+                file.writelines(read)
             inputs = [str(source)]
         place = str(target) if output == STREAM else output
         failures = enhance_files(inputs, place, container, overwrite, 1, load, request)
@@ -67,6 +116,8 @@ def enhance_stream(
 
 
 def _enhance_live(
+    stream: BinaryIO,
+    label: str,
     header: WavHeader,
     latency_s: float | None,
     load: Callable[[], "Enhancer"],
@@ -87,14 +138,17 @@ def _enhance_live(
     typer.echo(enhancer.backend, err=True)
     typer.echo(f"enhanced while it comes, at most {live.latency_s:.2f} s late", err=True)
     with Report(1) as report:
-        line = report.begin(Path("stdin"))
-        blocks = read_samples(sys.stdin.buffer, header)
+        line = report.begin(Path(label))
+        blocks = read_samples(
+            stream, header, salvage=request["salvage"], notify=report.say, name=label
+        )
         if strength < 1:
             blocks, original = tee(blocks)
-            enhanced = mixed(_through(live, blocks), original, strength)
+            enhanced = mixed(_through(live, blocks, label), original, strength)
         else:
-            enhanced = _through(live, blocks)
+            enhanced = _through(live, blocks, label)
         try:
+            check_track(Path(label), 1, request["track"])
             write_stream(sys.stdout.buffer, header, enhanced)
         except AudioError as error:
             report.failed(error, line)
@@ -103,9 +157,17 @@ def _enhance_live(
     return report.failures
 
 
-def _through(live: "Live", blocks: Iterator[Samples]) -> Iterator[Samples]:
-    for block in blocks:
-        yield live.process(block.T).T
+def _through(live: "Live", blocks: Iterator[Samples], label: str) -> Iterator[Samples]:
+    failure = None
+    try:
+        for block in blocks:
+            yield live.process(block.T).T
+    except AudioError as error:
+        # What came before the stream broke off is told all the same.
+        failure = error
+    if live.duration_s:
+        yield live.finish().T
+    if failure is not None:
+        raise failure
     if not live.duration_s:
-        raise AudioError("stdin holds no samples", "at least one")
-    yield live.finish().T
+        raise AudioError(f"{label} holds no samples", "at least one")

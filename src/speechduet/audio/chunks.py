@@ -1,0 +1,260 @@
+"""Chunks of WAV, RF64, Wave64, AIFF, CAF and AU: where samples are, what headers say of them."""
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import BinaryIO, NamedTuple
+
+from speechduet.audio.formats import LENGTH_UNKNOWN
+
+_MOST_CHUNKS = 10_000
+_UNKNOWN_64 = 1 << 62
+_GUID_TAIL = bytes.fromhex("f3acd3118cd100c04f8edb8a")
+_PLAIN_CAF = (b"lpcm", b"ulaw", b"alaw")
+
+
+class Dialect(NamedTuple):
+    """How a family of containers writes its chunks."""
+
+    name_bytes: int
+    size: struct.Struct
+    align: int
+    counts_header: bool = False
+    """Whether a chunk's size counts its name and size too."""
+
+    @property
+    def head_bytes(self) -> int:
+        """Bytes of a chunk's name and size."""
+        return self.name_bytes + self.size.size
+
+
+RIFF = Dialect(4, struct.Struct("<I"), 2)
+AIFF = Dialect(4, struct.Struct(">I"), 2)
+CAF = Dialect(4, struct.Struct(">q"), 1)
+WAVE64 = Dialect(16, struct.Struct("<q"), 8, counts_header=True)
+
+
+class Chunk(NamedTuple):
+    """A chunk: its name, where its body is, and how long that is said to be."""
+
+    name: bytes
+    body: int
+    size: int
+
+
+class SizeField(NamedTuple):
+    """A place in a header that states a size."""
+
+    place: int
+    form: struct.Struct
+    extra: int = 0
+    """Added to the bytes of samples."""
+    unit: int = 1
+    """Bytes that one of what is counted has."""
+
+    def encode(self, size: int) -> bytes:
+        """The field for so many bytes of samples; all ones if they do not fit."""
+        value = size // self.unit + self.extra
+        if value >= 1 << (8 * self.form.size):
+            return b"\xff" * self.form.size
+        return self.form.pack(value)
+
+
+@dataclass
+class Layout:
+    """Where a file's samples are, and what its header says of their length."""
+
+    data: int
+    """Place of the first byte."""
+    size: int | None
+    """Bytes of samples by the header; None if it says that it does not know."""
+    block: int
+    """Bytes of what cannot be divided: a sample of all channels, or a block of compressed ones."""
+    bytes_per_s: float
+    outer_end: int | None = None
+    """Where the whole file ends by its header, if that says so."""
+    dialect: Dialect | None = None
+    fields: list[SizeField] = field(default_factory=list)
+    consistent: bool = True
+    """Whether the header does not say two things of the length."""
+    plain: bool = True
+    """Whether samples stand one behind the other, and not in compressed blocks."""
+
+
+def chunks(file: BinaryIO, place: int, dialect: Dialect, end: int) -> Iterator[Chunk]:
+    """The chunks from a place on, as far as they go."""
+    for _ in range(_MOST_CHUNKS):
+        file.seek(place)
+        head = file.read(dialect.head_bytes)
+        if place + dialect.head_bytes > end or len(head) < dialect.head_bytes:
+            return
+        name = head[: dialect.name_bytes]
+        (size,) = dialect.size.unpack(head[dialect.name_bytes :])
+        if dialect.counts_header:
+            size -= dialect.head_bytes
+        yield Chunk(name, place + dialect.head_bytes, size)
+        if size < 0:
+            return
+        place = aligned(place + dialect.head_bytes + size, dialect)
+
+
+def aligned(place: int, dialect: Dialect) -> int:
+    """The first place from here on where a chunk may begin."""
+    return place + -place % dialect.align
+
+
+def layout_of(file: BinaryIO, end: int) -> Layout | None:
+    """Where the samples of an open file of so many bytes are; None if it is no such container."""
+    file.seek(0)
+    head = file.read(40)
+    if head[:4] in (b"RIFF", b"RF64") and head[8:12] == b"WAVE":
+        return _riff(file, head, end)
+    if head[:4] == b"riff" and head[24:28] == b"wave":
+        return _wave64(file, head, end)
+    if head[:4] == b"FORM" and head[8:12] in (b"AIFF", b"AIFC"):
+        return _aiff(file, head, end)
+    if head[:4] == b"caff":
+        return _caf(file, end)
+    if head[:4] in (b".snd", b"dns."):
+        return _au(head)
+    return None
+
+
+def _riff(file: BinaryIO, head: bytes, end: int) -> Layout | None:
+    long, long_size, wave = head[:4] == b"RF64", None, b""
+    fields = [SizeField(4, RIFF.size, 0)]
+    for chunk in chunks(file, 12, RIFF, end):
+        file.seek(chunk.body)
+        if chunk.name == b"ds64":
+            (long_size,) = struct.unpack("<Q", file.read(16)[8:].ljust(8, b"\0"))
+            fields.append(SizeField(chunk.body + 8, struct.Struct("<Q")))
+        elif chunk.name == b"fmt ":
+            wave = file.read(min(chunk.size, 40))
+        elif chunk.name == b"data":
+            break
+    else:
+        return None
+    if len(wave) < 16 or not (block := struct.unpack_from("<H", wave, 12)[0]):
+        return None
+    (rate,) = struct.unpack_from("<I", wave, 4)
+    (tag,) = struct.unpack_from("<H", wave)
+    # Of compressed samples the header states the bytes per second itself.
+    plain = tag in (1, 3, 6, 7, 0xFFFE)
+    speed = rate * block if plain else struct.unpack_from("<I", wave, 8)[0]
+    size: int | None = chunk.size
+    outer: int | None = struct.unpack_from("<I", head, 4)[0]
+    if long and chunk.size == 0xFFFFFFFF:
+        size = long_size
+        outer = None
+    else:
+        fields.append(SizeField(chunk.body - 4, RIFF.size))
+        outer = None if outer in (0, 0xFFFFFFFF) or outer is None else outer + 8
+    fields[0] = SizeField(4, RIFF.size, chunk.body - 8)
+    if long:
+        fields[0] = SizeField(fields[1].place - 8, struct.Struct("<Q"), chunk.body - 8)
+        fields.append(SizeField(fields[1].place + 8, struct.Struct("<Q"), 0, block))
+    return Layout(chunk.body, _known(size), block, speed, outer, RIFF, fields, plain=plain)
+
+
+def _wave64(file: BinaryIO, head: bytes, end: int) -> Layout | None:
+    wave = b""
+    for chunk in chunks(file, 40, WAVE64, end):
+        file.seek(chunk.body)
+        if chunk.name == b"fmt " + _GUID_TAIL:
+            wave = file.read(16)
+        elif chunk.name == b"data" + _GUID_TAIL:
+            break
+    else:
+        return None
+    if len(wave) < 16 or not (block := struct.unpack_from("<H", wave, 12)[0]):
+        return None
+    (speed,) = struct.unpack_from("<I", wave, 8)
+    (outer,) = struct.unpack_from("<Q", head, 16)
+    fields = [
+        SizeField(16, WAVE64.size, chunk.body),
+        SizeField(chunk.body - 8, WAVE64.size, WAVE64.head_bytes),
+    ]
+    size = chunk.size if chunk.size > 0 else None
+    outer_end = outer if 0 < outer < _UNKNOWN_64 else None
+    return Layout(chunk.body, _known(size), block, speed, outer_end, WAVE64, fields)
+
+
+def _aiff(file: BinaryIO, head: bytes, end: int) -> Layout | None:
+    common, frames_at, data = b"", 0, None
+    for chunk in chunks(file, 12, AIFF, end):
+        file.seek(chunk.body)
+        if chunk.name == b"COMM":
+            common, frames_at = file.read(min(chunk.size, 22)), chunk.body + 2
+        elif chunk.name == b"SSND":
+            data = chunk
+            if common:
+                break
+    if data is None or len(common) < 18:
+        return None
+    channels, frames, bits, exponent, mantissa = struct.unpack(">hIhHQ", common[:18])
+    kind = common[18:22]
+    if kind not in (b"", b"NONE", b"twos", b"sowt", b"raw ", b"fl32", b"FL32", b"fl64", b"FL64"):
+        if kind.lower() not in (b"ulaw", b"alaw"):
+            return None
+        bits = 8
+    block = channels * ((bits + 7) // 8)
+    rate = mantissa * 2.0 ** ((exponent & 0x7FFF) - 16383 - 63)
+    if block < 1 or rate < 1:
+        return None
+    (outer,) = struct.unpack_from(">I", head, 4)
+    file.seek(data.body)
+    offset = int.from_bytes(file.read(4), "big")
+    body = data.body + 8 + offset
+    fields = [
+        SizeField(4, AIFF.size, body - 8),
+        SizeField(data.body - 4, AIFF.size, 8 + offset),
+        SizeField(frames_at, AIFF.size, 0, block),
+    ]
+    size = data.size - 8 - offset if 8 + offset < data.size < LENGTH_UNKNOWN else None
+    counted = frames * block if 0 < frames < LENGTH_UNKNOWN else None
+    outer_end = None if outer in (0, 0xFFFFFFFF) else outer + 8
+    # Some writers count the byte that makes an odd size even.
+    consistent = size is not None and counted is not None and size - counted in (0, counted % 2)
+    stated = counted if consistent else size or counted
+    layout = Layout(body, stated, block, rate * block, outer_end, AIFF, fields)
+    layout.consistent = consistent
+    return layout
+
+
+def _caf(file: BinaryIO, end: int) -> Layout | None:
+    description = b""
+    for chunk in chunks(file, 8, CAF, end):
+        file.seek(chunk.body)
+        if chunk.name == b"desc":
+            description = file.read(32)
+        elif chunk.name == b"data":
+            break
+    else:
+        return None
+    if len(description) < 32:
+        return None
+    rate, kind, _, packet, frames = struct.unpack_from(">d4sIII", description)
+    if kind not in _PLAIN_CAF or not packet or not frames:
+        return None
+    fields = [SizeField(chunk.body - 8, CAF.size, 4)]
+    size = chunk.size - 4 if chunk.size >= 4 else None
+    speed = rate / frames * packet
+    return Layout(chunk.body + 4, _known(size), packet, speed, None, CAF, fields)
+
+
+def _au(head: bytes) -> Layout | None:
+    order = ">" if head[:4] == b".snd" else "<"
+    if len(head) < 24:
+        return None
+    start, size, kind, rate, channels = struct.unpack_from(f"{order}5I", head, 4)
+    width = {1: 1, 2: 1, 3: 2, 4: 3, 5: 4, 6: 4, 7: 8, 27: 1}.get(kind)
+    if width is None or not channels or not rate:
+        return None
+    block = width * channels
+    fields = [SizeField(8, struct.Struct(f"{order}I"))]
+    return Layout(start, _known(size), block, rate * block, None, None, fields)
+
+
+def _known(size: int | None) -> int | None:
+    # Programs that cannot go back to their header leave 0 or a number of all ones in it.
+    return None if size is None or size <= 0 or size >= _UNKNOWN_64 else size

@@ -1,0 +1,206 @@
+"""Compressed recordings read whole: a chain of Ogg link by link, and whether the end is there."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+import soundfile as sf
+
+from speechduet.audio import sndfile_reading
+from speechduet.audio.byte_view import ByteView
+from speechduet.audio.conforming import Conformer
+from speechduet.audio.declared_size import is_fragmented, missing_bytes
+from speechduet.audio.ffmpeg_reading import Account, opened, sound_of, told, track_of
+from speechduet.audio.formats import AudioFormat, Samples
+from speechduet.audio.mp3 import stated_s, without_inner_tags
+from speechduet.audio.notices import Notify
+from speechduet.audio.ogg import Chain, chain_of, is_ogg
+from speechduet.audio.promises import TOLERATED_S, promise_of, truncated
+from speechduet.errors import AudioError
+
+_BLOCK = 1 << 16
+
+
+def compressed_blocks(
+    path: Path, audio_format: AudioFormat, track: int | None, salvage: bool, notify: Notify
+) -> Iterator[Samples]:
+    """The samples of a track ``[samples, channels]`` at the rate of its format.
+
+    Raises AudioError if the file is truncated and not to be salvaged.
+    """
+    conformer = Conformer(audio_format.sample_rate, audio_format.channels)
+    with path.open("rb") as file:
+        if is_ogg(file):
+            chain = chain_of(file)
+            yield from _linked(path, file, chain, conformer, track, salvage, notify)
+            return
+        account = Account()
+        with opened(path, _mended(path, file, audio_format, notify)) as container:
+            stream = track_of(path, container, track)
+            _tell_tracks(path, len(container.streams.audio), track, notify)
+            yield from sound_of(container, stream, conformer, account)
+        yield from conformer.flush()
+        promised_s = account.promised_s
+        if audio_format.container == "MP3":
+            promised_s = stated_s(file)
+            if promised_s and any(at_s < account.found_s for at_s in account.lost):
+                # How much sound damaged bytes held can only be guessed.
+                promised_s = None
+        missing = missing_bytes(file)
+        if missing and is_fragmented(file):
+            promised_s = None
+        _check_whole(path, account.found_s, promised_s, missing, salvage, notify)
+        if audio_format.container == "FLAC":
+            _check_flac(path, account, audio_format.sample_rate, notify)
+        for line in told(account):
+            notify(f"{path} {line}")
+
+
+def _check_flac(path: Path, account: Account, sample_rate: int, notify: Notify) -> None:
+    """Tell of a header that states no length, or another than there is."""
+    found, promised = (round((s or 0) * sample_rate) for s in (account.found_s, account.promised_s))
+    if not promised:
+        notify(f"{path} states no length in its header; it is read to its end")
+    elif found != promised:
+        notify(
+            f"{path} holds {found} samples where its header promises {promised}; "
+            "all that are there are read"
+        )
+
+
+def _linked(
+    path: Path,
+    file: BinaryIO,
+    chain: Chain,
+    conformer: Conformer,
+    track: int | None,
+    salvage: bool,
+    notify: Notify,
+) -> Iterator[Samples]:
+    """The recordings of a chain, one behind the other."""
+    found_s, first = 0.0, None
+    for number, link in enumerate(chain.links, 1):
+        account = Account()
+        view = ByteView(file, list(link.pages))
+        # FFmpeg bridges what is missing; its count of a last page can be a few samples off.
+        whole = None if link.lost_pages else sndfile_reading.whole_ogg(view)
+        try:
+            if whole is not None:
+                yield from _whole_link(whole, conformer, account)
+            else:
+                with opened(path, view) as container:
+                    stream = track_of(path, container, track)
+                    if number == 1:
+                        _tell_tracks(path, len(container.streams.audio), track, notify)
+                    yield from sound_of(container, stream, conformer, account)
+        except AudioError as error:
+            if len(chain.links) == 1:
+                raise
+            notify(f"part {number} of {len(chain.links)} is passed over: {error}")
+        yield from conformer.flush()
+        if first not in (None, account.kind) and account.kind is not None:
+            account.changes.insert(0, account.kind)
+        first = first or account.kind
+        for line in told(account, found_s):
+            notify(f"{path} {line}")
+        found_s += account.found_s
+    _check_chain(path, chain, found_s, salvage, notify)
+
+
+def _whole_link(file: sf.SoundFile, conformer: Conformer, account: Account) -> Iterator[Samples]:
+    account.kind = (file.samplerate, file.channels)
+    with file:
+        while len(block := _block(file)):
+            account.timeline.position_s += len(block) / file.samplerate
+            yield from conformer.push(block, file.samplerate)
+
+
+def _block(file: sf.SoundFile) -> Samples:
+    try:
+        block: Samples = file.read(_BLOCK, dtype="float32", always_2d=True)
+    except sf.LibsndfileError as error:
+        raise AudioError(f"a part of Ogg is damaged ({error.error_string})") from error
+    return block
+
+
+def _check_chain(path: Path, chain: Chain, found_s: float, salvage: bool, notify: Notify) -> None:
+    lost = sum(link.lost_pages for link in chain.links)
+    ended = all(link.ended for link in chain.links[-1:])
+    if chain.skipped and not (chain.cut and not ended):
+        pages = f", and {lost} pages are missing" if lost else ""
+        notify(f"{path} has {chain.skipped} bytes that are no sound or damaged{pages}")
+    elif lost:
+        notify(f"{path} lacks {lost} pages of its sound")
+    if ended:
+        return
+    if not chain.cut:
+        notify(f"{path} ends without the mark of its last page, at {found_s:.2f} s")
+        return
+    if not salvage:
+        raise AudioError(
+            f"{path} is truncated: {found_s:.2f} s of sound can be read",
+            "a last page that is whole",
+            "copy it again, or let --salvage (in Python salvage=True) read what there is",
+        )
+    notify(f"{path} is truncated: {found_s:.2f} s are read")
+
+
+def _mended(
+    path: Path, file: BinaryIO, audio_format: AudioFormat, notify: Notify
+) -> ByteView | None:
+    """The file with a right header (compressed sound in WAV), or without tags in its midst (MP3).
+
+    None if it is as it should be.
+    """
+    if audio_format.container == "MP3":
+        pieces = without_inner_tags(file)
+        return ByteView(file, pieces) if len(pieces) > 1 else None
+    promise = promise_of(file, path.stat().st_size)
+    if promise is None or promise.honest:
+        return None
+    notify(f"{path} {promise.told()}")
+    return promise.view(file)
+
+
+def _tell_tracks(path: Path, tracks: int, track: int | None, notify: Notify) -> None:
+    if tracks > 1 and track is None:
+        notify(f"{path} has {tracks} sound tracks, the first is taken; --track chooses another")
+
+
+def _check_whole(
+    path: Path,
+    found_s: float,
+    promised_s: float | None,
+    missing: int | None,
+    salvage: bool,
+    notify: Notify,
+) -> None:
+    """Tell of a file that ends before it should, or raise AudioError unless it is to be salvaged.
+
+    ``missing`` are the bytes that lack by its outline; None if it has none.
+    """
+    short_s = max(0.0, (promised_s or 0.0) - found_s)
+    if missing == 0:
+        # All of the file is there: it lies, or is damaged, and there is nothing to copy again.
+        if short_s >= TOLERATED_S:
+            notify(
+                f"{path} holds {found_s:.2f} s of the {promised_s:.2f} s that its header promises"
+            )
+        return
+    if short_s < TOLERATED_S and (not missing or promised_s is not None):
+        if missing:
+            notify(f"{path} ends {missing} bytes before its header says; its length is as it says")
+        return
+    if promised_s is not None:
+        error = truncated(path, found_s, promised_s)
+        text = f"{path} is truncated: {found_s:.2f} s of the {promised_s:.2f} s are read"
+    else:
+        error = AudioError(
+            f"{path} is truncated: {found_s:.2f} s of sound can be read",
+            f"{missing} bytes more, by its header",
+            "copy it again, or let --salvage (in Python salvage=True) read what there is",
+        )
+        text = f"{path} is truncated by {missing} bytes: {found_s:.2f} s are read"
+    if not salvage:
+        raise error
+    notify(text)

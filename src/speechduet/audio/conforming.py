@@ -1,0 +1,56 @@
+"""Sound whose rate or channels change midway, brought to those of its beginning."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from speechduet.audio.formats import Samples
+from speechduet.audio.resampling import Resampler
+
+_BLOCK = 1 << 16
+
+
+class Conformer:
+    """Takes blocks of any rate and number of channels, gives one rate and number of channels.
+
+    One channel becomes many by being copied, many become one as their mean; between other numbers
+    the mean is copied. What stays as it is is passed on untouched.
+    """
+
+    def __init__(self, sample_rate: int, channels: int) -> None:
+        self.sample_rate = sample_rate
+        self.channels = channels
+        self._resampler: Resampler | None = None
+        self._rate = sample_rate
+
+    def push(self, block: Samples, sample_rate: int) -> Iterator[Samples]:
+        """What can be told after this block ``[samples, channels]`` at this rate."""
+        if sample_rate != self._rate:
+            yield from self.flush()
+            self._rate = sample_rate
+        block = self._mixed(block)
+        if sample_rate == self.sample_rate:
+            yield block
+            return
+        if self._resampler is None:
+            self._resampler = Resampler(sample_rate, self.sample_rate, self.channels)
+        yield self._resampler.push(block)
+
+    def silence(self, duration_s: float) -> Iterator[Samples]:
+        """Silence behind all that was pushed."""
+        yield from self.flush()
+        samples = round(duration_s * self.sample_rate)
+        for start in range(0, samples, _BLOCK):
+            yield np.zeros((min(_BLOCK, samples - start), self.channels), np.float32)
+
+    def flush(self) -> Iterator[Samples]:
+        """The rest of what was pushed."""
+        if self._resampler is not None:
+            yield self._resampler.flush()
+            self._resampler = None
+
+    def _mixed(self, block: Samples) -> Samples:
+        if block.shape[1] == self.channels:
+            return block
+        mean = block.mean(axis=1, keepdims=True, dtype=np.float32)
+        return np.ascontiguousarray(np.broadcast_to(mean, (len(block), self.channels)))

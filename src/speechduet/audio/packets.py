@@ -1,0 +1,87 @@
+"""Packets of a container decoded one by one: a bad one is told, and the next is tried."""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import av
+import numpy as np
+import numpy.typing as npt
+from av.audio.stream import AudioStream
+from av.container import InputContainer
+from av.error import FFmpegError
+
+from speechduet.audio.formats import Samples
+
+_MOST_FAILURES = 50
+"""Failures in a row to read a packet, after which there is nothing more to come."""
+_TAGS = (b"ID3", b"TAG", b"APETAGEX", b"LYRICSBEGIN")
+
+# What FFmpeg says to its log names no file, and every fault comes as an exception as well.
+av.logging.set_level(av.logging.PANIC)
+
+
+class Lost(NamedTuple):
+    """A packet that could not be decoded."""
+
+    size: int
+    """Bytes."""
+    duration_s: float
+    """Of the sound that it held; 0 if it holds none, as tags and zeros do."""
+
+
+def decoded(
+    container: InputContainer, stream: AudioStream, stamped: bool = True
+) -> Iterator[av.AudioFrame | Lost]:
+    """The frames of a sound track, and in their place the packets that could not be decoded.
+
+    What is lost of a container without time stamps is told by its bytes.
+    """
+    failures, good, good_bytes = 0, 0, 0
+    packets = container.demux(stream)
+    while failures < _MOST_FAILURES:
+        try:
+            packet = next(packets)
+        except StopIteration:
+            return
+        except FFmpegError:
+            # An error ends a generator; another goes on where this one stopped.
+            failures += 1
+            packets = container.demux(stream)
+            continue
+        failures = 0
+        try:
+            frames = packet.decode()
+        except FFmpegError:
+            lost = _lost(packet, stream)
+            if not stamped and good_bytes:
+                # Several packets in one, for the beginnings of those behind the first are lost.
+                lost = lost._replace(
+                    duration_s=lost.duration_s * max(1, round(lost.size * good / good_bytes))
+                )
+            yield lost
+            continue
+        good, good_bytes = good + 1, good_bytes + packet.size
+        for frame in frames:
+            if frame.samples and frame.sample_rate:
+                yield frame
+
+
+def _lost(packet: "av.Packet[AudioStream]", stream: AudioStream) -> Lost:
+    data = bytes(packet) if packet.size else b""
+    if data.startswith(_TAGS) or not data.strip(b"\0"):
+        return Lost(len(data), 0.0)
+    base = packet.time_base or stream.time_base
+    duration_s = float(packet.duration * base) if packet.duration and base else 0.0
+    return Lost(len(data), duration_s)
+
+
+def columns_of(frame: av.AudioFrame) -> Samples:
+    """A decoded frame -> float32 ``[samples, channels]``, full scale at 1."""
+    values: npt.NDArray[Any] = frame.to_ndarray()
+    channels = frame.layout.nb_channels
+    columns = values.T if frame.format.is_planar else values.reshape(-1, channels)
+    if columns.dtype == np.uint8:
+        columns = (columns - 128.0) / 128
+    elif columns.dtype.kind == "i":
+        columns = columns / -float(np.iinfo(columns.dtype).min)
+    return np.ascontiguousarray(columns, dtype=np.float32)

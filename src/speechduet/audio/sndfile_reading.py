@@ -1,0 +1,100 @@
+"""What libsndfile reads: containers of plain samples, under a right header if theirs is wrong."""
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import soundfile as sf
+
+from speechduet.audio.byte_view import ByteView
+from speechduet.audio.formats import LENGTH_UNKNOWN, AudioFormat, Samples
+from speechduet.audio.notices import Notify
+from speechduet.audio.promises import TOLERATED_S, Promise, promise_of, truncated
+from speechduet.errors import AudioError
+
+_BLOCK = 1 << 16
+
+
+def format_of(path: Path) -> AudioFormat | None:
+    """The format of a recording that libsndfile knows; None for another."""
+    try:
+        with _opened(path) as (file, _):
+            return AudioFormat(file.samplerate, file.channels, file.format, file.subtype)
+    except sf.LibsndfileError:
+        return None
+
+
+def blocks_of(path: Path, salvage: bool, notify: Notify) -> Iterator[Samples]:
+    """The samples of a recording, in blocks ``[samples, channels]``.
+
+    Raises AudioError if it is truncated and not to be salvaged.
+    """
+    with _opened(path) as (file, promise):
+        if promise is None:
+            promised_s = _logged_promise_s(file)
+        else:
+            promised_s = (file.frames / file.samplerate) + promise.missing_s
+        found_s = file.frames / file.samplerate
+        if promised_s - found_s >= TOLERATED_S:
+            error = truncated(path, found_s, promised_s)
+            if not salvage:
+                raise error
+            notify(f"{path} is truncated: {found_s:.2f} s of the {promised_s:.2f} s are read")
+        elif promise is not None and file.frames and (told := promise.told()):
+            notify(f"{path} {told}")
+        yield from _read(path, file, salvage, notify)
+
+
+def whole_ogg(view: ByteView) -> sf.SoundFile | None:
+    """An undamaged recording of Ogg, of which libsndfile tells every sample; None if it cannot."""
+    try:
+        return sf.SoundFile(view)
+    except sf.LibsndfileError:
+        view.seek(0)
+        return None
+
+
+def _read(path: Path, file: sf.SoundFile, salvage: bool, notify: Notify) -> Iterator[Samples]:
+    read = 0
+    while True:
+        try:
+            block = file.read(_BLOCK, dtype="float32", always_2d=True)
+        except sf.LibsndfileError as error:
+            found_s = read / file.samplerate
+            if not salvage:
+                raise AudioError(
+                    f"{path} is damaged behind {found_s:.2f} s ({error.error_string})",
+                    "a file that can be read to its end",
+                    "copy it again, or let --salvage (in Python salvage=True) read what there is",
+                ) from error
+            notify(f"{path} is damaged: {found_s:.2f} s are read")
+            return
+        if not len(block):
+            return
+        read += len(block)
+        yield block
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[sf.SoundFile, Promise | None]]:
+    """The file with a right header, and what its own header promises where that can be told."""
+    with path.open("rb") as stream:
+        promise = promise_of(stream, path.stat().st_size)
+        right = promise is None or promise.honest
+        # As bytes, for a name need not be UTF-8.
+        source = os.fsencode(path) if promise is None or right else promise.view(stream)
+        with sf.SoundFile(source) as file:
+            yield file, promise
+
+
+def _logged_promise_s(file: sf.SoundFile) -> float:
+    # libsndfile shortens a file that promises too much, and says so only in its log.
+    promised_s: float = file.frames / file.samplerate
+    for promised, found in re.findall(
+        r"(?:data|SSND|Data Size|riff)\s*: (\d+) \(should be (\d+)\)", file.extra_info
+    ):
+        if int(found) < int(promised) < LENGTH_UNKNOWN:
+            promised_s *= int(promised) / max(int(found), 1)
+    return promised_s
