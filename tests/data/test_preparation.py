@@ -10,6 +10,7 @@ import pytest
 import soundfile
 import soxr
 
+from speechduet.audio.partial import _partial_name
 from speechduet.data import find_pairs
 from speechduet.data.preparation import Failure, Prepared, Task, finish, prepare
 from speechduet.data.sources import Made, read_pair
@@ -60,7 +61,8 @@ def test_what_is_whole_is_kept_and_what_is_not_is_made_again(tmp_path: Path) -> 
     gone.unlink()
     short.write_bytes(short.read_bytes()[:-100])
     changed.write_bytes(changed.read_bytes()[:-2] + b"\0\0")
-    (folder / "train/noisy/.level0.1.wav.123.partial").write_bytes(b"half")
+    half = _partial_name().replace(f"-{os.getpid()}-", "-999999999-")
+    (folder / "train/noisy" / half).write_bytes(b"half")
     finish(folder, made(tasks, folder))
     assert not list(folder.rglob(".*"))
     assert {path: path.read_bytes() for path in content} == content

@@ -12,6 +12,7 @@ from speechduet.audio.conforming import Conformer
 from speechduet.audio.declared_size import is_fragmented, missing_bytes
 from speechduet.audio.ffmpeg_reading import Account, opened, sound_of, told, track_of
 from speechduet.audio.formats import AudioFormat, Samples
+from speechduet.audio.loudspeakers import as_heard
 from speechduet.audio.mp3 import stated_s, without_inner_tags
 from speechduet.audio.notices import Notify
 from speechduet.audio.ogg import Chain, chain_of, is_ogg
@@ -120,7 +121,7 @@ def _block(file: sf.SoundFile) -> Samples:
         block: Samples = file.read(_BLOCK, dtype="float32", always_2d=True)
     except sf.LibsndfileError as error:
         raise AudioError(f"a part of Ogg is damaged ({error.error_string})") from error
-    return block
+    return as_heard(block, file.format)
 
 
 def _check_chain(path: Path, chain: Chain, found_s: float, salvage: bool, notify: Notify) -> None:

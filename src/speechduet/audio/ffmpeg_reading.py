@@ -27,6 +27,8 @@ from speechduet.errors import AudioError
 
 _STAMPED = ("mp4", "matroska", "mpegts", "mpeg", "asf", "flv", "ogg", "flac")
 """Containers with time stamps of their own; those of others are counted by FFmpeg."""
+_LOSSLESS = ("pcm_", "wavpack")
+"""Codecs whose floats are what is stored."""
 _ZERO_BASED = ("mp4", "matroska")
 """Containers whose time begins at 0, wherever their sound does."""
 
@@ -79,13 +81,13 @@ def opened(path: Path, view: ByteView | None = None) -> Iterator[InputContainer]
 
 def _open(path: Path, view: ByteView | None, file: BinaryIO) -> InputContainer:
     if view is not None:
-        return av.open(view, "r")
+        return av.open(view, "r", metadata_errors="replace")
     name = os.fsencode(path.absolute())
     try:
         # An absolute path, for a relative one with a colon would be taken for a protocol.
-        return av.open(name.decode("utf-8"), "r")
+        return av.open(name.decode("utf-8"), "r", metadata_errors="replace")
     except UnicodeDecodeError:
-        return av.open(file, "r")
+        return av.open(file, "r", metadata_errors="replace")
 
 
 def track_of(path: Path, container: InputContainer, track: int | None) -> AudioStream:
@@ -103,14 +105,22 @@ def format_of(path: Path, track: int | None) -> AudioFormat:
         for frame in decoded(container, stream):
             if isinstance(frame, Lost):
                 continue
-            deep = frame.format.name.startswith(("s32", "s64"))
-            subtype = "PCM_24" if deep else "PCM_16"
+            subtype = _subtype(frame.format.name, lossless=codec.startswith(_LOSSLESS))
             kind = container.format.name
             if kind == "mp3" and codec.startswith("mp3"):
                 kind, subtype = "MP3", "MPEG_LAYER_III"
             kind = kind.upper() if kind in ("MP3", "flac") else ""
             return AudioFormat(frame.sample_rate, frame.layout.nb_channels, kind, subtype)
     raise AudioError(f"{path} holds no sound", "at least one sample")
+
+
+def _subtype(sample_format: str, lossless: bool) -> str:
+    """The nearest PCM: floats only where they are what is stored, not what a codec decodes to."""
+    if lossless and sample_format.startswith("flt"):
+        return "FLOAT"
+    if lossless and sample_format.startswith("dbl"):
+        return "DOUBLE"
+    return "PCM_24" if sample_format.startswith(("s32", "s64")) else "PCM_16"
 
 
 def sound_of(

@@ -15,6 +15,8 @@ from speechduet.audio.formats import Samples
 _MOST_FAILURES = 50
 """Failures in a row to read a packet, after which there is nothing more to come."""
 _TAGS = (b"ID3", b"TAG", b"APETAGEX", b"LYRICSBEGIN")
+_MOST_PLANES = 7
+"""PyAV crashes on frames of more channels that are stored one after another."""
 
 # What FFmpeg says to its log names no file, and every fault comes as an exception as well.
 av.logging.set_level(av.logging.PANIC)
@@ -77,8 +79,10 @@ def _lost(packet: "av.Packet[AudioStream]", stream: AudioStream) -> Lost:
 
 def columns_of(frame: av.AudioFrame) -> Samples:
     """A decoded frame -> float32 ``[samples, channels]``, full scale at 1."""
-    values: npt.NDArray[Any] = frame.to_ndarray()
     channels = frame.layout.nb_channels
+    if frame.format.is_planar and channels > _MOST_PLANES:
+        (frame,) = av.AudioResampler(frame.format.packed.name).resample(frame)
+    values: npt.NDArray[Any] = frame.to_ndarray()
     columns = values.T if frame.format.is_planar else values.reshape(-1, channels)
     if columns.dtype == np.uint8:
         columns = (columns - 128.0) / 128

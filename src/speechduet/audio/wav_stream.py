@@ -12,6 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from speechduet.audio.formats import LENGTH_UNKNOWN, Samples
+from speechduet.audio.levels import Limiter
+from speechduet.audio.notices import Notify, warn
 from speechduet.errors import AudioError
 
 if sys.platform != "win32":
@@ -46,6 +48,13 @@ class WavHeader:
     def sample_bytes(self) -> int:
         """Bytes of a sample of all channels."""
         return self.channels * self.bits // 8
+
+    @property
+    def subtype(self) -> str:
+        """The sample format, as soundfile names it."""
+        if self.floating:
+            return "FLOAT" if self.bits == 32 else "DOUBLE"
+        return "PCM_U8" if self.bits == 8 else f"PCM_{self.bits}"
 
     def encode(self) -> bytes:
         """A header of 44 bytes."""
@@ -143,13 +152,22 @@ def encode(block: Samples, header: WavHeader) -> bytes:
     return steps.astype(f"<i{header.bits // 8}").tobytes()
 
 
-def write_stream(stream: BinaryIO, header: WavHeader, blocks: Iterable[Samples]) -> None:
+def write_stream(
+    stream: BinaryIO,
+    header: WavHeader,
+    blocks: Iterable[Samples],
+    *,
+    notify: Notify = warn,
+    name: str = "stdout",
+) -> None:
     """Write a header at once and each block as soon as it is there.
 
-    A header that turns out wrong is put right at the end where the stream is a file. Raises
+    A header that turns out wrong is put right at the end where the stream is a file. ``notify``
+    learns of clipped samples. Raises
     AudioError if the reader has gone or the disk is full.
     """
     written = 0
+    limiter = Limiter(header.subtype)
     if header.doubtful:
         header = replace(header, samples=None)
     try:
@@ -159,7 +177,7 @@ def write_stream(stream: BinaryIO, header: WavHeader, blocks: Iterable[Samples])
         try:
             for block in blocks:
                 if len(block):
-                    stream.write(encode(block, header))
+                    stream.write(encode(limiter(block), header))
                     stream.flush()
                     written += len(block)
         finally:
@@ -169,6 +187,8 @@ def write_stream(stream: BinaryIO, header: WavHeader, blocks: Iterable[Samples])
                 stream.write(replace(header, samples=written).encode())
                 stream.seek(end)
                 stream.flush()
+            if clipped := limiter.account():
+                notify(f"{name}: {clipped}")
     except OSError as error:
         raise AudioError(f"cannot write the stream: {error.strerror or error}") from error
 

@@ -1,5 +1,6 @@
 """Recordings written block by block; a file appears under its name only when it is complete."""
 
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -121,7 +122,7 @@ def _with_room(
 def _opened(partial: Path, audio_format: AudioFormat, path: Path) -> sf.SoundFile:
     try:
         return sf.SoundFile(
-            partial,
+            os.fsencode(partial),  # its folder may have a name that is not UTF-8
             "w",
             audio_format.sample_rate,
             audio_format.channels,

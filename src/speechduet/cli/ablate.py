@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from speechduet.cli.usage import MOST_THREADS
-from speechduet.errors import SettingError
+from speechduet.extras import missing
 from speechduet.names import shown
 
 _FAILURES_TOLD = 20
@@ -51,9 +51,7 @@ def ablate(
         from speechduet.ablation.run import run
         from speechduet.ablation.settings import read_ablation
     except ImportError as error:
-        raise SettingError(
-            f"ablations need {error.name}", remedy="pip install 'speechduet[train,evaluation]'"
-        ) from None
+        raise missing(error, "lightning", "train,evaluation") from None
     ablation = read_ablation(config, override or [])
     place = folder or Path("runs") / "ablation" / config.stem
     with _Bars() as bars:

@@ -88,7 +88,11 @@ def _enhance(
 
         with Attempt(str(job.source)) as attempt:
             duration_s = enhance_file(
-                job.source, job.target, enhancer, progress=advance, notify=report.say, **request
+                *(job.source, job.target, enhancer),
+                progress=advance,
+                notify=report.say,
+                verbose=verbose,
+                **request,
             )
             report.finished(duration_s, line)
         if attempt.failure:

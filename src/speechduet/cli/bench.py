@@ -9,7 +9,8 @@ import typer
 from speechduet import audio
 from speechduet.bench.request import Backend, Precision, Request
 from speechduet.cli.usage import LARGEST, MOST_THREADS, check_output
-from speechduet.errors import AudioError, SettingError
+from speechduet.errors import AudioError
+from speechduet.extras import missing
 
 
 def bench(
@@ -118,6 +119,4 @@ def _check_training() -> None:
         import lightning  # noqa: F401
         import yaml  # noqa: F401
     except ImportError as error:
-        raise SettingError(
-            f"a training step needs {error.name}", remedy="pip install 'speechduet[train]'"
-        ) from None
+        raise missing(error, "lightning", "train") from None

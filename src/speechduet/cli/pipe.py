@@ -149,7 +149,7 @@ def _enhance_live(
             enhanced = _through(live, blocks, label)
         try:
             check_track(Path(label), 1, request["track"])
-            write_stream(sys.stdout.buffer, header, enhanced)
+            write_stream(sys.stdout.buffer, header, enhanced, notify=report.say)
         except AudioError as error:
             report.failed(error, line)
         else:

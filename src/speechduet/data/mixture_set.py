@@ -6,9 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
+from speechduet.audio.folders import find_recordings
 from speechduet.data.degradation import in_room
 from speechduet.data.mixing import add_noise
-from speechduet.data.mono import Samples, is_heard, recordings_in
+from speechduet.data.mono import Samples, is_heard
 from speechduet.data.preparation import Task
 from speechduet.data.sources import Heard, Made, holding, read
 from speechduet.errors import AudioError
@@ -105,7 +106,7 @@ def _read_again(path: Path, sample_rate: int) -> Heard:
 
 
 def _recordings(folder: Path) -> list[Path]:
-    paths = recordings_in(folder)
+    paths = find_recordings(folder)
     if not paths:
         raise AudioError(f"no recording in {folder}", "a folder of recordings")
     return paths

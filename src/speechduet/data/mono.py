@@ -33,20 +33,6 @@ def reason(error: BaseException, name: str) -> str:
     return told
 
 
-def recordings_in(folder: Path) -> list[Path]:
-    """All recordings below a folder in the order of their paths.
-
-    What begins with a dot is none: macOS leaves ``._NAME.wav`` beside NAME.wav on foreign disks.
-    """
-    return sorted(
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in audio.READABLE_SUFFIXES
-        and not path.name.startswith(".")
-        and path.is_file()
-    )
-
-
 def read_channels(
     path: Path, *, salvage: bool = False, notify: Notify = warn
 ) -> tuple[Samples, int]:

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from speechduet.audio import READABLE_SUFFIXES
+from speechduet.audio.folders import find_recordings
 from speechduet.data.clip import Clip, Shape
-from speechduet.data.mono import recordings_in
 from speechduet.errors import AudioError, SettingError
 
 _COLUMNS = ("clean", "noisy")
@@ -138,7 +138,7 @@ def _matched(clean: dict[str, Clip], noisy: dict[str, Clip], *places: str) -> li
 
 
 def _by_name(folder: Path) -> dict[str, Clip]:
-    paths = recordings_in(folder)
+    paths = find_recordings(folder)
     names = [path.relative_to(folder).with_suffix("").as_posix() for path in paths]
     name, count = Counter(names).most_common(1)[0] if names else ("", 0)
     if count > 1:

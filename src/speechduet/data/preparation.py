@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from speechduet import audio
+from speechduet.audio.partial import remove_leftovers
 from speechduet.data.clip import Clip
 from speechduet.data.pairs import Pair, check
 from speechduet.data.sources import Made
@@ -101,8 +102,7 @@ def finish(folder: Path, prepared: Iterable[Prepared]) -> None:
         splits.setdefault(pair.task.split, []).append(pair)
         checksums |= pair.checksums
     for place in {path.parent for path in checksums}:
-        for leftover in (folder / place).glob(".*.partial"):
-            leftover.unlink()
+        remove_leftovers(folder / place)
     for split, pairs in splits.items():
         manifest = Path(split) / "manifest.csv"
         write_bytes(folder / manifest, os.fsencode(_manifest(pairs, split)))

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from speechduet.audio.folders import find_recordings
 from speechduet.audio.notices import Notify, warn
 from speechduet.data import findings as found
 from speechduet.data.findings import Findings
@@ -19,7 +20,6 @@ from speechduet.data.mono import (
     is_heard,
     read_channels,
     reason,
-    recordings_in,
     resampled,
     sounding,
 )
@@ -58,7 +58,7 @@ class Recordings:
         weights: Mapping[str, float] | None = None,
         notify: Notify = warn,
     ) -> None:
-        paths = recordings_in(Path(folder))
+        paths = find_recordings(Path(folder))
         if not paths:
             raise AudioError(f"no recording in {folder}", "a folder of recordings")
         findings = Findings(str(folder), len(paths))
