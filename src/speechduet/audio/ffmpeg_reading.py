@@ -79,20 +79,25 @@ def opened(path: Path, view: ByteView | None = None) -> Iterator[InputContainer]
 
 def _open(path: Path, view: ByteView | None, file: BinaryIO) -> InputContainer:
     if view is not None:
-        return av.open(view, "r")
+        return av.open(view, "r", metadata_errors="replace")
     name = os.fsencode(path.absolute())
     try:
         # An absolute path, for a relative one with a colon would be taken for a protocol.
-        return av.open(name.decode("utf-8"), "r")
+        return av.open(name.decode("utf-8"), "r", metadata_errors="replace")
     except UnicodeDecodeError:
-        return av.open(file, "r")
+        return av.open(file, "r", metadata_errors="replace")
 
 
 def track_of(path: Path, container: InputContainer, track: int | None) -> AudioStream:
     """The wanted sound track of a container, counted from 1. Raises AudioError if there is none."""
     tracks = container.streams.audio
     check_track(path, len(tracks), track)
-    return tracks[(track or 1) - 1]
+    stream = tracks[(track or 1) - 1]
+    # PyAV has no context where FFmpeg has no decoder, whatever its types say.
+    context: object = stream.codec_context
+    if context is None:
+        raise AudioError(f"{path} is not audio that FFmpeg can decode", "a kind that it knows")
+    return stream
 
 
 def format_of(path: Path, track: int | None) -> AudioFormat:
