@@ -2,6 +2,7 @@
 
 import io
 import struct
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -246,3 +247,50 @@ def test_no_end_of_a_file_is_a_traceback(tmp_path_factory, length: int, containe
         assert "\n" not in str(error)
     else:
         assert found == SAMPLES or notes or found == 0
+
+
+KINDS = [*CONTAINERS, "FLAC", "OGG", "MP3"]
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.sampled_from(KINDS),
+    st.lists(st.tuples(st.integers(0, 200), st.binary(min_size=1, max_size=8)), max_size=5),
+    st.booleans(),
+)
+def test_no_damaged_header_is_a_traceback(
+    tmp_path_factory, container: str, changes: list[tuple[int, bytes]], salvage: bool
+) -> None:
+    file = io.BytesIO()
+    soundfile.write(file, SIGNAL, RATE, format=container)
+    data = bytearray(file.getvalue())
+    for place, bad in changes:
+        data[place : place + len(bad)] = bad
+    path = tmp_path_factory.mktemp("damaged") / "x.bin"
+    path.write_bytes(data)
+    try:
+        read(path, salvage=salvage, notify=lambda text: None)
+    except AudioError as error:
+        assert str(path) in str(error) and "\n" not in str(error)
+
+
+@pytest.mark.parametrize(
+    ("container", "name", "offset", "bad"),
+    [
+        ("AIFF", b"COMM", 16, b"\x7f\xff"),
+        ("CAF", b"desc", 4, b"\x7f" + b"\xff" * 7),
+        ("W64", b"fmt ", 16, b"\xff" * 7 + b"\x7f"),
+        ("RF64", b"ds64", 0, b"junk"),
+    ],
+)
+def test_absurd_numbers(
+    tmp_path: Path, container: str, name: bytes, offset: int, bad: bytes
+) -> None:
+    data = recording(container)
+    place = data.index(name) + offset
+    data[place : place + len(bad)] = bad
+    path = tmp_path / "x.bin"
+    path.write_bytes(data)
+    # Nothing else than an AudioError.
+    with suppress(AudioError):
+        read(path, notify=lambda text: None)

@@ -84,9 +84,11 @@ class Layout:
 def chunks(file: BinaryIO, place: int, dialect: Dialect, end: int) -> Iterator[Chunk]:
     """The chunks from a place on, as far as they go."""
     for _ in range(_MOST_CHUNKS):
+        if place + dialect.head_bytes > end:
+            return
         file.seek(place)
         head = file.read(dialect.head_bytes)
-        if place + dialect.head_bytes > end or len(head) < dialect.head_bytes:
+        if len(head) < dialect.head_bytes:
             return
         name = head[: dialect.name_bytes]
         (size,) = dialect.size.unpack(head[dialect.name_bytes :])
@@ -150,7 +152,7 @@ def _riff(file: BinaryIO, head: bytes, end: int) -> Layout | None:
         fields.append(SizeField(chunk.body - 4, RIFF.size))
         outer = None if outer in (0, 0xFFFFFFFF) or outer is None else outer + 8
     fields[0] = SizeField(4, RIFF.size, chunk.body - 8)
-    if long:
+    if long_size is not None:
         fields[0] = SizeField(fields[1].place - 8, struct.Struct("<Q"), chunk.body - 8)
         fields.append(SizeField(fields[1].place + 8, struct.Struct("<Q"), 0, block))
     return Layout(chunk.body, _known(size), block, speed, outer, RIFF, fields, plain=plain)
@@ -198,7 +200,9 @@ def _aiff(file: BinaryIO, head: bytes, end: int) -> Layout | None:
             return None
         bits = 8
     block = channels * ((bits + 7) // 8)
-    rate = mantissa * 2.0 ** ((exponent & 0x7FFF) - 16383 - 63)
+    # An extended float; no rate has more than 32 binary digits.
+    power = (exponent & 0x7FFF) - 16383
+    rate = mantissa * 2.0 ** (power - 63) if 0 <= power < 32 else 0
     if block < 1 or rate < 1:
         return None
     (outer,) = struct.unpack_from(">I", head, 4)

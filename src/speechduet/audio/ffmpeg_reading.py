@@ -94,7 +94,12 @@ def track_of(path: Path, container: InputContainer, track: int | None) -> AudioS
     """The wanted sound track of a container, counted from 1. Raises AudioError if there is none."""
     tracks = container.streams.audio
     check_track(path, len(tracks), track)
-    return tracks[(track or 1) - 1]
+    stream = tracks[(track or 1) - 1]
+    # PyAV has no context where FFmpeg has no decoder, whatever its types say.
+    context: object = stream.codec_context
+    if context is None:
+        raise AudioError(f"{path} is not audio that FFmpeg can decode", "a kind that it knows")
+    return stream
 
 
 def format_of(path: Path, track: int | None) -> AudioFormat:
