@@ -1,5 +1,6 @@
 """What the owner of a recording should know although nothing failed."""
 
+import sys
 import warnings
 from collections.abc import Callable
 
@@ -14,3 +15,27 @@ class AudioWarning(UserWarning):
 def warn(text: str) -> None:
     """Issue an AudioWarning: the `Notify` of calls from Python that name no other."""
     warnings.warn(text, AudioWarning, stacklevel=3)
+
+
+def show_warnings_as_lines() -> None:
+    """Let every AudioWarning be one line on stderr, without the place in the code; for programs.
+
+    Other warnings look as ever.
+    """
+    usual = warnings.formatwarning
+
+    def formatted(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        line: str | None = None,
+    ) -> str:
+        if issubclass(category, AudioWarning):
+            return f"note: {message}\n"
+        return usual(message, category, filename, lineno, line)
+
+    warnings.formatwarning = formatted
+    if not sys.warnoptions:
+        # Usually a second warning from the same line of code would be left out.
+        warnings.filterwarnings("always", category=AudioWarning)

@@ -8,6 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from speechduet import __version__
+from speechduet.audio.notices import show_warnings_as_lines
 from speechduet.cli import (
     ablate,
     bench,
@@ -84,5 +85,6 @@ def main() -> None:
         # Names need not be UTF-8, and terminals need not know every letter.
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    show_warnings_as_lines()
     with ended_in_order():
         app(prog_name="speechduet")

@@ -65,7 +65,7 @@ def excerpt(path: Path) -> tuple[Samples, int]:
     sample_rate = audio.probe(path).sample_rate
     wanted = round(EXCERPT_S * sample_rate)
     blocks: list[audio.Samples] = []
-    for block in audio.read_blocks(path):
+    for block in audio.read_blocks(path, notify=lambda _: None):  # it was read before
         blocks.append(block)
         if sum(map(len, blocks)) >= wanted:
             break

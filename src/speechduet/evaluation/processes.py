@@ -9,6 +9,7 @@ from multiprocessing import get_context, parent_process
 from threading import Thread
 from typing import TypeVar
 
+from speechduet.audio.notices import show_warnings_as_lines
 from speechduet.errors import SpeechduetError
 
 Item = TypeVar("Item")
@@ -44,6 +45,7 @@ def in_processes(
 def _begin(prepare: Callable[[], None] | None) -> None:
     # Ctrl-C reaches all processes of a terminal. The one that started this one ends it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    show_warnings_as_lines()
     Thread(target=_end_with_parent, daemon=True).start()
     if prepare is not None:
         prepare()
