@@ -88,7 +88,7 @@ def test_usage_errors_are_one_line(
         ("sweps={}", "did you mean 'sweeps'?", 2),
         ("sweeps.plain.start_from=[predict]", "expected one of noisy, predictive", 2),
         ("valid.clean=absent", "absent is no folder", 2),
-        ("systems.tiny=absent/model/x", "no model 'absent/model/x'", 1),
+        ("systems.tiny=absent/model/x", "no model 'absent/model/x'", 2),
     ):
         status, _, err = run(config, monkeypatch, capsys, "--override", override)
         assert (status, err.count("\n")) == (expected, 1), err

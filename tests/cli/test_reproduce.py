@@ -96,4 +96,4 @@ def test_usage_errors_come_before_anything_is_made(
     assert status == 2 and "nothing was published of a model named 'mine'" in err
     assert not (folder / "out").exists()
     status, _, err = run(folder, monkeypatch, capsys, "--override", "run.max_step=2")
-    assert status == 1 and "did you mean 'max_steps'?" in err
+    assert status == 2 and "did you mean 'max_steps'?" in err

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from speechduet.cli.usage import check_folder
+from speechduet.errors import ModelError
 from speechduet.names import shown
 
 
@@ -22,5 +23,10 @@ def convert(
     from speechduet import external
 
     check_folder(folder)
-    pretrained = external.convert(checkpoint, folder)
+    try:
+        pretrained = external.convert(checkpoint, folder)
+    except ModelError as error:
+        # Here the checkpoint is the input, and an input that fails is no wrong usage.
+        typer.echo(shown(f"failed: {error}"), err=True)
+        raise typer.Exit(1) from error
     typer.echo(shown(f"{folder}: {pretrained.name}, modes {', '.join(pretrained.modes)}"), err=True)
