@@ -155,3 +155,32 @@ def test_a_reader_that_has_gone() -> None:
 
     with pytest.raises(AudioError, match="cannot write the stream: Broken pipe"):
         write_stream(Closed(), HEADER, [tones(10)])
+
+
+def test_mask_and_chunks_in_front_of_the_samples_go_along() -> None:
+    file = io.BytesIO(wav(tones(500, 6), "PCM_24", "WAVEX"))
+    data = bytearray(file.getvalue())
+    mask_at = data.index(b"fmt ") + 8 + 20
+    data[mask_at : mask_at + 4] = struct.pack("<I", 0x60F)
+    note = b"LIST" + struct.pack("<I", 15) + b"INFOINAM\x03\0\0\0hi\0" + b"\0"
+    junk = b"JUNK" + struct.pack("<I", 4) + bytes(4)
+    data[12:12] = note + junk
+    data[4:8] = struct.pack("<I", len(data) - 8)
+    header, samples = read(bytes(data))
+    result = written(header, samples)
+    assert note in result and junk not in result
+    assert struct.unpack_from("<I", result, result.index(b"fmt ") + 28) == (0x60F,)
+    assert struct.unpack_from("<I", result, 4) == (len(result) - 8,)
+    again, same = read(result)
+    assert again.samples == 500
+    np.testing.assert_allclose(same, samples, atol=1e-6)
+    with soundfile.SoundFile(io.BytesIO(result)) as opened:
+        assert opened.frames == 500 and opened.channels == 6
+
+
+def test_clipped_samples_are_reported() -> None:
+    header = replace(HEADER, samples=4)
+    told: list[str] = []
+    block = np.array([[0.5, 1.2], [1.0, -1.5], [0, 0], [0.1, 0]], np.float32)
+    write_stream(io.BytesIO(), header, [block], notify=told.append)
+    assert told == ["stdout: 2 of 8 samples clipped (peak 1.50, +3.5 dB)"]

@@ -273,3 +273,14 @@ def test_a_header_is_put_right_where_stdout_is_a_file(
     written, added = ((tmp_path / mode).read_bytes() for mode in ("wb", "ab"))
     assert int.from_bytes(written[40:44], "little") == len(written) - 44 == len(data) - 44
     assert added[44:] == written[44:] and added[40:44] == b"\xff" * 4
+
+
+def test_messages_name_the_stream_and_no_temporary_file(
+    tiny_model: Path, noisy: np.ndarray, tmp_path: Path
+) -> None:
+    data = wav(noisy)[:60_000]
+    for arguments in (["-", "-o", str(tmp_path / "out.wav")], ["-", "-o", "-", "--format", "flac"]):
+        command = ["enhance", "-m", str(tiny_model), "--mode", "fast", *arguments]
+        result = CliRunner().invoke(app, command, input=data)
+        assert result.exit_code == 1
+        assert "failed: stdin is truncated" in result.stderr and "/tmp" not in result.stderr

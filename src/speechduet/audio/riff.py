@@ -13,8 +13,8 @@ _LONG = 0xFFFFFFFF
 _EXTENSIBLE = 0xFFFE
 _MASK_AT = 20
 """Where the channel mask lies in an extensible fmt chunk."""
-_MOST_BYTES = 8 << 20
-_OF_THE_SAMPLES = frozenset(
+MOST_BYTES = 8 << 20
+OF_THE_SAMPLES = frozenset(
     (
         *(b"fmt ", b"data", b"ds64", b"fact", b"PEAK", b"levl", b"MD5 ", b"slnt"),
         *(b"JUNK", b"junk", b"PAD ", b"FLLR", b"minf", b"elm1", b"regn", b"DGDA"),
@@ -70,12 +70,12 @@ def read_notes(file: BinaryIO) -> RiffNotes:
     """The chunks and mask of a WAV file, up to where it is damaged."""
     chunks: list[Chunk] = []
     too_large: list[str] = []
-    mask, before, left = 0, True, _MOST_BYTES
+    mask, before, left = 0, True, MOST_BYTES
     for name, start, size in _walk(file):
         before = before and name != b"data"
         if name == b"fmt ":
             mask = _mask(_read_at(file, start, min(size, 64)))
-        if name in _OF_THE_SAMPLES:
+        if name in OF_THE_SAMPLES:
             continue
         if size > left:
             too_large.append(name.decode("latin-1").strip())

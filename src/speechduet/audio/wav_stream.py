@@ -14,6 +14,7 @@ import numpy.typing as npt
 from speechduet.audio.formats import LENGTH_UNKNOWN, Samples
 from speechduet.audio.levels import Limiter
 from speechduet.audio.notices import Notify, warn
+from speechduet.audio.riff import MOST_BYTES, OF_THE_SAMPLES, Chunk
 from speechduet.errors import AudioError
 
 if sys.platform != "win32":
@@ -38,6 +39,10 @@ class WavHeader:
     behind: int | None = None
     """Bytes behind the samples by the size of the whole, negative if that is smaller than theirs;
     None if it is unknown."""
+    layout: bytes = b""
+    """The body of the chunk ``fmt `` as it was read, with the mask of the channels."""
+    chunks: bytes = b""
+    """What else stands in front of the samples: texts, bext and their like."""
 
     @property
     def doubtful(self) -> bool:
@@ -57,14 +62,18 @@ class WavHeader:
         return "PCM_U8" if self.bits == 8 else f"PCM_{self.bits}"
 
     def encode(self) -> bytes:
-        """A header of 44 bytes."""
+        """The header up to the samples, with the chunks that stand in front of them."""
         size = _UNKNOWN if self.samples is None else self.samples * self.sample_bytes
         kind = _FLOAT if self.floating else _PCM
         rate = self.sample_rate
-        layout = (kind, self.channels, rate, rate * self.sample_bytes, self.sample_bytes, self.bits)
+        width = self.sample_bytes
+        layout = self.layout or struct.pack(
+            "<HHIIHH", kind, self.channels, rate, rate * width, width, self.bits
+        )
+        chunks = Chunk(b"fmt ", layout, True).encode() + self.chunks
         return (
-            struct.pack("<4sI4s", b"RIFF", min(size + 36, _UNKNOWN), b"WAVE")
-            + struct.pack("<4sIHHIIHH", b"fmt ", _FORMAT_BYTES, *layout)
+            struct.pack("<4sI4s", b"RIFF", min(size + len(chunks) + 12, _UNKNOWN), b"WAVE")
+            + chunks
             + struct.pack("<4sI", b"data", min(size, _UNKNOWN))
         )
 
@@ -86,6 +95,7 @@ def read_header(stream: BinaryIO) -> tuple[WavHeader | None, bytes]:
     if head[:4] not in (b"RIFF", b"RF64") or head[8:] != b"WAVE":
         return None, bytes(read)
     layout, long_size = b"", _UNKNOWN
+    chunks = bytearray()
     (outer,) = struct.unpack_from("<I", head, 4)
     while len(chunk := take(8)) == 8:
         name, size = struct.unpack("<4sI", chunk)
@@ -95,12 +105,16 @@ def read_header(stream: BinaryIO) -> tuple[WavHeader | None, bytes]:
             if header is not None and header.samples is not None and 0 < outer < LENGTH_UNKNOWN:
                 end = len(read) + header.samples * header.sample_bytes
                 header = replace(header, behind=outer + 8 - end)
+            if header is not None:
+                header = replace(header, layout=layout, chunks=bytes(chunks))
             return header, bytes(read)
         body = take(size + size % 2)
         if name == b"fmt ":
             layout = body
         elif name == b"ds64" and len(body) >= 16:
             outer, long_size = struct.unpack_from("<QQ", body)
+        elif name not in OF_THE_SAMPLES and len(body) + len(chunks) <= MOST_BYTES:
+            chunks += chunk + body
     return None, bytes(read)
 
 

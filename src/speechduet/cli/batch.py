@@ -1,6 +1,6 @@
 """Recordings enhanced from file to file, one after another or several at a time."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from threading import Event
 from typing import TYPE_CHECKING, Any
@@ -25,12 +25,14 @@ def enhance_files(
     load: Callable[[], "Enhancer"],
     request: dict[str, Any],
     verbose: bool = False,
+    aliases: Mapping[str, str] | None = None,
 ) -> int:
     """Enhance what there is to enhance; return the number of failures.
 
     ``load`` gives the one enhancer that all workers share, ``request`` what `enhance_file` takes.
     Whatever one file raises is told under its name and ends none of the others, ``verbose``ly
-    with where it came from. Raises SettingError or ModelError if nothing can be enhanced so.
+    with where it came from. ``aliases`` are names by which people know
+    files. Raises SettingError or ModelError if nothing can be enhanced so.
     """
     # PyTorch, behind these imports, takes seconds to load: not before the usage is known good.
     from speechduet.cli.targets import find_jobs
@@ -38,7 +40,7 @@ def enhance_files(
     jobs, failures = find_jobs(inputs, output, container)
     if request["confidence"] is not None and len(jobs) > 1:
         raise SettingError(f"a confidence map of {len(jobs)} recordings", "one recording")
-    with Report(len(jobs)) as report:
+    with Report(len(jobs), aliases) as report:
         for failure in failures:
             report.failed(failure)
         for folder in {job.target.parent for job in jobs}:

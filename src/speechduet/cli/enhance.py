@@ -98,7 +98,9 @@ def enhance(
         )
 
     if concerns_stream(inputs, output):
-        failures = enhance_stream(inputs, output, container, overwrite, latency, load, request)
+        failures = enhance_stream(
+            inputs, output, container, overwrite, latency, load, request, verbose
+        )
     elif latency is not None:
         raise SettingError("a latency for files", "a stream: speechduet enhance - -o -")
     else:

@@ -49,6 +49,7 @@ def enhance_stream(
     latency_s: float | None,
     load: Callable[[], "Enhancer"],
     request: dict[str, Any],
+    verbose: bool = False,
 ) -> int:
     """Enhance from stdin or to stdout; return the number of failures.
 
@@ -60,16 +61,18 @@ def enhance_stream(
     (name,) = inputs
     output = STREAM if output in _STDOUT else output
     if not _is_stream(name):
-        return _enhance_whole(None, inputs, output, container, overwrite, latency_s, load, request)
+        _check_unstreamed(latency_s)
+        return _enhance_whole(None, name, output, container, overwrite, load, request, verbose)
+    label = "stdin" if name in _STDIN else name
     with _opened(name) as stream:
         header, read = None, b""
         if output == STREAM and container in (None, "wav") and request["confidence"] is None:
             header, read = read_header(stream)
         if header is not None:
-            label = "stdin" if name in _STDIN else name
             return _enhance_live(stream, label, header, latency_s, load, request)
+        _check_unstreamed(latency_s)
         rest = chain([read], iter(lambda: stream.read(_PIECE), b""))
-        return _enhance_whole(rest, inputs, output, container, overwrite, latency_s, load, request)
+        return _enhance_whole(rest, label, output, container, overwrite, load, request, verbose)
 
 
 @contextmanager
@@ -85,29 +88,36 @@ def _opened(name: str) -> Iterator[BinaryIO]:
         yield stream
 
 
-def _enhance_whole(
-    read: Iterable[bytes] | None,
-    inputs: list[str],
-    output: str,
-    container: str | None,
-    overwrite: bool,
-    latency_s: float | None,
-    load: Callable[[], "Enhancer"],
-    request: dict[str, Any],
-) -> int:
-    """Enhance what was ``read``, or a file, by way of files; return the number of failures."""
+def _check_unstreamed(latency_s: float | None) -> None:
+    """Raise SettingError if a latency is asked for where there is none."""
     if latency_s is not None:
         raise SettingError(
             "a latency for what is not streamed", "WAV (PCM or float) from stdin to WAV on stdout"
         )
+
+
+def _enhance_whole(
+    read: Iterable[bytes] | None,
+    name: str,
+    output: str,
+    container: str | None,
+    overwrite: bool,
+    load: Callable[[], "Enhancer"],
+    request: dict[str, Any],
+    verbose: bool,
+) -> int:
+    """Enhance what was ``read``, or a file, by way of files; return the number of failures."""
     with TemporaryDirectory() as folder:
         source, target = Path(folder, "stdin"), Path(folder, f"stdout.{container or 'wav'}")
+        aliases = {str(source): name, str(target): "stdout"}
         if read is not None:
             with source.open("wb") as file:
                 file.writelines(read)
-            inputs = [str(source)]
+        inputs = [name if read is None else str(source)]
         place = str(target) if output == STREAM else output
-        failures = enhance_files(inputs, place, container, overwrite, 1, load, request)
+        failures = enhance_files(
+            inputs, place, container, overwrite, 1, load, request, verbose, aliases
+        )
         if output == STREAM and not failures:
             with target.open("rb") as file:
                 shutil.copyfileobj(file, sys.stdout.buffer)

@@ -1,5 +1,6 @@
 """What ``speechduet enhance`` tells on stderr: progress, failures, and the speed in the end."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from threading import Lock
 from time import perf_counter
@@ -22,10 +23,12 @@ from speechduet.names import shown, utf8
 class Report:
     """Counts what becomes of each recording, and shows bars where stderr is a terminal.
 
-    Workers in several threads may report at the same time.
+    Workers in several threads may report at the same time. ``aliases`` are names by which people
+    know files: stdin, for a temporary one.
     """
 
-    def __init__(self, recordings: int) -> None:
+    def __init__(self, recordings: int, aliases: Mapping[str, str] | None = None) -> None:
+        self._aliases = aliases or {}
         self.failures = 0
         self._recordings = recordings
         self._seen = self._enhanced = self._skipped = 0
@@ -100,6 +103,8 @@ class Report:
 
     def say(self, text: str) -> None:
         """A line above the bars."""
+        for path, alias in self._aliases.items():
+            text = text.replace(path, alias)
         self._progress.console.print(shown(text))
 
     def _end(self, line: TaskID) -> None:
