@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from speechduet import checkpoint
 from speechduet.checkpoint import Pretrained, load, load_any, save
@@ -114,6 +115,16 @@ def test_weights_that_are_no_numbers_are_not_written(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="not finite as torch.float16"):
         save(written, tmp_path / "model", torch.float16)
     assert not (tmp_path / "model").exists()
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+def test_weights_that_are_no_numbers_are_not_loaded(folder: Path, value: float) -> None:
+    weights = load_file(folder / "model.safetensors")
+    name = next(iter(weights))
+    weights[name].view(-1)[0] = value
+    save_file(weights, folder / "model.safetensors")
+    with pytest.raises(ModelError, match=f"weights that are no numbers .{name}"):
+        load(folder)
 
 
 def test_modes_without_a_name_are_not_written(tmp_path: Path) -> None:

@@ -169,6 +169,8 @@ def fill(system: System, weights: Mapping[str, Tensor], source: str) -> None:
                 f"{source} does not fit its configuration: {name} is {[*tensor.shape]}",
                 f"{[*state[name].shape]}",
             )
+        if not tensor.isfinite().all():
+            raise ModelError(f"{source} holds weights that are no numbers ({name})", "finite ones")
     system.load_state_dict(dict(weights))
     system.float()  # built in another type if the program has another default
     system.eval().requires_grad_(False)

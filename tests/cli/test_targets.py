@@ -286,3 +286,24 @@ def test_a_folder_that_is_shut_is_a_failure_and_the_rest_goes_on(
     jobs, failures = find_jobs(["in"], "out", None)
     assert [str(job.source) for job in jobs] == ["in/a.wav"]
     assert [str(error) for error in failures] == ["cannot read folder in/deep: Permission denied"]
+
+
+def test_a_link_in_a_circle_ends_nothing(tmp_path: Path) -> None:
+    """Its own file fails when it is read; nothing fails before."""
+    folder = tmp_path / "circle"
+    folder.mkdir()
+    (folder / "a.wav").touch()
+    (folder / "self.wav").symlink_to("self.wav")
+    for output, container in ((tmp_path / "out", None), (folder, "flac")):
+        jobs, failures = find_jobs([str(folder)], str(output), container)
+        assert sorted(job.source.name for job in jobs) == ["a.wav", "self.wav"] and not failures
+
+
+@pytest.mark.parametrize("name", ["x.wav", "x.FLAC", "new/x.mp3"])
+def test_the_name_of_a_file_for_several_recordings(tmp_path: Path, name: str) -> None:
+    for file in ("a.wav", "b.wav"):
+        (tmp_path / file).touch()
+    both = [str(tmp_path / file) for file in ("a.wav", "b.wav")]
+    for inputs in ([str(tmp_path)], both, [str(tmp_path / "*.wav")]):
+        with pytest.raises(SettingError, match="the name of a file, for what may be several"):
+            find_jobs(inputs, str(tmp_path / "out" / name), None)

@@ -6,6 +6,7 @@ a recording (``._x.wav``) and what programs hide is none. Names that are not UTF
 Python keeps them.
 """
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from fnmatch import fnmatch
@@ -92,18 +93,23 @@ def is_there(path: Path) -> bool:
     return False
 
 
+def resolved(path: Path) -> Path:
+    """The path without links; of a link in a circle, which leads nowhere, the link itself."""
+    return Path(os.path.realpath(path))
+
+
 class _Search:
     """Walks through folders; never in a circle, and past those that cannot be read."""
 
     def __init__(self, unreadable: Told | None, apart_from: Path | None) -> None:
         self._unreadable = unreadable
-        self._apart_from = apart_from.resolve() if apart_from else None
+        self._apart_from = resolved(apart_from) if apart_from else None
 
     def below(self, folder: Path, above: tuple[Path, ...] = ()) -> Iterator[Path]:
         """All that is below a folder, hidden folders left out."""
         for path in self._entries(folder, above):
             if is_folder(path):
-                yield from self.below(path, (*above, folder.resolve()))
+                yield from self.below(path, (*above, resolved(folder)))
             else:
                 yield path
 
@@ -127,18 +133,18 @@ class _Search:
         for path in self._entries(folder, above, hidden=first.startswith(".")):
             if first == "**":
                 if is_folder(path):
-                    yield from self.matching(path, pattern, (*above, folder.resolve()))
+                    yield from self.matching(path, pattern, (*above, resolved(folder)))
             elif _matches(path.name, first):
                 if not rest:
                     yield path
                 elif is_folder(path):
-                    yield from self.matching(path, rest, (*above, folder.resolve()))
+                    yield from self.matching(path, rest, (*above, resolved(folder)))
 
     def _entries(
         self, folder: Path, above: tuple[Path, ...], hidden: bool = False
     ) -> Iterator[Path]:
-        resolved = folder.resolve()
-        if resolved in above or (above and resolved == self._apart_from):
+        real = resolved(folder)
+        if real in above or (above and real == self._apart_from):
             return
         try:
             paths = sorted(folder.iterdir())

@@ -92,7 +92,8 @@ class Recording:
 
 def check_strength(strength: float) -> None:
     """Raise SettingError unless a strength lies between 0 and 1."""
-    if not 0 <= strength <= 1:
+    value: object = strength  # callers outside the type checker's reach give anything
+    if not isinstance(value, int | float | np.number) or not 0 <= strength <= 1:
         raise SettingError(f"strength is {strength}", "0 (input) to 1 (enhanced)")
 
 

@@ -13,6 +13,8 @@ Waveform = TypeVar("Waveform", np.ndarray[Any, Any], Tensor)
 
 _MOST_CHANNELS = 256
 _FEW_CHANNELS = 8
+HIGHEST_RATE = 2**32 - 1
+"""Hz: what a WAV header can state."""
 
 
 def columns_of(waveform: Waveform) -> Samples:
@@ -37,7 +39,11 @@ def columns_of(waveform: Waveform) -> Samples:
     else:
         columns = np.atleast_2d(waveform.astype(np.float32)).T
     samples, channels = columns.shape
-    if channels > _MOST_CHANNELS or channels > max(samples, _FEW_CHANNELS) > 0 < samples:
+    if (
+        not channels
+        or channels > _MOST_CHANNELS
+        or channels > max(samples, _FEW_CHANNELS) > 0 < samples
+    ):
         raise AudioError(
             f"a waveform of {channels} channels with {samples} samples each",
             f"[channels, samples] with at most {_MOST_CHANNELS} channels",
@@ -73,8 +79,9 @@ def rate_of(sample_rate: Any) -> int:
     """
     value = sample_rate.item() if hasattr(sample_rate, "item") else sample_rate
     whole = isinstance(value, int | float) and not isinstance(value, bool) and value == value // 1
-    if not whole or value < 1:
-        raise AudioError(f"a sample rate of {sample_rate!r}", "a whole number of Hz, at least 1")
+    if not whole or not 1 <= value <= HIGHEST_RATE:
+        expected = f"a whole number of Hz from 1 to {HIGHEST_RATE}"
+        raise AudioError(f"a sample rate of {sample_rate!r}", expected)
     return int(value)
 
 

@@ -19,7 +19,7 @@ class Compiled:
     def __init__(self, evaluate: Backend, device: torch.device) -> None:
         """Raises SettingError where nothing can be compiled, for want of a compiler say."""
         try:
-            torch.compile(_trial)(torch.zeros(1, device=device))
+            torch.compile(_trial)(torch.zeros(1, device=device, dtype=torch.float32))
         except RuntimeError as error:
             reason = str(error).partition("\n")[0]
             raise SettingError(

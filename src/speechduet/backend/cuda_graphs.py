@@ -70,7 +70,7 @@ def cuda_graphs(evaluate: Backend, system: System, bins: int, device: torch.devi
     y = torch.zeros(1, 1, bins, max(16, system.frame_multiple), dtype=torch.complex64).to(device)
     alone = program == "predictive_network"
     spectrograms = stack(y) if alone else system.inputs(y, y, y)
-    t = None if alone else torch.ones(1, device=device)
+    t = None if alone else torch.ones(1, device=device, dtype=torch.float32)
     try:
         for _ in range(2):
             made(program, spectrograms, t)

@@ -118,7 +118,7 @@ def _example(system: System, program: Program, bins: int) -> tuple[Tensor, ...]:
     spectrogram = torch.zeros(2, 1, bins, max(16, system.frame_multiple), dtype=torch.complex64)
     if program == "predictive_network":
         return (torch.cat([spectrogram.real, spectrogram.imag], dim=1),)
-    return system.inputs(spectrogram, spectrogram, spectrogram), torch.ones(2)
+    return system.inputs(spectrogram, spectrogram, spectrogram), torch.ones(2, dtype=torch.float32)
 
 
 class _Alone(nn.Module):

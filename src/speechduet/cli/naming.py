@@ -17,7 +17,7 @@ from functools import cached_property
 from pathlib import Path
 
 from speechduet.audio import READABLE_SUFFIXES, WRITABLE_SUFFIXES, writable_suffix
-from speechduet.audio.folders import is_recording, is_there
+from speechduet.audio.folders import is_recording, is_there, resolved
 
 Found = Mapping[Path, Path]
 """Sources, with their places in the folder of results."""
@@ -67,12 +67,12 @@ class Naming:
         for path, place in given.items():
             one = self._candidate(path, place)
             for result in (one.whole,) if one.beside_source else (one.plain, one.whole):
-                others.setdefault(result.resolve(), set()).add(path)
+                others.setdefault(resolved(result), set()).add(path)
         return {
             path: place
             for path, place in searched.items()
             if path not in among
-            or not (_is_whole_name(path) or others.get(path.resolve(), set()) - {path})
+            or not (_is_whole_name(path) or others.get(resolved(path), set()) - {path})
         }
 
     def _chosen(self, candidate: "_Candidate", rivals: set["_Candidate"]) -> Path:
@@ -107,7 +107,7 @@ class _Candidate:
     @cached_property
     def beside_source(self) -> bool:
         """Whether the result lies in its source's own folder."""
-        return (self.out / self.place).parent.resolve() == self.source.parent.resolve()
+        return resolved((self.out / self.place).parent) == resolved(self.source.parent)
 
     @property
     def keeps_format(self) -> bool:

@@ -164,7 +164,7 @@ Steps = Annotated[
         text="Reverse steps; 0: predictive estimate.",
         panel=_EXPERT,
         least=0,
-        most=100_000,
+        most=10_000,
     ),
 ]
 Grid = Annotated[
@@ -193,7 +193,7 @@ CorrectorSteps = Annotated[
         text="Langevin corrections in each step.",
         panel=_EXPERT,
         least=0,
-        most=100_000,
+        most=1_000,
     ),
 ]
 Start = Annotated[

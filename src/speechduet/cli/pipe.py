@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import typer
 
 from speechduet.audio import Samples
+from speechduet.audio.folders import is_folder
 from speechduet.audio.recording import check_strength, mixed
 from speechduet.audio.tracks import check_track
 from speechduet.audio.wav_arrival import read_samples
 from speechduet.audio.wav_stream import WavHeader, read_header, write_stream
 from speechduet.cli.batch import enhance_files
 from speechduet.cli.progress import Report
+from speechduet.cli.targets import is_pattern
 from speechduet.errors import AudioError, SettingError
 
 if TYPE_CHECKING:
@@ -61,6 +63,8 @@ def enhance_stream(
     (name,) = inputs
     output = STREAM if output in _STDOUT else output
     if not _is_stream(name):
+        if output == STREAM and (is_folder(Path(name)) or is_pattern(name)):
+            raise SettingError(f"{name}, which may be several recordings, to a stream", "one file")
         _check_unstreamed(latency_s)
         return _enhance_whole(None, name, output, container, overwrite, load, request, verbose)
     label = "stdin" if name in _STDIN else name

@@ -11,6 +11,7 @@ from speechduet.audio.folders import (
     is_folder,
     is_there,
     match_recordings,
+    resolved,
     split_pattern,
 )
 from speechduet.cli.naming import Naming
@@ -54,6 +55,10 @@ def find_jobs(
             + " ".join(WRITABLE_SUFFIXES),
             "use - to write to stdout",
         )
+    if out.suffix.lower() in WRITABLE_SUFFIXES and not is_folder(out):
+        raise SettingError(
+            f"{out}, the name of a file, for what may be several recordings", "a folder"
+        )
     naming = Naming(out, suffix)
     named, searched, failures = _sources(inputs, out)
     found = {**named, **naming.without_results(named, searched)}
@@ -73,13 +78,13 @@ def _suffix(container: str | None) -> str | None:
     return suffix
 
 
-def _is_pattern(given: str) -> bool:
+def is_pattern(given: str) -> bool:
     """Whether it is to be matched; what there is under the very name is meant itself."""
     return has_magic(given) and not is_there(Path(given))
 
 
 def _names_file(inputs: list[str], out: Path) -> bool:
-    one_file = len(inputs) == 1 and not is_folder(Path(inputs[0])) and not _is_pattern(inputs[0])
+    one_file = len(inputs) == 1 and not is_folder(Path(inputs[0])) and not is_pattern(inputs[0])
     return one_file and out.suffix.lower() in READABLE_SUFFIXES and not is_folder(out)
 
 
@@ -105,7 +110,7 @@ def _sources(inputs: list[str], out: Path) -> tuple[_Found, _Found, list[Speechd
         if is_folder(path):
             root, missing = path, f"folder {path} holds no recording"
             paths = find_recordings(path, unreadable=failures.append, apart_from=out)
-        elif _is_pattern(given):
+        elif is_pattern(given):
             root, pattern = split_pattern(path)
             missing = f"no recording matches {given}"
             paths = match_recordings(root, pattern, unreadable=failures.append, apart_from=out)
@@ -130,8 +135,8 @@ def _add(found: _Found, seen: set[Path], places: Iterable[tuple[Path, Path]]) ->
 def _check_distinct(jobs: list[Job]) -> None:
     sources: dict[Path, Path] = {}
     for job in jobs:
-        target = job.target.resolve()
-        source = job.source.resolve()
+        target = resolved(job.target)
+        source = resolved(job.source)
         if target == source or (
             target.parent == source.parent and target.name.lower() == source.name.lower()
         ):

@@ -97,6 +97,7 @@ def _winograd_convolution(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     convolved = torch.empty(
         (x.shape[0], weight.shape[0], *x.shape[2:]),
         device=x.device,
+        dtype=x.dtype,
         memory_format=torch.channels_last,
     )
     rows = -(-image.shape[1] // TILE)

@@ -54,7 +54,7 @@ class Process(ABC):
     @property
     def forgets_clean(self) -> bool:
         """Whether a is 0 at t = 1, where drift and score are then infinite or undefined."""
-        return bool(self.kernel(torch.ones(1, device="cpu")).clean == 0)
+        return bool(self.kernel(torch.ones(1, device="cpu", dtype=torch.float32)).clean == 0)
 
     def mean(self, x_0: Tensor, y: Tensor, t: Tensor) -> Tensor:
         """Mean of the kernel, ``a x_0 + b y`` (paper eq. 5)."""

@@ -64,7 +64,7 @@ def time_grid(process: Process, settings: Sampling) -> list[tuple[float, float]]
         times = [settings.start]
     else:
         end = min(process.t_min, settings.start)
-        times = torch.linspace(settings.start, end, settings.steps).tolist()
+        times = torch.linspace(settings.start, end, settings.steps, dtype=torch.float32).tolist()
     if settings.grid == "paper":
         return [(t, settings.start / settings.steps) for t in times]
     return [(t, t - following) for t, following in pairwise([*times, 0.0])]
