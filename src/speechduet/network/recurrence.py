@@ -5,7 +5,7 @@ k a sigmoid and c a tanh of the frame. So the products of all frames are made at
 over the frames is left with one multiplication and one addition per number.
 """
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from math import log2
 from typing import Any
 
@@ -17,19 +17,14 @@ from torch.nn import functional
 LONGEST_MEMORY_FRAMES = 64.0
 """A new network remembers 2 to so many frames, evenly spread over its channels on a log scale."""
 
-Place = tuple[slice, int, slice, slice]
 
+def _paths(x: Tensor) -> tuple[Sequence[Tensor], Sequence[Tensor]]:
+    """Frames of ``[batch, frames, bins, channels]`` as either half of the channels meets them.
 
-def sweep(frames: int, channels: int) -> Iterator[tuple[Place, Place]]:
-    """The steps of a recursion on ``[batch, frames, bins, channels]``: a place and its past.
-
-    The first half of the channels runs forwards in time, the second backwards.
+    The first half runs forwards in time, the second backwards.
     """
-    whole, back, ahead = slice(None), slice(channels // 2), slice(channels // 2, None)
-    for now in range(1, frames):
-        mirrored = frames - 1 - now
-        yield (whole, now, whole, back), (whole, now - 1, whole, back)
-        yield (whole, mirrored, whole, ahead), (whole, mirrored + 1, whole, ahead)
+    back, ahead = x.chunk(2, dim=-1)
+    return back.unbind(1), ahead.unbind(1)[::-1]
 
 
 class _Recursion(torch.autograd.Function):
@@ -40,9 +35,10 @@ class _Recursion(torch.autograd.Function):
         opened = gates.sigmoid()
         keep, drive = opened.chunk(2, dim=-1)
         candidate = (2 * drive).sub_(1)
-        h = candidate.addcmul_(keep, candidate.clone(), value=-1)
-        for here, past in sweep(h.shape[1], h.shape[3]):
-            h[here].addcmul_(keep[here], h[past])
+        h = candidate.addcmul_(keep, candidate, value=-1)
+        for kept, states in zip(_paths(keep), _paths(h), strict=True):
+            for now in range(1, len(states)):
+                states[now].addcmul_(kept[now], states[now - 1])
         ctx.save_for_backward(opened, h)
         return h
 
@@ -50,18 +46,18 @@ class _Recursion(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> Tensor:
         opened, h = ctx.saved_tensors
         keep, drive = opened.chunk(2, dim=-1)
-        frames, channels = h.shape[1], h.shape[3]
         # Of the loss by what a frame brings in: directly, and by all that remember it.
         brought = gradients[0].clone(memory_format=torch.contiguous_format)
-        for here, past in reversed(list(sweep(frames, channels))):
-            brought[past].addcmul_(keep[here], brought[here])
-        half = channels // 2
+        for kept, slopes in zip(_paths(keep), _paths(brought), strict=True):
+            for now in range(len(slopes) - 1, 0, -1):
+                slopes[now - 1].addcmul_(kept[now], slopes[now])
+        channels, half = h.shape[3], h.shape[3] // 2
         before = torch.zeros_like(h)
         before[:, 1:, :, :half] = h[:, :-1, :, :half]
         before[:, :-1, :, half:] = h[:, 1:, :, half:]
         slope = torch.empty_like(opened)
         slope[..., :channels] = before.sub_(2 * drive).add_(1).mul_(brought)
-        slope[..., channels:] = brought.addcmul_(brought.clone(), keep, value=-1).mul_(2)
+        slope[..., channels:] = brought.addcmul_(brought, keep, value=-1).mul_(2)
         return slope.mul_(opened).mul_(1 - opened)
 
 
@@ -137,6 +133,8 @@ def neighbours(x: Tensor) -> Tensor:
     What a convolution over three frames is for, without its cost. Beyond the ends there are zeros.
     """
     quarter = x.shape[-1] // 4
-    before = functional.pad(x[..., :quarter], (0, 0, 0, 0, 1, -1))
-    after = functional.pad(x[..., quarter : 2 * quarter], (0, 0, 0, 0, -1, 1))
-    return torch.cat([before, after, x[..., 2 * quarter :]], dim=-1)
+    sizes = [quarter, quarter, x.shape[-1] - 2 * quarter]
+    late, early, same = torch.split(x, sizes, dim=-1)
+    before = functional.pad(late, (0, 0, 0, 0, 1, -1))
+    after = functional.pad(early, (0, 0, 0, 0, -1, 1))
+    return torch.cat([before, after, same], dim=-1)
