@@ -10,6 +10,7 @@ from speechduet.training.losses import (
     magnitude_error,
     negative_si_sdr,
     predictive_loss,
+    resolutions_error,
     squared_error,
 )
 
@@ -55,8 +56,7 @@ def test_si_sdr_of_known_noise(snr_db: float) -> None:
     noise = torch.randn(2, SAMPLES, generator=torch.Generator().manual_seed(1))
     noise -= (noise * clean).sum(-1, keepdim=True) / clean.square().sum(-1, keepdim=True) * clean
     noise *= clean.norm(dim=-1, keepdim=True) / noise.norm(dim=-1, keepdim=True)
-    estimate = TRANSFORM.forward(3 * (clean + noise * 10 ** (-snr_db / 20)))
-    measured = negative_si_sdr(estimate, TRANSFORM.forward(clean), TRANSFORM, SAMPLES)
+    measured = negative_si_sdr(3 * (clean + noise * 10 ** (-snr_db / 20)), clean)
     torch.testing.assert_close(measured, torch.full((2,), -snr_db), atol=0.02, rtol=0)
 
 
@@ -66,3 +66,20 @@ def test_loss_of_silence_is_finite() -> None:
     settings = LossSettings(magnitude=1.0, si_sdr=1.0)
     predictive_loss(guess, x_0, settings, TRANSFORM, SAMPLES).backward()
     assert guess.grad is not None and torch.view_as_real(guess.grad).isfinite().all()
+
+
+def test_error_at_several_resolutions_is_relative_and_hears_no_sign() -> None:
+    clean = waveforms()
+    for scale in (1.0, 10.0):
+        measured = resolutions_error(-4 * scale * clean, scale * clean, exponent=0.5)
+        # Magnitudes to the power of 1/2 are twice as large: the error is as large as they are.
+        torch.testing.assert_close(measured, torch.ones(2), atol=0.01, rtol=0)
+    assert float(resolutions_error(clean, clean, exponent=0.5).max()) == 0
+
+
+def test_error_at_several_resolutions_learns_from_silence() -> None:
+    silent = torch.zeros(2, SAMPLES, requires_grad=True)
+    x_0 = TRANSFORM.forward(waveforms())
+    settings = LossSettings(resolutions=1.0)
+    predictive_loss(TRANSFORM.forward(silent), x_0, settings, TRANSFORM, SAMPLES).backward()
+    assert silent.grad is not None and silent.grad.isfinite().all()
