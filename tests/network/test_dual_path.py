@@ -8,6 +8,7 @@ from torch import Tensor
 from speechduet.backend.export import onnx_model
 from speechduet.config import Config
 from speechduet.errors import SettingError
+from speechduet.network.cost import operations, parameters
 from speechduet.network.dual_path import Attention, DualPath, fold, unfold
 from speechduet.network.joint import Layout, System
 from speechduet.process import OrnsteinUhlenbeck
@@ -147,3 +148,12 @@ def test_config_names_it() -> None:
 def test_dimensions_that_cannot_be_built(dimensions: dict[str, Any], message: str) -> None:
     with pytest.raises(SettingError, match=message):
         DualPath(**{"bins": 32, "channels": (4, 8), **dimensions})
+
+
+def test_its_cost_is_counted_as_that_of_any_network() -> None:
+    network = system()
+    counted = parameters(network)
+    assert counted.total == sum(p.numel() for p in network.parameters())
+    assert counted.bottleneck > 0 and counted.generative_head == counted.predictive_head > 0
+    each = operations(network, 32)
+    assert each.encoder > each.generative_decoder == each.predictive_decoder > 0

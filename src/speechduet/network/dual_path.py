@@ -195,7 +195,8 @@ class DualPathEncoder(nn.Module):
             Level(before * by, after, embedding)
             for before, after, by in zip(inputs, size.channels, size.folds, strict=False)
         )
-        self.position = nn.Parameter(0.02 * torch.randn(size.positions, size.channels[-1]))
+        self.position = nn.Embedding(size.positions, size.channels[-1])
+        nn.init.normal_(self.position.weight, std=0.02)
         self.blocks = size.blocks(size.encoder_blocks, timed)
 
     def forward(self, spectrograms: Tensor, t: Tensor | None) -> Features:
@@ -209,7 +210,7 @@ class DualPathEncoder(nn.Module):
         for level, by in zip(self.levels, self.size.folds, strict=True):
             x = level(fold(x, by), embedding)
             skips.append(x)
-        x = x + self.position
+        x = x + self.position.weight
         for block in self.blocks:
             x = block(x, embedding)
         return Features(tuple(skips), x, embedding, spectrograms, t)
