@@ -9,6 +9,7 @@ import torch
 
 from speechduet.errors import ModelError, SettingError
 from speechduet.network.compact import Compact
+from speechduet.network.dual_path import DualPath
 from speechduet.network.joint import Layout, System
 from speechduet.network.ncsnpp import NCSNpp
 from speechduet.process import FlowMatching, OrnsteinUhlenbeck, SchroedingerBridge
@@ -18,7 +19,11 @@ from speechduet.spectrogram import Spectrogram
 FORMAT = 1
 MODES = ("fast", "balanced", "best")
 
-NETWORKS: Mapping[str, type[Any]] = {"ncsnpp": NCSNpp, "compact": Compact}
+NETWORKS: Mapping[str, type[Any]] = {
+    "ncsnpp": NCSNpp,
+    "compact": Compact,
+    "dual_path": DualPath,
+}
 PROCESSES: Mapping[str, type[Any]] = {
     "ornstein_uhlenbeck": OrnsteinUhlenbeck,
     "schroedinger_bridge": SchroedingerBridge,

@@ -41,3 +41,19 @@ def test_times_keep_to_their_range_and_share() -> None:
 def test_shares_are_checked() -> None:
     with pytest.raises(SettingError, match="own_states is 2"):
         TrainingTime(own_states=2.0)
+    with pytest.raises(SettingError, match="at_start is 0.5 in a chain"):
+        TrainingTime(at_start=0.5, chained=True)
+
+
+@pytest.mark.parametrize("between", [(0.5,), (0.5, 0.2), (-0.1, 0.2), (0.5, 1.5)])
+def test_two_times_in_order_are_needed(between: tuple[float, ...]) -> None:
+    with pytest.raises(SettingError, match="between is"):
+        TrainingTime(between=between)
+
+
+def test_times_lie_between_those_given() -> None:
+    chance = torch.rand(2000, 3)
+    t = TrainingTime(between=(0.25, 0.35)).of(chance, 0.03)
+    assert float(t.min()) >= 0.25 and float(t.max()) <= 0.35
+    assert float(t.mean()) == pytest.approx(0.3, abs=0.01)
+    assert float(TrainingTime(between=(0.0, 0.2)).of(chance, 0.03).min()) >= 0.03

@@ -6,10 +6,12 @@ from speechduet.process import OrnsteinUhlenbeck
 from speechduet.spectrogram import Spectrogram
 from speechduet.training.losses import (
     LossSettings,
+    further_terms,
     generative_loss,
     magnitude_error,
     negative_si_sdr,
     predictive_loss,
+    resolutions_error,
     squared_error,
 )
 
@@ -55,8 +57,7 @@ def test_si_sdr_of_known_noise(snr_db: float) -> None:
     noise = torch.randn(2, SAMPLES, generator=torch.Generator().manual_seed(1))
     noise -= (noise * clean).sum(-1, keepdim=True) / clean.square().sum(-1, keepdim=True) * clean
     noise *= clean.norm(dim=-1, keepdim=True) / noise.norm(dim=-1, keepdim=True)
-    estimate = TRANSFORM.forward(3 * (clean + noise * 10 ** (-snr_db / 20)))
-    measured = negative_si_sdr(estimate, TRANSFORM.forward(clean), TRANSFORM, SAMPLES)
+    measured = negative_si_sdr(3 * (clean + noise * 10 ** (-snr_db / 20)), clean)
     torch.testing.assert_close(measured, torch.full((2,), -snr_db), atol=0.02, rtol=0)
 
 
@@ -69,11 +70,32 @@ def test_loss_of_silence_is_finite() -> None:
 
 
 @pytest.mark.parametrize("hop", [128, 256])
-def test_the_waveform_term_ends_where_frames_still_overlap(hop: int) -> None:
+def test_waveform_terms_end_where_frames_still_overlap(hop: int) -> None:
     """What lies behind the last frame's centre has no say, for the inverse cannot tell it."""
     transform = Spectrogram(hop=hop)
     waveform = 0.1 * torch.randn(1, 20 * hop + hop - 1)
     x_0 = transform.forward(waveform)
     estimate = x_0 + 0.01 * torch.randn_like(x_0)
-    cut = negative_si_sdr(estimate, x_0, transform, 20 * hop)
-    torch.testing.assert_close(negative_si_sdr(estimate, x_0, transform, 21 * hop - 1), cut)
+    settings = LossSettings(si_sdr=1.0, resolutions=1.0)
+    cut, whole = (
+        further_terms(estimate, x_0, settings, transform, samples)
+        for samples in (20 * hop, 21 * hop - 1)
+    )
+    torch.testing.assert_close(whole, cut)
+
+
+def test_error_at_several_resolutions_is_relative_and_hears_no_sign() -> None:
+    clean = waveforms()
+    for scale in (1.0, 10.0):
+        measured = resolutions_error(-4 * scale * clean, scale * clean, exponent=0.5)
+        # Magnitudes to the power of 1/2 are twice as large: the error is as large as they are.
+        torch.testing.assert_close(measured, torch.ones(2), atol=0.01, rtol=0)
+    assert float(resolutions_error(clean, clean, exponent=0.5).max()) == 0
+
+
+def test_error_at_several_resolutions_learns_from_silence() -> None:
+    silent = torch.zeros(2, SAMPLES, requires_grad=True)
+    x_0 = TRANSFORM.forward(waveforms())
+    settings = LossSettings(resolutions=1.0)
+    predictive_loss(TRANSFORM.forward(silent), x_0, settings, TRANSFORM, SAMPLES).backward()
+    assert silent.grad is not None and silent.grad.isfinite().all()

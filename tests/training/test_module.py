@@ -154,6 +154,33 @@ def test_what_a_state_is_drawn_around(
     torch.testing.assert_close(watched.states[-1], process.perturb(centre, y, t, z))
 
 
+def test_a_chain_trains_each_decoder_where_inference_asks_it(
+    recipe: Path, pair: tuple[Tensor, Tensor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = build(read_recipe(recipe, ["times={chained: true, between: [0.3, 0.3]}"]))
+    system, process = module.system, module.system.process
+    assert process is not None and system.predictive_decoder is not None
+    watched, (x_0, y), examples = Watched(module, monkeypatch), pair, (0, 1)
+    losses = module.part_losses(x_0, y, 5000, examples)
+    _, z, first_z = draw(module.seed, examples, y.shape[1:], y.device)
+    torch.testing.assert_close(watched.states[0], process.perturb(y, y, torch.ones(2), first_z))
+    state = process.perturb(watched.told[0], y, torch.full((2,), 0.3), z)
+    torch.testing.assert_close(watched.states[1], state)
+    assert losses.generative is not None and losses.predictive is not None
+    losses.generative.backward(retain_graph=True)  # type: ignore[no-untyped-call]
+    assert system.predictive_decoder.head.weight.grad is None
+    assert watched.told[1] is None
+    losses.predictive.backward()  # type: ignore[no-untyped-call]
+    assert system.predictive_decoder.head.weight.grad is not None
+
+
+def test_a_chain_needs_two_decoders(recipe: Path) -> None:
+    without = "system={layout: {generative: true, predictive: none, parametrisation: clean}}"
+    modes = "modes={balanced: {steps: 1, predictor: ancestral}}"
+    with pytest.raises(SettingError, match="without two decoders"):
+        build(read_recipe(recipe, [without, modes, "times.chained=true"]))
+
+
 def test_own_states_need_a_predictive_part(recipe: Path) -> None:
     without = "system={layout: {generative: true, predictive: none, parametrisation: clean}}"
     modes = "modes={balanced: {steps: 1, predictor: ancestral}}"

@@ -39,11 +39,8 @@ def columns_of(waveform: Waveform) -> Samples:
     else:
         columns = np.atleast_2d(waveform.astype(np.float32)).T
     samples, channels = columns.shape
-    if (
-        not channels
-        or channels > _MOST_CHANNELS
-        or channels > max(samples, _FEW_CHANNELS) > 0 < samples
-    ):
+    most = min(max(samples, _FEW_CHANNELS), _MOST_CHANNELS) if samples else _MOST_CHANNELS
+    if not 0 < channels <= most:
         raise AudioError(
             f"a waveform of {channels} channels with {samples} samples each",
             f"[channels, samples] with at most {_MOST_CHANNELS} channels",

@@ -58,6 +58,10 @@ def onnx_model(system: System, program: Program, bins: int) -> bytes:
         # seconds of a processor where this one takes half a second.
         warnings.simplefilter("ignore", DeprecationWarning)
         warnings.simplefilter("ignore", torch.jit.TracerWarning)  # type: ignore[attr-defined]
+        # The states that a recurrence begins with are made for whatever batch there is.
+        warnings.filterwarnings(
+            "ignore", "Exporting a model to ONNX with a batch_size other than 1"
+        )
         torch.onnx.export(
             # In the system's own mode, in which the exporter leaves it.
             _Alone(system, program).train(system.training),

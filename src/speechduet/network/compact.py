@@ -93,13 +93,19 @@ class FrameConvolution(Convolution):
 
 
 class TimeEmbedding(nn.Module):
-    """Sines and cosines of log t through two layers, ``[batch]`` -> ``[batch, channels]``."""
+    """Sines and cosines of log t through two layers, ``[batch]`` -> ``[batch, channels]``.
 
-    def __init__(self, channels: int) -> None:
+    Their frequencies are 10 to powers between the two ``exponents``. The default gives periods from
+    16 down to about 1/3 in natural-log time, which spans 0 to -3.5 (t = 0.03).
+    """
+
+    def __init__(self, channels: int, exponents: tuple[float, ...] = (-1.2, 0.5)) -> None:
         super().__init__()
-        # Periods from 16 down to about 1/2 in natural-log time, which spans 0 to -3.5 (t = 0.03).
+        lowest, highest = exponents
         self.register_buffer(
-            "frequencies", torch.logspace(-1.2, 0.5, channels // 2), persistent=False
+            "frequencies",
+            torch.logspace(lowest, highest, channels // 2, dtype=torch.float32),
+            persistent=False,
         )
         self.frequencies: Tensor
         self.layers = nn.Sequential(
@@ -228,16 +234,21 @@ class CompactDecoder(nn.Module):
         skips = features.skips[::-1]
         for level, skip in zip(self.levels, skips, strict=False):
             x = unfold(level(x.add_(skip), features.embedding))
-        return self._combine(unfold(self.head(x.add_(skips[-1]))), features.spectrograms)
+        weights = unfold(self.head(x.add_(skips[-1])))
+        return combine(weights, features.spectrograms, remainder_scale=0.1)
 
-    @staticmethod
-    def _combine(weights: Tensor, spectrograms: Tensor) -> Tensor:
-        # [batch, frames, bins, 2 n + 2] -> complex gains [n] and remainder, as real arithmetic.
-        gain = weights.permute(0, 3, 2, 1)
-        remainder = gain[:, -2:] * 0.1
-        real, imaginary = gain[:, :-2:2], gain[:, 1:-2:2]
-        a, b = spectrograms[:, ::2], spectrograms[:, 1::2]
-        filtered = torch.stack(
-            [(real * a - imaginary * b).sum(1), (real * b + imaginary * a).sum(1)], dim=1
-        )
-        return filtered + remainder
+
+def combine(weights: Tensor, spectrograms: Tensor, remainder_scale: float) -> Tensor:
+    """What a head emits, applied: complex gains of the spectrograms and a complex remainder.
+
+    ``weights`` are ``[batch, frames, bins, 2 n + 2]``, gains before remainder; ``spectrograms`` are
+    real ``[batch, 2 n, bins, frames]``, and the result is real ``[batch, 2, bins, frames]``.
+    """
+    gain = weights.permute(0, 3, 2, 1)
+    remainder = gain[:, -2:] * remainder_scale
+    real, imaginary = gain[:, :-2:2], gain[:, 1:-2:2]
+    a, b = spectrograms[:, ::2], spectrograms[:, 1::2]
+    filtered = torch.stack(
+        [(real * a - imaginary * b).sum(1), (real * b + imaginary * a).sum(1)], dim=1
+    )
+    return filtered + remainder

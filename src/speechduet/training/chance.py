@@ -25,21 +25,36 @@ class TrainingTime:
     that a purely predictive answer ever sees; ``own_states`` of the others are drawn around what
     the predictive decoder, without gradient, makes of such a first state. There the first fusion
     and a truncated start lead.
+
+    ``chained`` goes all the way: each example passes through both decoders as in inference, the
+    predictive one at the first state, the generative one at a state around what that told. Then
+    neither decoder learns anything that it is not asked, and there are no shares.
     """
 
     at_start: float = 0.0
     """Share of examples with the sampler's first state."""
     own_states: float = 0.0
     """Share of the others whose state is drawn around the model's own predictive estimate."""
+    between: tuple[float, ...] = (0.0, 1.0)
+    """Times of all but first states are uniform between these two, and not below the t_min."""
+    chained: bool = False
+    """Train each decoder on every example, at its own state of inference and only there."""
 
     def __post_init__(self) -> None:
         for name, share in (("at_start", self.at_start), ("own_states", self.own_states)):
             if not 0 <= share <= 1:
                 raise SettingError(f"{name} is {share}", "a share between 0 and 1")
+            if share and self.chained:
+                raise SettingError(f"{name} is {share} in a chain", "0, or times.chained false")
+        if len(self.between) != 2 or not 0 <= self.between[0] <= self.between[1] <= 1:
+            raise SettingError(
+                f"between is {list(self.between)}", "an earliest and a latest time from 0 to 1"
+            )
 
     def of(self, chance: Tensor, t_min: float) -> Tensor:
         """Times ``[batch]`` of numbers ``[batch, 3]``, uniform in [0, 1)."""
-        t = t_min + (1 - t_min) * chance[:, 0]
+        lowest, highest = (max(t_min, time) for time in self.between)
+        t = lowest + (highest - lowest) * chance[:, 0]
         return torch.where(self.begins(chance), torch.ones_like(t), t)
 
     def begins(self, chance: Tensor) -> Tensor:

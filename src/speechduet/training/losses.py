@@ -25,7 +25,8 @@ class LossSettings:
     ``weighting`` of the generative error: *score*, ``(a/s)^2``, makes it the score-matching loss
     (paper eq. 9); *clean*, 1, spreads effort evenly over times, which few-step samplers reward.
     ``magnitude`` adds the squared error of compressed magnitudes, ``si_sdr`` the negative
-    scale-invariant signal-to-distortion ratio of the waveform (per dB). They are for the
+    scale-invariant signal-to-distortion ratio of the waveform (per dB), ``resolutions`` an error
+    that short clicks and the harmonics of a voice both show in. They are for the
     predictive decoder; ``terms_for`` *both* adds them to the generative one as well, whose estimate
     then is no longer a conditional mean: right for a model that is used with one step or two.
     """
@@ -39,7 +40,13 @@ class LossSettings:
     """*gradient_norm* makes the two weights shares of the gradient at the shared encoder."""
     magnitude: float = 0.0
     si_sdr: float = 0.0
+    resolutions: float = 0.0
+    """Of the relative error of compressed magnitudes at several resolutions of the waveform."""
     terms_for: TermsFor = "predictive"
+
+
+WINDOWS = (256, 512, 1024, 2048)
+"""Samples of the windows of ``resolutions``: 16 to 128 ms at 16 kHz."""
 
 
 def squared_error(estimate: Tensor, x_0: Tensor) -> Tensor:
@@ -62,21 +69,37 @@ def magnitude_error(estimate: Tensor, x_0: Tensor) -> Tensor:
     return difference.square().sum(dim=(1, 2, 3))
 
 
-def negative_si_sdr(
-    estimate: Tensor, x_0: Tensor, spectrogram: Spectrogram, samples: int
-) -> Tensor:
-    """Negative SI-SDR in dB of the waveforms behind two spectrograms, per example ``[batch]``.
-
-    It counts up to the last frame's centre: behind it sound lies under the end of one window, and
-    the inverse would divide by what is almost 0.
-    """
-    samples -= samples % spectrogram.hop
-    heard = spectrogram.inverse(estimate, samples)
-    clean = spectrogram.inverse(x_0, samples)
+def negative_si_sdr(heard: Tensor, clean: Tensor) -> Tensor:
+    """Negative SI-SDR in dB of waveforms ``[batch, samples]``, per example ``[batch]``."""
     scale = (heard * clean).sum(-1, keepdim=True) / (clean.square().sum(-1, keepdim=True) + 1e-6)
     target = scale * clean
     distortion = (heard - target).square().sum(-1)
     return -10 * torch.log10((target.square().sum(-1) + 1e-6) / (distortion + 1e-6))
+
+
+def resolutions_error(heard: Tensor, clean: Tensor, exponent: float) -> Tensor:
+    """Squared error of magnitudes to this power relative to the clean ones', ``[batch]``.
+
+    Of waveforms ``[batch, samples]``; the mean over `WINDOWS` that overlap by three quarters.
+    """
+    errors = []
+    for length in WINDOWS:
+        window = torch.hann_window(length, device=heard.device)
+        magnitudes = []
+        for waveform in (heard, clean):
+            bins = torch.stft(
+                waveform,
+                length,
+                length // 4,
+                window=window,
+                pad_mode="constant",
+                return_complex=True,
+            )
+            magnitudes.append(_magnitude(bins) ** exponent)
+        estimate, target = magnitudes
+        energy = target.square().sum(dim=(1, 2)) + 1e-6
+        errors.append((estimate - target).square().sum(dim=(1, 2)) / energy)
+    return torch.stack(errors).mean(0)
 
 
 def predictive_loss(
@@ -98,12 +121,20 @@ def further_terms(
     spectrogram: Spectrogram,
     samples: int,
 ) -> Tensor:
-    """The magnitude and SI-SDR terms with their weights, per example ``[batch]``."""
+    """The terms beside the squared error with their weights, per example ``[batch]``."""
     terms = torch.zeros(len(x_0), device=x_0.device)
     if settings.magnitude:
         terms = terms + settings.magnitude * magnitude_error(estimate, x_0)
-    if settings.si_sdr:
-        terms = terms + settings.si_sdr * negative_si_sdr(estimate, x_0, spectrogram, samples)
+    if settings.si_sdr or settings.resolutions:
+        # Up to the last frame's centre: behind it sound lies under the end of one window alone,
+        # and the inverse would divide by what is almost 0.
+        samples -= samples % spectrogram.hop
+        heard, clean = (spectrogram.inverse(each, samples) for each in (estimate, x_0))
+        if settings.si_sdr:
+            terms = terms + settings.si_sdr * negative_si_sdr(heard, clean)
+        if settings.resolutions:
+            error = resolutions_error(heard, clean, spectrogram.exponent)
+            terms = terms + settings.resolutions * error
     return terms
 
 

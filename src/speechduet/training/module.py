@@ -9,6 +9,7 @@ from torch import Tensor
 from speechduet.errors import SettingError
 from speechduet.network.joint import System
 from speechduet.process import Process
+from speechduet.sampler import Estimate
 from speechduet.spectrogram import Spectrogram
 from speechduet.training.balance import Balance, gradient_norms
 from speechduet.training.chance import TrainingTime, draw
@@ -81,6 +82,10 @@ class Training(lightning.LightningModule):
                 f"times.own_states is {times.own_states} for a system that does not predict",
                 "0, or a predictive part",
             )
+        if times.chained and not (system.layout.generative and system.predictive_decoder):
+            raise SettingError(
+                "times.chained for a system without two decoders", "layout.predictive 'shared'"
+            )
         self.system = system
         self.balance = Balance()
         self.spectrogram = spectrogram
@@ -119,16 +124,14 @@ class Training(lightning.LightningModule):
     ) -> Losses:
         """The losses on spectrograms that cover so many samples, of examples with these numbers.
 
-        Both decoders read the features of the same x_t.
+        Both decoders read the features of the same x_t, or in a chain each of its own.
         """
         system, settings = self.system, self.losses
         anchor = system.anchor(y)
         generative = None
         if system.layout.generative and system.process is not None:
-            t, x_t = self._state(system.process, x_0, y, anchor, examples)
-            clean, prediction = system.estimate(
-                x_t, y, anchor, t, generative=True, predictive=system.predicts
-            )
+            estimates = self._chained if self.times.chained else self._at_one_state
+            t, (clean, prediction) = estimates(system.process, x_0, y, anchor, examples)
             assert clean is not None
             generative = generative_loss(system.process, clean, x_0, t, settings.weighting)
             if settings.terms_for == "both":
@@ -140,6 +143,33 @@ class Training(lightning.LightningModule):
         if prediction is not None:
             predictive = predictive_loss(prediction, x_0, settings, self.spectrogram, samples)
         return Losses(generative, predictive)
+
+    def _at_one_state(
+        self, process: Process, x_0: Tensor, y: Tensor, anchor: Tensor, examples: tuple[int, ...]
+    ) -> tuple[Tensor, Estimate]:
+        """Times, and what both decoders make of the states there."""
+        t, x_t = self._state(process, x_0, y, anchor, examples)
+        predictive = self.system.predicts
+        return t, self.system.estimate(x_t, y, anchor, t, generative=True, predictive=predictive)
+
+    def _chained(
+        self, process: Process, x_0: Tensor, y: Tensor, anchor: Tensor, examples: tuple[int, ...]
+    ) -> tuple[Tensor, Estimate]:
+        """Times of the generative decoder, and what each decoder makes of what it meets.
+
+        No gradient leads from the generative one back to the prediction behind its state: that
+        stays what the predictive loss makes it.
+        """
+        chance, z, first_z = draw(self.seed, examples, y.shape[1:], y.device)
+        start, t = torch.ones_like(chance[:, 0]), self.times.of(chance, process.t_min)
+        first = process.perturb(anchor, anchor, start, first_z)
+        _, prediction = self.system.estimate(
+            first, y, anchor, start, generative=False, predictive=True
+        )
+        assert prediction is not None
+        x_t = process.perturb(prediction.detach(), anchor, t, z)
+        clean, _ = self.system.estimate(x_t, y, anchor, t, generative=True, predictive=False)
+        return t, Estimate(clean, prediction)
 
     def _state(
         self, process: Process, x_0: Tensor, y: Tensor, anchor: Tensor, examples: tuple[int, ...]
