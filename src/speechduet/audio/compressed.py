@@ -10,7 +10,7 @@ from speechduet.audio import sndfile_reading
 from speechduet.audio.byte_view import ByteView
 from speechduet.audio.conforming import Conformer
 from speechduet.audio.declared_size import is_fragmented, missing_bytes
-from speechduet.audio.ffmpeg_reading import Account, opened, sound_of, told, track_of
+from speechduet.audio.ffmpeg_reading import Account, is_seamless, opened, sound_of, told, track_of
 from speechduet.audio.formats import AudioFormat, Samples
 from speechduet.audio.loudspeakers import as_heard
 from speechduet.audio.mp3 import stated_s, without_inner_tags
@@ -81,10 +81,11 @@ def _linked(
     """The recordings of a chain, one behind the other."""
     found_s, first = 0.0, None
     for number, link in enumerate(chain.links, 1):
-        account = Account()
+        account = Account(lost_pages=link.lost_pages > 0)
         view = ByteView(file, list(link.pages))
         # FFmpeg bridges what is missing; its count of a last page can be a few samples off.
-        whole = None if link.lost_pages else sndfile_reading.whole_ogg(view)
+        simple = not link.lost_pages and is_seamless(path, view)
+        whole = sndfile_reading.whole_ogg(view) if simple else None
         try:
             if whole is not None:
                 yield from _whole_link(whole, conformer, account)
