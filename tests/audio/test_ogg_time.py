@@ -1,4 +1,4 @@
-"""Time stamps of Ogg: gaps, steps back, late starts, pages that are missing."""
+"""Time stamps of Ogg: gaps, steps back, late starts, pages that are missing; several tracks."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from speechduet.audio import read
+from speechduet.audio import probe, read
 from speechduet.audio.ogg import checksum
 
 RATE = 48_000
@@ -132,3 +132,21 @@ def test_a_lost_page_is_silent_in_its_place(tmp_path: Path, made, kind: str) -> 
     np.testing.assert_allclose(before, whole[0, : before.size], atol=0.05)
     np.testing.assert_allclose(behind, whole[0, -behind.size :], atol=0.05)
     assert 0.3 < silent_s(samples) < 1.2
+
+
+# Several tracks
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("track", [None, 1, 2])
+def test_tracks(tmp_path: Path, made, kind: str, track: int | None) -> None:
+    one, two = made(kind), made(kind, np.repeat(0.1 * SIGNAL[:, : 3 * RATE], 2, axis=0))
+    headers = sum(not any(page[6:14]) for page in one)
+    parts = [page for pair in zip(one[:headers], two[:headers], strict=True) for page in pair]
+    path = put(tmp_path, parts + two[headers:] + one[headers:])
+    samples, notes = told(path, track=track)
+    assert ("has 2 sound tracks" in notes) == (track is None)
+    assert len(samples) == probe(path, track=track).channels == (2 if track == 2 else 1)
+    assert samples.shape[1] == pytest.approx((3 if track == 2 else 8) * RATE, abs=0.1 * RATE)
+    if kind != "FLAC":
+        assert (probe(path, track=track).container, probe(path).subtype) == ("OGG", kind)
