@@ -167,6 +167,21 @@ def test_mp3_that_is_cut(tmp_path: Path) -> None:
         read_bytes(tmp_path, data[: len(data) // 2])
 
 
+@pytest.mark.parametrize("sized", [True, False])
+@pytest.mark.parametrize("cut", ["end", "middle"])
+def test_mp3_that_is_damaged_and_cut(tmp_path: Path, sized: bool, cut: str) -> None:
+    data = bytearray(made("MP3", seconds=20))
+    if not sized:  # it may leave out how many bytes it has
+        data[data.index(b"Xing") + 7] &= ~2
+    data[9000:9300] = noise(300)
+    half = len(data) // 2
+    data = data[:half] if cut == "end" else data[: half // 2] + data[half + half // 2 :]
+    with pytest.raises(AudioError, match=r"is truncated: \d+\.\d\d s .* expected the 20\.\d\d s"):
+        read_bytes(tmp_path, data)
+    samples, _, notes = read_bytes(tmp_path, data, salvage=True)
+    assert "is truncated" in notes and samples.shape[1] > 8 * RATE
+
+
 # What FFmpeg writes
 
 

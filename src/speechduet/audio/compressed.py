@@ -13,13 +13,15 @@ from speechduet.audio.declared_size import is_fragmented, missing_bytes
 from speechduet.audio.ffmpeg_reading import Account, is_seamless, opened, sound_of, told, track_of
 from speechduet.audio.formats import AudioFormat, Samples
 from speechduet.audio.loudspeakers import as_heard
-from speechduet.audio.mp3 import stated_s, without_inner_tags
+from speechduet.audio.mp3 import stated_of, without_inner_tags
 from speechduet.audio.notices import Notify
 from speechduet.audio.ogg import Chain, chain_of, is_ogg
 from speechduet.audio.promises import TOLERATED_S, promise_of, truncated
 from speechduet.errors import AudioError
 
 _BLOCK = 1 << 16
+_GUESSED_S = 1.0
+"""By how much the guess of what damaged bytes of MP3 held may be off."""
 
 
 def compressed_blocks(
@@ -43,10 +45,7 @@ def compressed_blocks(
         yield from conformer.flush()
         promised_s = account.promised_s
         if audio_format.container == "MP3":
-            promised_s = stated_s(file)
-            if promised_s and any(at_s < account.found_s for at_s in account.lost):
-                # How much sound damaged bytes held can only be guessed.
-                promised_s = None
+            promised_s = _promised_by_mp3(file, account)
         missing = missing_bytes(file)
         if missing and is_fragmented(file):
             promised_s = None
@@ -55,6 +54,19 @@ def compressed_blocks(
             _check_flac(path, account, audio_format.sample_rate, notify)
         for line in told(account):
             notify(f"{path} {line}")
+
+
+def _promised_by_mp3(file: BinaryIO, account: Account) -> float | None:
+    """The length by its first frame, where what is missing is not what was damaged."""
+    stated = stated_of(file)
+    if stated is None:
+        return None
+    if any(at_s < account.found_s for at_s in account.lost):
+        # How much sound damaged bytes held can only be guessed.
+        short_s = stated.duration_s - account.found_s - _GUESSED_S
+        if TOLERATED_S > (short_s if stated.lacking_s is None else stated.lacking_s):
+            return None
+    return stated.duration_s
 
 
 def _check_flac(path: Path, account: Account, sample_rate: int, notify: Notify) -> None:
