@@ -229,6 +229,16 @@ def test_flac_with_a_bad_frame(tmp_path: Path) -> None:
     assert 0 < bad.sum() <= 4096 and not samples[0, bad].any()
 
 
+@pytest.mark.parametrize("first", ["PCM_16", "PCM_24"])
+@pytest.mark.parametrize("second", ["PCM_16", "PCM_24"])
+def test_flac_of_other_bits_put_behind(tmp_path: Path, first: str, second: str) -> None:
+    data = made("FLAC", first) + made("FLAC", second, seconds=3) + made("FLAC", first)
+    samples, rate, notes = read_bytes(tmp_path, data)
+    assert (samples.shape, rate) == ((1, 11 * RATE), RATE) and "decoded" not in notes
+    np.testing.assert_allclose(samples[0, 4 * RATE : 7 * RATE], sound(3)[0], atol=1e-4)
+    np.testing.assert_allclose(samples[0, 7 * RATE :], sound()[0], atol=1e-4)
+
+
 def test_of_which_nothing_can_be_decoded(tmp_path: Path) -> None:
     data = made("MP3")
     with pytest.raises(AudioError):

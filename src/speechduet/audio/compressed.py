@@ -64,7 +64,7 @@ def _promised_by_mp3(file: BinaryIO, account: Account) -> float | None:
     if any(at_s < account.found_s for at_s in account.lost):
         # How much sound damaged bytes held can only be guessed.
         short_s = stated.duration_s - account.found_s - _GUESSED_S
-        if TOLERATED_S > (short_s if stated.lacking_s is None else stated.lacking_s):
+        if (short_s if stated.lacking_s is None else stated.lacking_s) < TOLERATED_S:
             return None
     return stated.duration_s
 

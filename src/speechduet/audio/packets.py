@@ -6,6 +6,7 @@ from typing import Any, NamedTuple, TypeAlias
 import av
 import numpy as np
 import numpy.typing as npt
+from av.audio.codeccontext import AudioCodecContext
 from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.error import FFmpegError
@@ -45,11 +46,16 @@ def decoded(
     missing tells where its gaps are.
     """
     good, good_bytes = 0, 0
+    context: AudioCodecContext = stream.codec_context
     packets = packets_of(container, stream)
     for packet in _dated(packets, lost_pages) if container.format.name == "ogg" else packets:
         try:
-            frames = packet.decode()
+            frames = context.decode(packet)
         except FFmpegError:
+            if (anew := _decoded_anew(packet, stream)) is not None:
+                context, frames = anew
+                yield from frames
+                continue
             lost = _lost(packet, stream)
             if not stamped and good_bytes:
                 # Several packets in one, for the beginnings of those behind the first are lost.
@@ -62,6 +68,23 @@ def decoded(
         for frame in frames:
             if frame.samples and frame.sample_rate:
                 yield frame
+
+
+def _decoded_anew(
+    packet: Packet, stream: AudioStream
+) -> tuple[AudioCodecContext, list[av.AudioFrame]] | None:
+    """A packet of FLAC by a decoder of its own; None if that fails as well.
+
+    FFmpeg's decoder follows a change of rate or channels in joined files, but not of bits.
+    """
+    if stream.codec_context.name != "flac" or not packet.size:
+        return None
+    context = av.AudioCodecContext.create("flac", "r")
+    context.options = stream.codec_context.options
+    try:
+        return context, context.decode(packet)
+    except FFmpegError:
+        return None
 
 
 def packets_of(container: InputContainer, stream: AudioStream) -> Iterator[Packet]:
