@@ -20,6 +20,7 @@ from speechduet.audio.byte_view import ByteView
 from speechduet.audio.conforming import Conformer
 from speechduet.audio.declared_size import has_index
 from speechduet.audio.formats import AudioFormat, Samples
+from speechduet.audio.ogg import is_cut_ogg
 from speechduet.audio.packets import Lost, columns_of, decoded, packets_of, step_between
 from speechduet.audio.timeline import LIMIT_S, TOLERANCE_S, Frame, Timeline
 from speechduet.audio.tracks import check_track
@@ -68,17 +69,27 @@ def opened(path: Path, view: ByteView | None = None) -> Iterator[InputContainer]
                 raise AudioError(f"{path} has no sound in it", "an audio file")
             yield container
     except FFmpegError as error:
-        with path.open("rb") as file:
-            if not has_index(file):
-                raise AudioError(
-                    f"{path} is truncated: its index (moov), which stands at its end, is missing",
-                    "a whole file",
-                    "copy it again; without the index none of it can be read",
-                ) from error
-        raise AudioError(
-            f"{path} is not audio, or is damaged ({error.strerror})",
-            "a file that soundfile or FFmpeg can read",
-        ) from error
+        raise _unreadable(path, view is None, error) from error
+
+
+def _unreadable(path: Path, whole: bool, error: FFmpegError) -> AudioError:
+    with path.open("rb") as file:
+        if not has_index(file):
+            return AudioError(
+                f"{path} is truncated: its index (moov), which stands at its end, is missing",
+                "a whole file",
+                "copy it again; without the index none of it can be read",
+            )
+        if whole and is_cut_ogg(file):
+            return AudioError(
+                f"{path} is truncated before the end of its first page of sound",
+                "a whole file",
+                "copy it again; none of it can be read",
+            )
+    return AudioError(
+        f"{path} is not audio, or is damaged ({error.strerror})",
+        "a file that soundfile or FFmpeg can read",
+    )
 
 
 def _open(path: Path, view: ByteView | None, file: BinaryIO) -> InputContainer:

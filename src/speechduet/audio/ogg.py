@@ -57,6 +57,13 @@ def is_ogg(file: BinaryIO) -> bool:
     return file.read(4) == b"OggS"
 
 
+def is_cut_ogg(file: BinaryIO) -> bool:
+    """Whether an open file begins as Ogg does and ends within a page."""
+    file.seek(0)
+    head = file.read(6)
+    return len(head) > 3 and b"OggS\0\2".startswith(head) and chain_of(file).cut
+
+
 def chain_of(file: BinaryIO) -> Chain:
     """The recordings of an open Ogg file. It is read once; its sound is not held."""
     links: list[Link] = []
