@@ -134,6 +134,25 @@ def test_a_lost_page_is_silent_in_its_place(tmp_path: Path, made, kind: str) -> 
     assert 0.3 < silent_s(samples) < 1.2
 
 
+@pytest.mark.parametrize("kind", ["OPUS", "VORBIS"])
+def test_where_libsndfile_gives_up_ffmpeg_goes_on(
+    tmp_path: Path, made, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    path = put(tmp_path, made(kind))
+    whole, _ = told(path)
+    reading = soundfile.SoundFile.read
+
+    def broken(file: soundfile.SoundFile, *args, **options):
+        if file.tell() > 2 * RATE:
+            raise soundfile.LibsndfileError(1)
+        return reading(file, *args, **options)
+
+    monkeypatch.setattr(soundfile.SoundFile, "read", broken)
+    samples, notes = told(path)
+    assert notes == "" and abs(samples.shape[1] - whole.shape[1]) < 1000
+    np.testing.assert_allclose(samples[0, : 7 * RATE], whole[0, : 7 * RATE], atol=0.01)
+
+
 # Several tracks
 
 

@@ -95,18 +95,9 @@ def _linked(
     for number, link in enumerate(chain.links, 1):
         account = Account(lost_pages=link.lost_pages > 0)
         view = ByteView(file, list(link.pages))
-        # FFmpeg bridges what is missing; its count of a last page can be a few samples off.
-        simple = not link.lost_pages and is_seamless(path, view)
-        whole = sndfile_reading.whole_ogg(view) if simple else None
+        tell = notify if number == 1 else _silent
         try:
-            if whole is not None:
-                yield from _whole_link(whole, conformer, account)
-            else:
-                with opened(path, view) as container:
-                    stream = track_of(path, container, track)
-                    if number == 1:
-                        _tell_tracks(path, len(container.streams.audio), track, notify)
-                    yield from sound_of(container, stream, conformer, account)
+            yield from _link(path, view, conformer, account, track, tell)
         except AudioError as error:
             if len(chain.links) == 1:
                 raise
@@ -121,20 +112,49 @@ def _linked(
     _check_chain(path, chain, found_s, salvage, notify)
 
 
+def _silent(_: str) -> None:
+    """Tell nobody."""
+
+
+def _link(
+    path: Path,
+    view: ByteView,
+    conformer: Conformer,
+    account: Account,
+    track: int | None,
+    notify: Notify,
+) -> Iterator[Samples]:
+    """One recording of a chain: by libsndfile if that can read all of it, else by FFmpeg."""
+    # FFmpeg bridges what is missing; its count of a last page can be a few samples off.
+    simple = not account.lost_pages and is_seamless(path, view)
+    whole = sndfile_reading.whole_ogg(view) if simple else None
+    given = 0
+    if whole is not None:
+        try:
+            for block in _whole_link(whole, conformer, account):
+                given += len(block)
+                yield block
+            return
+        except sf.LibsndfileError:
+            account.timeline.position_s, account.kind = 0.0, None
+            for block in conformer.flush():
+                given += len(block)
+                yield block
+            view.seek(0)
+    with opened(path, view) as container:
+        stream = track_of(path, container, track)
+        _tell_tracks(path, len(container.streams.audio), track, notify)
+        for block in sound_of(container, stream, conformer, account):
+            yield block[given:]
+            given -= min(given, len(block))
+
+
 def _whole_link(file: sf.SoundFile, conformer: Conformer, account: Account) -> Iterator[Samples]:
     account.kind = (file.samplerate, file.channels)
     with file:
-        while len(block := _block(file)):
+        while len(block := file.read(_BLOCK, dtype="float32", always_2d=True)):
             account.timeline.position_s += len(block) / file.samplerate
-            yield from conformer.push(block, file.samplerate)
-
-
-def _block(file: sf.SoundFile) -> Samples:
-    try:
-        block: Samples = file.read(_BLOCK, dtype="float32", always_2d=True)
-    except sf.LibsndfileError as error:
-        raise AudioError(f"a part of Ogg is damaged ({error.error_string})") from error
-    return as_heard(block, file.format)
+            yield from conformer.push(as_heard(block, file.format), file.samplerate)
 
 
 def _check_chain(path: Path, chain: Chain, found_s: float, salvage: bool, notify: Notify) -> None:
