@@ -167,6 +167,21 @@ def test_mp3_that_is_cut(tmp_path: Path) -> None:
         read_bytes(tmp_path, data[: len(data) // 2])
 
 
+@pytest.mark.parametrize("sized", [True, False])
+@pytest.mark.parametrize("cut", ["end", "middle"])
+def test_mp3_that_is_damaged_and_cut(tmp_path: Path, sized: bool, cut: str) -> None:
+    data = bytearray(made("MP3", seconds=20))
+    if not sized:  # it may leave out how many bytes it has
+        data[data.index(b"Xing") + 7] &= ~2
+    data[9000:9300] = noise(300)
+    half = len(data) // 2
+    data = data[:half] if cut == "end" else data[: half // 2] + data[half + half // 2 :]
+    with pytest.raises(AudioError, match=r"is truncated: \d+\.\d\d s .* expected the 20\.\d\d s"):
+        read_bytes(tmp_path, data)
+    samples, _, notes = read_bytes(tmp_path, data, salvage=True)
+    assert "is truncated" in notes and samples.shape[1] > 8 * RATE
+
+
 # What FFmpeg writes
 
 
@@ -212,6 +227,16 @@ def test_flac_with_a_bad_frame(tmp_path: Path) -> None:
     assert samples.shape == good.shape and "gaps in its sound (once, 0.26 s" in notes
     bad = samples[0] != good[0]
     assert 0 < bad.sum() <= 4096 and not samples[0, bad].any()
+
+
+@pytest.mark.parametrize("first", ["PCM_16", "PCM_24"])
+@pytest.mark.parametrize("second", ["PCM_16", "PCM_24"])
+def test_flac_of_other_bits_put_behind(tmp_path: Path, first: str, second: str) -> None:
+    data = made("FLAC", first) + made("FLAC", second, seconds=3) + made("FLAC", first)
+    samples, rate, notes = read_bytes(tmp_path, data)
+    assert (samples.shape, rate) == ((1, 11 * RATE), RATE) and "decoded" not in notes
+    np.testing.assert_allclose(samples[0, 4 * RATE : 7 * RATE], sound(3)[0], atol=1e-4)
+    np.testing.assert_allclose(samples[0, 7 * RATE :], sound()[0], atol=1e-4)
 
 
 def test_of_which_nothing_can_be_decoded(tmp_path: Path) -> None:

@@ -106,3 +106,21 @@ def test_whole_files_are_not_truncated(tmp_path: Path, encode, suffix: str, end:
     notes: list[str] = []
     samples, rate = read(path, notify=notes.append)
     assert samples.shape[1] / rate == pytest.approx(SECONDS, abs=0.1) and notes == []
+
+
+@pytest.mark.parametrize("subtype", ["OPUS", "VORBIS"])
+@pytest.mark.parametrize("size", [4, 20, 40, 100, 1000])
+def test_ogg_that_ends_in_its_first_page(tmp_path: Path, subtype: str, size: int) -> None:
+    path = tmp_path / "x.ogg"
+    soundfile.write(path, SIGNAL.T, RATE, subtype, format="OGG")
+    path.write_bytes(path.read_bytes()[:size])
+    for salvage in (False, True):
+        with pytest.raises(AudioError, match=r"x\.ogg is truncated before the end of its first"):
+            read(path, salvage=salvage)
+
+
+def test_what_only_begins_as_ogg_does(tmp_path: Path) -> None:
+    path = tmp_path / "x.ogg"
+    path.write_bytes(b"OggS" + np.random.default_rng(0).bytes(3000))
+    with pytest.raises(AudioError, match="is not audio"):
+        read(path)

@@ -10,16 +10,18 @@ from speechduet.audio import sndfile_reading
 from speechduet.audio.byte_view import ByteView
 from speechduet.audio.conforming import Conformer
 from speechduet.audio.declared_size import is_fragmented, missing_bytes
-from speechduet.audio.ffmpeg_reading import Account, opened, sound_of, told, track_of
+from speechduet.audio.ffmpeg_reading import Account, is_seamless, opened, sound_of, told, track_of
 from speechduet.audio.formats import AudioFormat, Samples
 from speechduet.audio.loudspeakers import as_heard
-from speechduet.audio.mp3 import stated_s, without_inner_tags
+from speechduet.audio.mp3 import stated_of, without_inner_tags
 from speechduet.audio.notices import Notify
 from speechduet.audio.ogg import Chain, chain_of, is_ogg
 from speechduet.audio.promises import TOLERATED_S, promise_of, truncated
 from speechduet.errors import AudioError
 
 _BLOCK = 1 << 16
+_GUESSED_S = 1.0
+"""By how much the guess of what damaged bytes of MP3 held may be off."""
 
 
 def compressed_blocks(
@@ -43,10 +45,7 @@ def compressed_blocks(
         yield from conformer.flush()
         promised_s = account.promised_s
         if audio_format.container == "MP3":
-            promised_s = stated_s(file)
-            if promised_s and any(at_s < account.found_s for at_s in account.lost):
-                # How much sound damaged bytes held can only be guessed.
-                promised_s = None
+            promised_s = _promised_by_mp3(file, account)
         missing = missing_bytes(file)
         if missing and is_fragmented(file):
             promised_s = None
@@ -55,6 +54,19 @@ def compressed_blocks(
             _check_flac(path, account, audio_format.sample_rate, notify)
         for line in told(account):
             notify(f"{path} {line}")
+
+
+def _promised_by_mp3(file: BinaryIO, account: Account) -> float | None:
+    """The length by its first frame, where what is missing is not what was damaged."""
+    stated = stated_of(file)
+    if stated is None:
+        return None
+    if any(at_s < account.found_s for at_s in account.lost):
+        # How much sound damaged bytes held can only be guessed.
+        short_s = stated.duration_s - account.found_s - _GUESSED_S
+        if (short_s if stated.lacking_s is None else stated.lacking_s) < TOLERATED_S:
+            return None
+    return stated.duration_s
 
 
 def _check_flac(path: Path, account: Account, sample_rate: int, notify: Notify) -> None:
@@ -81,19 +93,11 @@ def _linked(
     """The recordings of a chain, one behind the other."""
     found_s, first = 0.0, None
     for number, link in enumerate(chain.links, 1):
-        account = Account()
+        account = Account(lost_pages=link.lost_pages > 0)
         view = ByteView(file, list(link.pages))
-        # FFmpeg bridges what is missing; its count of a last page can be a few samples off.
-        whole = None if link.lost_pages else sndfile_reading.whole_ogg(view)
+        tell = notify if number == 1 else _silent
         try:
-            if whole is not None:
-                yield from _whole_link(whole, conformer, account)
-            else:
-                with opened(path, view) as container:
-                    stream = track_of(path, container, track)
-                    if number == 1:
-                        _tell_tracks(path, len(container.streams.audio), track, notify)
-                    yield from sound_of(container, stream, conformer, account)
+            yield from _link(path, view, conformer, account, track, tell)
         except AudioError as error:
             if len(chain.links) == 1:
                 raise
@@ -108,20 +112,49 @@ def _linked(
     _check_chain(path, chain, found_s, salvage, notify)
 
 
+def _silent(_: str) -> None:
+    """Tell nobody."""
+
+
+def _link(
+    path: Path,
+    view: ByteView,
+    conformer: Conformer,
+    account: Account,
+    track: int | None,
+    notify: Notify,
+) -> Iterator[Samples]:
+    """One recording of a chain: by libsndfile if that can read all of it, else by FFmpeg."""
+    # FFmpeg bridges what is missing; its count of a last page can be a few samples off.
+    simple = not account.lost_pages and is_seamless(path, view)
+    whole = sndfile_reading.whole_ogg(view) if simple else None
+    given = 0
+    if whole is not None:
+        try:
+            for block in _whole_link(whole, conformer, account):
+                given += len(block)
+                yield block
+            return
+        except sf.LibsndfileError:
+            account.timeline.position_s, account.kind = 0.0, None
+            for block in conformer.flush():
+                given += len(block)
+                yield block
+            view.seek(0)
+    with opened(path, view) as container:
+        stream = track_of(path, container, track)
+        _tell_tracks(path, len(container.streams.audio), track, notify)
+        for block in sound_of(container, stream, conformer, account):
+            yield block[given:]
+            given -= min(given, len(block))
+
+
 def _whole_link(file: sf.SoundFile, conformer: Conformer, account: Account) -> Iterator[Samples]:
     account.kind = (file.samplerate, file.channels)
     with file:
-        while len(block := _block(file)):
+        while len(block := file.read(_BLOCK, dtype="float32", always_2d=True)):
             account.timeline.position_s += len(block) / file.samplerate
-            yield from conformer.push(block, file.samplerate)
-
-
-def _block(file: sf.SoundFile) -> Samples:
-    try:
-        block: Samples = file.read(_BLOCK, dtype="float32", always_2d=True)
-    except sf.LibsndfileError as error:
-        raise AudioError(f"a part of Ogg is damaged ({error.error_string})") from error
-    return as_heard(block, file.format)
+            yield from conformer.push(as_heard(block, file.format), file.samplerate)
 
 
 def _check_chain(path: Path, chain: Chain, found_s: float, salvage: bool, notify: Notify) -> None:

@@ -20,7 +20,8 @@ from speechduet.audio.byte_view import ByteView
 from speechduet.audio.conforming import Conformer
 from speechduet.audio.declared_size import has_index
 from speechduet.audio.formats import AudioFormat, Samples
-from speechduet.audio.packets import Lost, columns_of, decoded
+from speechduet.audio.ogg import is_cut_ogg
+from speechduet.audio.packets import Lost, columns_of, decoded, packets_of, step_between
 from speechduet.audio.timeline import LIMIT_S, TOLERANCE_S, Frame, Timeline
 from speechduet.audio.tracks import check_track
 from speechduet.errors import AudioError
@@ -41,6 +42,8 @@ class Account:
     """Where packets that could not be decoded were, in seconds."""
     stray_bytes: int = 0
     """Bytes that no sound was expected in."""
+    lost_pages: bool = False
+    """Whether pages of Ogg are known to be missing."""
     late_s: float = 0.0
     """Silence put before the sound, which starts later than the file."""
     timeline: Timeline = field(default_factory=lambda: Timeline(0.0))
@@ -66,17 +69,27 @@ def opened(path: Path, view: ByteView | None = None) -> Iterator[InputContainer]
                 raise AudioError(f"{path} has no sound in it", "an audio file")
             yield container
     except FFmpegError as error:
-        with path.open("rb") as file:
-            if not has_index(file):
-                raise AudioError(
-                    f"{path} is truncated: its index (moov), which stands at its end, is missing",
-                    "a whole file",
-                    "copy it again; without the index none of it can be read",
-                ) from error
-        raise AudioError(
-            f"{path} is not audio, or is damaged ({error.strerror})",
-            "a file that soundfile or FFmpeg can read",
-        ) from error
+        raise _unreadable(path, view is None, error) from error
+
+
+def _unreadable(path: Path, whole: bool, error: FFmpegError) -> AudioError:
+    with path.open("rb") as file:
+        if not has_index(file):
+            return AudioError(
+                f"{path} is truncated: its index (moov), which stands at its end, is missing",
+                "a whole file",
+                "copy it again; without the index none of it can be read",
+            )
+        if whole and is_cut_ogg(file):
+            return AudioError(
+                f"{path} is truncated before the end of its first page of sound",
+                "a whole file",
+                "copy it again; none of it can be read",
+            )
+    return AudioError(
+        f"{path} is not audio, or is damaged ({error.strerror})",
+        "a file that soundfile or FFmpeg can read",
+    )
 
 
 def _open(path: Path, view: ByteView | None, file: BinaryIO) -> InputContainer:
@@ -117,6 +130,25 @@ def format_of(path: Path, track: int | None) -> AudioFormat:
             kind = kind.upper() if kind in ("MP3", "flac") else ""
             return AudioFormat(frame.sample_rate, frame.layout.nb_channels, kind, subtype)
     raise AudioError(f"{path} holds no sound", "at least one sample")
+
+
+def is_seamless(path: Path, view: ByteView) -> bool:
+    """Whether a recording of Ogg is one track, whose time stamps follow one another."""
+    view.seek(0)
+    try:
+        with opened(path, view) as container:
+            (stream, *others) = container.streams.audio
+            before = None
+            for packet in packets_of(container, stream):
+                step = step_between(before, packet) if before and stream.time_base else 0
+                if step and abs(step * float(stream.time_base or 0)) > TOLERANCE_S:
+                    return False
+                before = packet
+            return not others
+    except AudioError:
+        return True
+    finally:
+        view.seek(0)
 
 
 def _subtype(sample_format: str, lossless: bool) -> str:
@@ -161,7 +193,7 @@ def _frames(
 ) -> Iterator[Frame]:
     """Frames with their time stamps, and what was lost before each."""
     lost_s, begun = 0.0, False
-    for item in decoded(container, stream, stamped):
+    for item in decoded(container, stream, stamped, account.lost_pages):
         if isinstance(item, Lost):
             if item.duration_s:
                 account.lost.append(account.timeline.position_s)

@@ -6,16 +6,25 @@ sound, so tags are left out before it sees them.
 
 import struct
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 _WINDOW = 1 << 20
 _RATES = (44_100, 48_000, 32_000)
 _ID3_BYTES, _APE_BYTES = 10, 32
 
 
-def stated_s(file: BinaryIO) -> float | None:
-    """The length that the first frame of an open MP3 states (Xing, LAME), if it does."""
+class Stated(NamedTuple):
+    """What the first frame of an MP3 states of the whole (Xing, LAME)."""
+
+    duration_s: float
+    lacking_s: float | None
+    """How much of it are bytes that are not there; None if it states no bytes."""
+
+
+def stated_of(file: BinaryIO) -> Stated | None:
+    """What the first frame of an open MP3 states; None if it does not."""
     start = _sound_start(file)
+    size = file.seek(0, 2) - start
     file.seek(start)
     frame = file.read(256)
     if len(frame) < 4 or frame[0] != 0xFF or frame[1] < 0xE0 or frame[2] & 0x0C == 0x0C:
@@ -26,8 +35,13 @@ def stated_s(file: BinaryIO) -> float | None:
     samples = 1152 if version == 3 else 576
     for name in (b"Xing", b"Info"):
         place = frame.find(name)
-        if place >= 0 and frame[place + 7] & 1:
-            return float(int.from_bytes(frame[place + 8 : place + 12], "big") * samples / rate)
+        flags = frame[place + 7] if place >= 0 else 0
+        if flags & 1:
+            frames, size_bytes = struct.unpack(">2I", frame[place + 8 : place + 16])
+            duration_s = frames * samples / rate
+            if not flags & 2 or not size_bytes:
+                return Stated(duration_s, None)
+            return Stated(duration_s, duration_s * max(0.0, 1 - size / size_bytes))
     return None
 
 

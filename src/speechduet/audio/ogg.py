@@ -57,6 +57,13 @@ def is_ogg(file: BinaryIO) -> bool:
     return file.read(4) == b"OggS"
 
 
+def is_cut_ogg(file: BinaryIO) -> bool:
+    """Whether an open file begins as Ogg does and ends within a page."""
+    file.seek(0)
+    head = file.read(6)
+    return len(head) > 3 and b"OggS\0\2".startswith(head) and chain_of(file).cut
+
+
 def chain_of(file: BinaryIO) -> Chain:
     """The recordings of an open Ogg file. It is read once; its sound is not held."""
     links: list[Link] = []
@@ -124,12 +131,16 @@ def _length(data: bytes, start: int) -> int:
     return _HEAD + count + sum(table) if len(table) == count else 0
 
 
-def _whole(page: bytes) -> bool:
-    """Whether a page's checksum is right."""
+def checksum(page: bytes) -> int:
+    """The checksum of a page, as it should be."""
     blank = page[:22] + bytes(4) + page[26:]
     # Ogg's checksum is that of zlib with the bits of every byte, and of the sum, turned round.
     turned = zlib.crc32(blank.translate(_REVERSED), 0xFFFFFFFF) ^ 0xFFFFFFFF
-    return int(f"{turned:032b}"[::-1], 2) == int.from_bytes(page[22:26], "little")
+    return int(f"{turned:032b}"[::-1], 2)
+
+
+def _whole(page: bytes) -> bool:
+    return checksum(page) == int.from_bytes(page[22:26], "little")
 
 
 def _is_cut_page(rest: bytes) -> bool:

@@ -6,6 +6,7 @@ told, and a file that is truncated is an error unless it is to be salvaged.
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +31,9 @@ def probe(path: Path, *, track: int | None = None) -> AudioFormat:
     known = None if _may_be_mp3(path) else sndfile_reading.format_of(path)
     if known is None:
         return ffmpeg_reading.format_of(path, track)
+    if known.container == "OGG" and track not in (None, 1):
+        chosen = ffmpeg_reading.format_of(path, track)
+        return replace(known, sample_rate=chosen.sample_rate, channels=chosen.channels)
     check_track(path, 1, track)
     return known
 
