@@ -3,8 +3,9 @@
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple
 
+from speechduet.audio.byte_view import Source
 from speechduet.audio.formats import LENGTH_UNKNOWN
 
 _MOST_CHUNKS = 10_000
@@ -81,7 +82,7 @@ class Layout:
     """Whether samples stand one behind the other, and not in compressed blocks."""
 
 
-def chunks(file: BinaryIO, place: int, dialect: Dialect, end: int) -> Iterator[Chunk]:
+def chunks(file: Source, place: int, dialect: Dialect, end: int) -> Iterator[Chunk]:
     """The chunks from a place on, as far as they go."""
     for _ in range(_MOST_CHUNKS):
         if place + dialect.head_bytes > end:
@@ -105,7 +106,7 @@ def aligned(place: int, dialect: Dialect) -> int:
     return place + -place % dialect.align
 
 
-def layout_of(file: BinaryIO, end: int) -> Layout | None:
+def layout_of(file: Source, end: int) -> Layout | None:
     """Where the samples of an open file of so many bytes are; None if it is no such container."""
     file.seek(0)
     head = file.read(40)
@@ -122,7 +123,7 @@ def layout_of(file: BinaryIO, end: int) -> Layout | None:
     return None
 
 
-def _riff(file: BinaryIO, head: bytes, end: int) -> Layout | None:
+def _riff(file: Source, head: bytes, end: int) -> Layout | None:
     long, long_size, wave = head[:4] == b"RF64", None, b""
     fields = [SizeField(4, RIFF.size, 0)]
     for chunk in chunks(file, 12, RIFF, end):
@@ -158,7 +159,7 @@ def _riff(file: BinaryIO, head: bytes, end: int) -> Layout | None:
     return Layout(chunk.body, _known(size), block, speed, outer, RIFF, fields, plain=plain)
 
 
-def _wave64(file: BinaryIO, head: bytes, end: int) -> Layout | None:
+def _wave64(file: Source, head: bytes, end: int) -> Layout | None:
     wave = b""
     for chunk in chunks(file, 40, WAVE64, end):
         file.seek(chunk.body)
@@ -181,7 +182,7 @@ def _wave64(file: BinaryIO, head: bytes, end: int) -> Layout | None:
     return Layout(chunk.body, _known(size), block, speed, outer_end, WAVE64, fields)
 
 
-def _aiff(file: BinaryIO, head: bytes, end: int) -> Layout | None:
+def _aiff(file: Source, head: bytes, end: int) -> Layout | None:
     common, frames_at, data = b"", 0, None
     for chunk in chunks(file, 12, AIFF, end):
         file.seek(chunk.body)
@@ -225,7 +226,7 @@ def _aiff(file: BinaryIO, head: bytes, end: int) -> Layout | None:
     return layout
 
 
-def _caf(file: BinaryIO, end: int) -> Layout | None:
+def _caf(file: Source, end: int) -> Layout | None:
     description = b""
     for chunk in chunks(file, 8, CAF, end):
         file.seek(chunk.body)

@@ -17,7 +17,7 @@ from av.container import InputContainer
 from av.error import FFmpegError
 
 from speechduet.audio.byte_view import ByteView
-from speechduet.audio.conforming import Conformer
+from speechduet.audio.conforming import Conformer, change_told
 from speechduet.audio.declared_size import has_index
 from speechduet.audio.formats import AudioFormat, Samples
 from speechduet.audio.packets import Lost, columns_of, decoded
@@ -228,12 +228,5 @@ def told(account: Account, shift_s: float = 0.0) -> list[str]:
     if account.late_s:
         lines.append(f"starts its sound {account.late_s:.2f} s late; silence stands there")
     if account.changes:
-        lines.append(
-            f"changes to {_named(account.changes[0])} midway; all is brought to the rate and "
-            "channels of its beginning"
-        )
+        lines.append(change_told(account.changes[0]))
     return lines + account.timeline.told(shift_s)
-
-
-def _named(kind: tuple[int, int]) -> str:
-    return f"{kind[0]} Hz with {kind[1]} channel{'' if kind[1] == 1 else 's'}"
