@@ -29,6 +29,8 @@ _STAMPED = ("mp4", "matroska", "mpegts", "mpeg", "asf", "flv", "ogg", "flac")
 """Containers with time stamps of their own; those of others are counted by FFmpeg."""
 _LOSSLESS = ("pcm_", "wavpack")
 """Codecs whose floats are what is stored."""
+_COUNTED = ("mp4", "flac", "wv", "tta", "ape", "caf")
+"""Containers that state the length of a track in its header."""
 _ZERO_BASED = ("mp4", "matroska")
 """Containers whose time begins at 0, wherever their sound does."""
 
@@ -201,7 +203,7 @@ def _late_s(container: InputContainer, stamp_s: float | None, account: Account) 
 def _promised_s(container: InputContainer, stream: AudioStream) -> float | None:
     """The length of a track by its container, where that states it and does not guess."""
     name: str = container.format.name
-    if any(kind in name for kind in ("mp4", "flac")):
+    if any(kind in name for kind in _COUNTED):
         if stream.duration and stream.time_base:
             return float(stream.duration * stream.time_base)
     elif "matroska" in name:

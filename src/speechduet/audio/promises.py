@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from speechduet.audio.byte_view import ByteView, Source, patched
-from speechduet.audio.chunks import RIFF, WAVE64, Dialect, Layout, aligned, chunks, layout_of
+from speechduet.audio.chunks import RIFF, RIFX, WAVE64, Dialect, Layout, aligned, chunks, layout_of
 from speechduet.audio.formats import LENGTH_UNKNOWN
 from speechduet.audio.id3 import TAG_HEADER_BYTES, tag_bytes
 from speechduet.errors import AudioError
@@ -74,7 +74,7 @@ class Promise:
     def honest(self) -> bool:
         """Whether the file is as its header says."""
         torn = self.layout.plain and self.found % self.layout.block
-        exact = self.promised == self.found and self.layout.consistent
+        exact = self.promised == self.found and self.layout.consistent and not self.layout.magic
         return exact and not torn and not self.behind and self.next_at is None
 
     def told(self) -> str:
@@ -103,6 +103,8 @@ class Promise:
         if self.layout.plain:
             size -= size % self.layout.block
         patches = {field.place: field.encode(size) for field in self.layout.fields}
+        if self.layout.magic:
+            patches[0] = self.layout.magic
         return patched(file, self.layout.data + min(size, self.found), patches, self.padding)
 
 
@@ -172,7 +174,7 @@ def _next_recording(file: Source, layout: Layout, promised: int | None, size: in
             if place >= size:
                 break
             file.seek(place)
-            more = file.read(4) == _SAMPLES and layout.dialect is RIFF
+            more = file.read(4) == _SAMPLES and (layout.dialect is RIFF or layout.dialect is RIFX)
             if more or layout_of(ByteView(file, [(place, size)]), size - place):
                 return place
     return None

@@ -93,9 +93,15 @@ def _read(path: Path, file: sf.SoundFile, salvage: bool, notify: Notify) -> Iter
             notify(f"{path} is damaged: {found_s:.2f} s are read")
             return
         if not len(block):
-            return
+            break
         read += len(block)
         yield block
+    if file.frames - read >= TOLERATED_S * file.samplerate:
+        # Its own count comes from the header.
+        found_s, promised_s = read / file.samplerate, file.frames / file.samplerate
+        if not salvage:
+            raise truncated(path, found_s, promised_s)
+        notify(f"{path} is truncated: {found_s:.2f} s of the {promised_s:.2f} s are read")
 
 
 def _opened(path: Path, view: ByteView, promise: Promise | None) -> sf.SoundFile:
