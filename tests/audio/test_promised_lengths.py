@@ -62,6 +62,26 @@ def test_half_of_a_file_without_loss(tmp_path: Path, encode, suffix: str, codec:
     check_truncated(path)
 
 
+@pytest.mark.parametrize("container", ["SVX", "AVR"])
+def test_half_of_what_libsndfile_logs(tmp_path: Path, container: str) -> None:
+    data = recording(container)
+    path = tmp_path / "x.bin"
+    path.write_bytes(data[: len(data) // 2])
+    check_truncated(path)
+
+
+def test_half_of_a_creative_voice_file_gives_a_warning(tmp_path: Path) -> None:
+    data = recording("VOC")
+    path = tmp_path / "x.voc"
+    path.write_bytes(data)
+    notes: list[str] = []
+    read(path, notify=notes.append)
+    assert notes == []
+    path.write_bytes(data[: len(data) // 2])
+    read(path, notify=notes.append)
+    assert "seems to be truncated" in notes[0]
+
+
 def test_half_of_alac_in_caf(tmp_path: Path) -> None:
     data = recording("CAF", "ALAC_16")
     path = tmp_path / "x.caf"

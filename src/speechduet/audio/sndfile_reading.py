@@ -65,6 +65,8 @@ def _part(
         notify(f"{path} is truncated: {found_s:.2f} s of the {promised_s:.2f} s are read")
     elif promise is not None and file.frames and (told := promise.told()):
         notify(f"{path} {told}")
+    elif "truncated file" in file.extra_info:
+        notify(f"{path} seems to be truncated: {found_s:.2f} s are read")
     yield from _read(path, file, salvage, notify)
 
 
@@ -119,8 +121,11 @@ def _logged_promise_s(file: sf.SoundFile) -> float:
     # libsndfile shortens a file that promises too much, and says so only in its log.
     promised_s: float = file.frames / file.samplerate
     for promised, found in re.findall(
-        r"(?:data|SSND|Data Size|riff)\s*: (\d+) \(should be (\d+)\)", file.extra_info
+        r"(?:data|SSND|BODY|Data Size|riff)\s*: (\d+) \(should be (\d+)\)", file.extra_info
     ):
         if int(found) < int(promised) < LENGTH_UNKNOWN:
             promised_s *= int(promised) / max(int(found), 1)
+    for frames in re.findall(r"^ *Frames *: (\d+)", file.extra_info, re.MULTILINE):
+        if int(frames) < LENGTH_UNKNOWN:
+            promised_s = max(promised_s, int(frames) / file.samplerate)
     return promised_s
