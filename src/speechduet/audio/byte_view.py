@@ -74,6 +74,11 @@ def _length(piece: tuple[int, int] | bytes) -> int:
     return len(piece) if isinstance(piece, bytes) else piece[1] - piece[0]
 
 
+def whole(file: BinaryIO) -> ByteView:
+    """An open file in which one may go to any place, as FFmpeg does that believes a header."""
+    return ByteView(file, [(0, file.seek(0, SEEK_END))])
+
+
 def patched(file: Source, size: int, patches: dict[int, bytes], padding: int) -> ByteView:
     """The first ``size`` bytes of a file with others at some places, and zeros behind them."""
     pieces: list[tuple[int, int] | bytes] = []

@@ -16,7 +16,7 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.error import FFmpegError
 
-from speechduet.audio.byte_view import ByteView
+from speechduet.audio.byte_view import ByteView, whole
 from speechduet.audio.conforming import Conformer, change_told
 from speechduet.audio.declared_size import has_index
 from speechduet.audio.formats import AudioFormat, Samples
@@ -89,7 +89,7 @@ def _open(path: Path, view: ByteView | None, file: BinaryIO) -> InputContainer:
         # An absolute path, for a relative one with a colon would be taken for a protocol.
         return av.open(name.decode("utf-8"), "r", metadata_errors="replace")
     except UnicodeDecodeError:
-        return av.open(file, "r", metadata_errors="replace")
+        return av.open(whole(file), "r", metadata_errors="replace")
 
 
 def track_of(path: Path, container: InputContainer, track: int | None) -> AudioStream:
