@@ -2,6 +2,7 @@
 
 import io
 import struct
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from speechduet.audio import read
 from speechduet.audio.tags import read_tags
 from speechduet.audio.wav_arrival import read_samples
 from speechduet.audio.wav_stream import read_header
+from speechduet.errors import AudioError
 
 RATE = 8_000
 SIGNAL = np.rint(np.random.default_rng(0).uniform(-9000, 9000, 8_000)) / 32768
@@ -95,6 +97,18 @@ def test_an_empty_chunk_of_samples_before_the_real_one(tmp_path: Path) -> None:
     samples, notes = read_bytes(tmp_path, whole[:36] + b"data\0\0\0\0" * 2 + whole[36:])
     np.testing.assert_array_equal(samples, SIGNAL)
     assert notes == []
+
+
+def test_a_second_recording_that_is_cut_right_behind_its_header(tmp_path: Path) -> None:
+    with pytest.raises(AudioError, match="truncated: 0.00 s"):
+        read_bytes(tmp_path, recording("WAV") + recording("WAV")[:44])
+
+
+def test_samples_that_are_said_to_begin_at_the_header(tmp_path: Path) -> None:
+    data = bytearray(recording("AU"))
+    data[4:12] = bytes(4) + b"\xff" * 4
+    with suppress(AudioError):
+        read_bytes(tmp_path, data)
 
 
 @pytest.mark.parametrize("container", CONTAINERS)

@@ -171,7 +171,7 @@ def _next_recording(file: Source, layout: Layout, promised: int | None, size: in
     stated = layout.data + (promised or 0)
     for start in sorted({stated, _even(stated, layout)}):
         for place in _places(file, start, layout.dialect, size):
-            if place >= size:
+            if not 0 < place < size:
                 break
             file.seek(place)
             more = file.read(4) == _SAMPLES and (layout.dialect is RIFF or layout.dialect is RIFX)

@@ -35,7 +35,7 @@ def blocks_of(path: Path, salvage: bool, notify: Notify) -> Iterator[Samples]:
     """
     with path.open("rb") as stream:
         parts = list(recordings_in(stream, path.stat().st_size))
-        joined = [part for part in parts if part[1] is None or part[1].found]
+        joined = [part for part in parts if part[1] is None or part[1].found or part[1].promised]
         if len(joined) > 1:
             notify(f"{path} holds {len(joined)} recordings, joined end to end; all are read")
         conformer = None
