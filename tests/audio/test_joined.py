@@ -60,6 +60,14 @@ def test_another_rate_is_brought_to_that_of_the_beginning(tmp_path: Path) -> Non
     assert "changes to 16000 Hz with 2 channels" in notes[1]
 
 
+def test_another_recording_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    other = bytearray(recording("WAV"))
+    other[20:22] = b"\x05\x50"
+    samples, notes = read_bytes(tmp_path, recording("WAV") + other)
+    np.testing.assert_array_equal(samples, SIGNAL)
+    assert "without recording 2" in notes[1]
+
+
 def test_a_recording_behind_another_is_no_tag(tmp_path: Path) -> None:
     path = tmp_path / "x.wav"
     path.write_bytes((recording("WAV") + LIST) * 2)

@@ -37,10 +37,15 @@ def blocks_of(path: Path, salvage: bool, notify: Notify) -> Iterator[Samples]:
         parts = list(recordings_in(stream, path.stat().st_size))
         joined = [part for part in parts if part[1] is None or part[1].found or part[1].promised]
         if len(joined) > 1:
-            notify(f"{path} holds {len(joined)} recordings, joined end to end; all are read")
+            notify(f"{path} holds {len(joined)} recordings joined end to end; they are read as one")
         conformer = None
-        for view, promise in joined or parts:
-            with _opened(path, view, promise) as file:
+        for number, (view, promise) in enumerate(joined or parts, 1):
+            try:
+                file = _opened(path, view, promise)
+            except sf.LibsndfileError as error:
+                notify(f"{path} is read without recording {number} of it: {error.error_string}")
+                continue
+            with file:
                 kind = (file.samplerate, file.channels)
                 if conformer is None:
                     conformer = Conformer(*kind)
