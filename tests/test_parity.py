@@ -141,8 +141,8 @@ def test_sgmse_plus_steps(sgmse_plus: tuple[Pretrained, dict[str, Tensor]]) -> N
     assert clean is not None
     size = expected["predictor_stepsize"].expand(len(t))
     for name, transition in (
-        ("corrector", langevin(system.process, x_t, clean, y, t, 0.5)),
-        ("predictor", euler_maruyama(system.process, x_t, clean, y, t, size)),
+        ("corrector", langevin(system.process, known, x_t, y, t, 0.5)),
+        ("predictor", euler_maruyama(system.process, known, x_t, y, t, size)),
     ):
         mean, noise = transition.mean, expected[f"{name}_noise"]
         if noise.shape != mean.shape:

@@ -123,5 +123,5 @@ def test_noise_differs_by_seed_draw_and_place() -> None:
 
 
 def test_a_negative_seed() -> None:
-    with pytest.raises(SettingError, match="seed is -1; expected 0 or more"):
+    with pytest.raises(SettingError, match="seed is -1; expected a whole number from 0"):
         NoiseField(-1, 4)

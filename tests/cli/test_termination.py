@@ -32,7 +32,7 @@ def hear(samples, sample_rate):
 ABLATION = """
 systems: {tiny: MODEL}
 valid: {clean: FOLDER/clean, noisy: FOLDER/enhanced}
-sweeps: {endless: {system: tiny, steps: [1000000]}}
+sweeps: {endless: {system: tiny, steps: [10000], corrector_steps: [1000]}}
 """
 
 

@@ -13,7 +13,7 @@ class ByteView:
     `read`, `seek` and `tell`; nothing is held in memory. It does not close the file.
     """
 
-    def __init__(self, file: BinaryIO, pieces: list[tuple[int, int] | bytes]) -> None:
+    def __init__(self, file: "Source", pieces: list[tuple[int, int] | bytes]) -> None:
         self._file = file
         self._pieces = [piece for piece in pieces if _length(piece)]
         self._ends = list(accumulate(map(_length, self._pieces)))
@@ -66,11 +66,20 @@ class ByteView:
         return self._file.read(min(count, stop - start - within))
 
 
+Source = BinaryIO | ByteView
+"""What can be read from any place."""
+
+
 def _length(piece: tuple[int, int] | bytes) -> int:
     return len(piece) if isinstance(piece, bytes) else piece[1] - piece[0]
 
 
-def patched(file: BinaryIO, size: int, patches: dict[int, bytes], padding: int) -> ByteView:
+def whole(file: BinaryIO) -> ByteView:
+    """An open file in which one may go to any place, as FFmpeg does that believes a header."""
+    return ByteView(file, [(0, file.seek(0, SEEK_END))])
+
+
+def patched(file: Source, size: int, patches: dict[int, bytes], padding: int) -> ByteView:
     """The first ``size`` bytes of a file with others at some places, and zeros behind them."""
     pieces: list[tuple[int, int] | bytes] = []
     done = 0

@@ -1,14 +1,18 @@
-"""Chunks of WAV, RF64, Wave64, AIFF, CAF and AU: where samples are, what headers say of them."""
+"""Headers of WAV, RF64, Wave64, AIFF, CAF, AU and SPHERE: where samples are, and how many."""
 
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple
 
+from speechduet.audio.byte_view import Source
 from speechduet.audio.formats import LENGTH_UNKNOWN
+from speechduet.audio.sphere import MAGIC, sphere_of
 
 _MOST_CHUNKS = 10_000
-_UNKNOWN_64 = 1 << 62
+_UNKNOWN_64 = 1 << 40
+"""No recording is so long: who writes such a length does not know it."""
+_SPHERE_BYTES = 1 << 14
 _GUID_TAIL = bytes.fromhex("f3acd3118cd100c04f8edb8a")
 _PLAIN_CAF = (b"lpcm", b"ulaw", b"alaw")
 
@@ -29,6 +33,7 @@ class Dialect(NamedTuple):
 
 
 RIFF = Dialect(4, struct.Struct("<I"), 2)
+RIFX = Dialect(4, struct.Struct(">I"), 2)
 AIFF = Dialect(4, struct.Struct(">I"), 2)
 CAF = Dialect(4, struct.Struct(">q"), 1)
 WAVE64 = Dialect(16, struct.Struct("<q"), 8, counts_header=True)
@@ -79,9 +84,11 @@ class Layout:
     """Whether the header does not say two things of the length."""
     plain: bool = True
     """Whether samples stand one behind the other, and not in compressed blocks."""
+    magic: bytes = b""
+    """How the file would have to begin to be known, if it begins otherwise."""
 
 
-def chunks(file: BinaryIO, place: int, dialect: Dialect, end: int) -> Iterator[Chunk]:
+def chunks(file: Source, place: int, dialect: Dialect, end: int) -> Iterator[Chunk]:
     """The chunks from a place on, as far as they go."""
     for _ in range(_MOST_CHUNKS):
         if place + dialect.head_bytes > end:
@@ -105,11 +112,11 @@ def aligned(place: int, dialect: Dialect) -> int:
     return place + -place % dialect.align
 
 
-def layout_of(file: BinaryIO, end: int) -> Layout | None:
+def layout_of(file: Source, end: int) -> Layout | None:
     """Where the samples of an open file of so many bytes are; None if it is no such container."""
     file.seek(0)
     head = file.read(40)
-    if head[:4] in (b"RIFF", b"RF64") and head[8:12] == b"WAVE":
+    if head[:4] in (b"RIFF", b"RIFX", b"RF64", b"BW64") and head[8:12] == b"WAVE":
         return _riff(file, head, end)
     if head[:4] == b"riff" and head[24:28] == b"wave":
         return _wave64(file, head, end)
@@ -119,13 +126,16 @@ def layout_of(file: BinaryIO, end: int) -> Layout | None:
         return _caf(file, end)
     if head[:4] in (b".snd", b"dns."):
         return _au(head)
+    if head.startswith(MAGIC):
+        return _sphere(file)
     return None
 
 
-def _riff(file: BinaryIO, head: bytes, end: int) -> Layout | None:
-    long, long_size, wave = head[:4] == b"RF64", None, b""
-    fields = [SizeField(4, RIFF.size, 0)]
-    for chunk in chunks(file, 12, RIFF, end):
+def _riff(file: Source, head: bytes, end: int) -> Layout | None:
+    long, long_size, wave = head[:4] in (b"RF64", b"BW64"), None, b""
+    dialect, order = (RIFX, ">") if head[:4] == b"RIFX" else (RIFF, "<")
+    fields = [SizeField(4, dialect.size, 0)]
+    for chunk in chunks(file, 12, dialect, end):
         file.seek(chunk.body)
         if chunk.name == b"ds64":
             (long_size,) = struct.unpack("<Q", file.read(16)[8:].ljust(8, b"\0"))
@@ -136,29 +146,32 @@ def _riff(file: BinaryIO, head: bytes, end: int) -> Layout | None:
             break
     else:
         return None
-    if len(wave) < 16 or not (block := struct.unpack_from("<H", wave, 12)[0]):
+    if len(wave) < 16 or not (block := struct.unpack_from(f"{order}H", wave, 12)[0]):
         return None
-    (rate,) = struct.unpack_from("<I", wave, 4)
-    (tag,) = struct.unpack_from("<H", wave)
+    (rate,) = struct.unpack_from(f"{order}I", wave, 4)
+    (tag,) = struct.unpack_from(f"{order}H", wave)
     # Of compressed samples the header states the bytes per second itself.
     plain = tag in (1, 3, 6, 7, 0xFFFE)
-    speed = rate * block if plain else struct.unpack_from("<I", wave, 8)[0]
+    speed = rate * block if plain else struct.unpack_from(f"{order}I", wave, 8)[0]
     size: int | None = chunk.size
-    outer: int | None = struct.unpack_from("<I", head, 4)[0]
+    outer: int | None = dialect.size.unpack_from(head, 4)[0]
     if long and chunk.size == 0xFFFFFFFF:
         size = long_size
         outer = None
     else:
-        fields.append(SizeField(chunk.body - 4, RIFF.size))
+        fields.append(SizeField(chunk.body - 4, dialect.size))
         outer = None if outer in (0, 0xFFFFFFFF) or outer is None else outer + 8
-    fields[0] = SizeField(4, RIFF.size, chunk.body - 8)
+    fields[0] = SizeField(4, dialect.size, chunk.body - 8)
     if long_size is not None:
         fields[0] = SizeField(fields[1].place - 8, struct.Struct("<Q"), chunk.body - 8)
         fields.append(SizeField(fields[1].place + 8, struct.Struct("<Q"), 0, block))
-    return Layout(chunk.body, _known(size), block, speed, outer, RIFF, fields, plain=plain)
+    layout = Layout(chunk.body, _known(size), block, speed, outer, dialect, fields, plain=plain)
+    # The same but for its name, which libsndfile does not know.
+    layout.magic = b"RF64" if head[:4] == b"BW64" else b""
+    return layout
 
 
-def _wave64(file: BinaryIO, head: bytes, end: int) -> Layout | None:
+def _wave64(file: Source, head: bytes, end: int) -> Layout | None:
     wave = b""
     for chunk in chunks(file, 40, WAVE64, end):
         file.seek(chunk.body)
@@ -181,7 +194,7 @@ def _wave64(file: BinaryIO, head: bytes, end: int) -> Layout | None:
     return Layout(chunk.body, _known(size), block, speed, outer_end, WAVE64, fields)
 
 
-def _aiff(file: BinaryIO, head: bytes, end: int) -> Layout | None:
+def _aiff(file: Source, head: bytes, end: int) -> Layout | None:
     common, frames_at, data = b"", 0, None
     for chunk in chunks(file, 12, AIFF, end):
         file.seek(chunk.body)
@@ -225,7 +238,7 @@ def _aiff(file: BinaryIO, head: bytes, end: int) -> Layout | None:
     return layout
 
 
-def _caf(file: BinaryIO, end: int) -> Layout | None:
+def _caf(file: Source, end: int) -> Layout | None:
     description = b""
     for chunk in chunks(file, 8, CAF, end):
         file.seek(chunk.body)
@@ -257,6 +270,15 @@ def _au(head: bytes) -> Layout | None:
     block = width * channels
     fields = [SizeField(8, struct.Struct(f"{order}I"))]
     return Layout(start, _known(size), block, rate * block, None, None, fields)
+
+
+def _sphere(file: Source) -> Layout | None:
+    file.seek(0)
+    header = sphere_of(file.read(_SPHERE_BYTES))
+    if header is None:
+        return None
+    data, frames, block, rate = header
+    return Layout(data, _known(frames * block), block, rate * block)
 
 
 def _known(size: int | None) -> int | None:

@@ -192,7 +192,10 @@ def _mended(
     promise = promise_of(file, path.stat().st_size)
     if promise is None or promise.honest:
         return None
-    notify(f"{path} {promise.told()}")
+    if promise.next_at is not None:
+        notify(f"{path} is joined of several; another recording behind it is left out")
+    if words := promise.told():
+        notify(f"{path} {words}")
     return promise.view(file)
 
 

@@ -10,6 +10,15 @@ from speechduet.audio.resampling import Resampler
 _BLOCK = 1 << 16
 
 
+def change_told(kind: tuple[int, int]) -> str:
+    """What to say of sound that changes to another rate in Hz and number of channels."""
+    rate, channels = kind
+    return (
+        f"changes to {rate} Hz with {channels} channel{'' if channels == 1 else 's'} midway; "
+        "all is brought to the rate and channels of its beginning"
+    )
+
+
 class Conformer:
     """Takes blocks of any rate and number of channels, gives one rate and number of channels.
 

@@ -16,8 +16,8 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.error import FFmpegError
 
-from speechduet.audio.byte_view import ByteView
-from speechduet.audio.conforming import Conformer
+from speechduet.audio.byte_view import ByteView, whole
+from speechduet.audio.conforming import Conformer, change_told
 from speechduet.audio.declared_size import has_index
 from speechduet.audio.formats import AudioFormat, Samples
 from speechduet.audio.ogg import is_cut_ogg
@@ -30,6 +30,8 @@ _STAMPED = ("mp4", "matroska", "mpegts", "mpeg", "asf", "flv", "ogg", "flac")
 """Containers with time stamps of their own; those of others are counted by FFmpeg."""
 _LOSSLESS = ("pcm_", "wavpack")
 """Codecs whose floats are what is stored."""
+_COUNTED = ("mp4", "flac", "wv", "tta", "ape", "caf")
+"""Containers that state the length of a track in its header."""
 _ZERO_BASED = ("mp4", "matroska")
 """Containers whose time begins at 0, wherever their sound does."""
 
@@ -100,7 +102,7 @@ def _open(path: Path, view: ByteView | None, file: BinaryIO) -> InputContainer:
         # An absolute path, for a relative one with a colon would be taken for a protocol.
         return av.open(name.decode("utf-8"), "r", metadata_errors="replace")
     except UnicodeDecodeError:
-        return av.open(file, "r", metadata_errors="replace")
+        return av.open(whole(file), "r", metadata_errors="replace")
 
 
 def track_of(path: Path, container: InputContainer, track: int | None) -> AudioStream:
@@ -233,7 +235,7 @@ def _late_s(container: InputContainer, stamp_s: float | None, account: Account) 
 def _promised_s(container: InputContainer, stream: AudioStream) -> float | None:
     """The length of a track by its container, where that states it and does not guess."""
     name: str = container.format.name
-    if any(kind in name for kind in ("mp4", "flac")):
+    if any(kind in name for kind in _COUNTED):
         if stream.duration and stream.time_base:
             return float(stream.duration * stream.time_base)
     elif "matroska" in name:
@@ -260,12 +262,5 @@ def told(account: Account, shift_s: float = 0.0) -> list[str]:
     if account.late_s:
         lines.append(f"starts its sound {account.late_s:.2f} s late; silence stands there")
     if account.changes:
-        lines.append(
-            f"changes to {_named(account.changes[0])} midway; all is brought to the rate and "
-            "channels of its beginning"
-        )
+        lines.append(change_told(account.changes[0]))
     return lines + account.timeline.told(shift_s)
-
-
-def _named(kind: tuple[int, int]) -> str:
-    return f"{kind[0]} Hz with {kind[1]} channel{'' if kind[1] == 1 else 's'}"

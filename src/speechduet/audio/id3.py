@@ -13,7 +13,8 @@ _FRAMES = {
     **{"language": "TLAN", "encoded_by": "TENC", "lyricist": "TEXT", "isrc": "TSRC"},
     **{"grouping": "TIT1", "bpm": "TBPM", "compilation": "TCMP"},
 }
-_HEADER_BYTES = 10
+TAG_HEADER_BYTES = 10
+"""Bytes by which a tag is known, and how long it is."""
 
 
 def id3_tag(texts: Iterable[tuple[str, str]]) -> bytes:
@@ -28,12 +29,15 @@ def id3_tag(texts: Iterable[tuple[str, str]]) -> bytes:
 def write_id3(file: BinaryIO, texts: Iterable[tuple[str, str]]) -> None:
     """Put a tag before the first frame of an MP3 file, in place of one that is there."""
     file.seek(0)
-    head = file.read(_HEADER_BYTES)
-    stop = 0
-    if head[:3] == b"ID3" and len(head) == _HEADER_BYTES:
-        footer = _HEADER_BYTES if head[5] & 0x10 else 0
-        stop = _HEADER_BYTES + sum(byte << shift for byte, shift in _sevens(head[6:])) + footer
-    splice(file, 0, stop, id3_tag(texts))
+    splice(file, 0, tag_bytes(file.read(TAG_HEADER_BYTES)), id3_tag(texts))
+
+
+def tag_bytes(head: bytes) -> int:
+    """The length of a tag that begins with these bytes; 0 if none does."""
+    if head[:3] != b"ID3" or len(head) < TAG_HEADER_BYTES:
+        return 0
+    footer = TAG_HEADER_BYTES if head[5] & 0x10 else 0
+    return TAG_HEADER_BYTES + sum(byte << shift for byte, shift in _sevens(head[6:])) + footer
 
 
 def _frame(name: str, texts: list[str]) -> bytes:

@@ -151,6 +151,9 @@ def _lost(packet: Packet, stream: AudioStream) -> Lost:
 def columns_of(frame: av.AudioFrame) -> Samples:
     """A decoded frame -> float32 ``[samples, channels]``, full scale at 1."""
     channels = frame.layout.nb_channels
+    if frame.format.name.startswith("s64"):
+        # NumPy arrays of these are beyond PyAV.
+        (frame,) = av.AudioResampler("dbl").resample(frame)
     if frame.format.is_planar and channels > _MOST_PLANES:
         (frame,) = av.AudioResampler(frame.format.packed.name).resample(frame)
     values: npt.NDArray[Any] = frame.to_ndarray()

@@ -8,13 +8,14 @@
 - The last sample of which a part is there is completed with zeros if the header promises it.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
-from speechduet.audio.byte_view import ByteView, patched
-from speechduet.audio.chunks import RIFF, WAVE64, Dialect, Layout, aligned, chunks, layout_of
+from speechduet.audio.byte_view import ByteView, Source, patched
+from speechduet.audio.chunks import RIFF, RIFX, WAVE64, Dialect, Layout, aligned, chunks, layout_of
 from speechduet.audio.formats import LENGTH_UNKNOWN
+from speechduet.audio.id3 import TAG_HEADER_BYTES, tag_bytes
 from speechduet.errors import AudioError
 
 TOLERATED_S = 0.5
@@ -29,6 +30,12 @@ BEHIND_SAMPLES = (
     *(b"midi", b"peak", b"chan", b"umid", b"edct", b"regn", b"ovvw"),
 )
 """Names of chunks that are seen behind the samples."""
+NEVER_BEHIND = (
+    *(b"RIFF", b"RIFX", b"RF64", b"BW64", b"riff", b"FORM", b"caff", b".snd", b"dns."),
+    *(b"fmt ", b"data", b"ds64", b"COMM", b"SSND", b"desc", b"pakt"),
+)
+"""Beginnings of another recording, or of its samples."""
+_SAMPLES = b"data"
 
 
 @dataclass(frozen=True)
@@ -42,6 +49,8 @@ class Promise:
     """Bytes of samples that are there."""
     behind: int
     """Bytes behind them that are neither samples nor chunks."""
+    next_at: int | None = None
+    """Where another recording begins behind it, or another chunk of its samples."""
 
     @property
     def missing_s(self) -> float:
@@ -65,8 +74,8 @@ class Promise:
     def honest(self) -> bool:
         """Whether the file is as its header says."""
         torn = self.layout.plain and self.found % self.layout.block
-        exact = self.promised == self.found and self.layout.consistent
-        return exact and not torn and not self.behind
+        exact = self.promised == self.found and self.layout.consistent and not self.layout.magic
+        return exact and not torn and not self.behind and self.next_at is None
 
     def told(self) -> str:
         """What a user should know, in words behind the file's name; empty if there is nothing."""
@@ -88,16 +97,18 @@ class Promise:
             parts.append(f"{self.behind} bytes behind its samples are passed over")
         return "; ".join(parts)
 
-    def view(self, file: BinaryIO) -> ByteView:
+    def view(self, file: Source) -> ByteView:
         """The file as it is with a right header, without what is behind its samples."""
         size = self.found + self.padding
         if self.layout.plain:
             size -= size % self.layout.block
         patches = {field.place: field.encode(size) for field in self.layout.fields}
+        if self.layout.magic:
+            patches[0] = self.layout.magic
         return patched(file, self.layout.data + min(size, self.found), patches, self.padding)
 
 
-def promise_of(file: BinaryIO, size: int) -> Promise | None:
+def promise_of(file: Source, size: int) -> Promise | None:
     """What the header of an open file of so many bytes promises; None if it is of another kind."""
     layout = layout_of(file, size)
     if layout is None or layout.data > size:
@@ -107,8 +118,43 @@ def promise_of(file: BinaryIO, size: int) -> Promise | None:
     if promised is not None and promised >= LENGTH_UNKNOWN and promised > room:
         # Beyond four gigabytes the low half of the length may be all that was written.
         promised = None if promised <= 0xFFFFFFFF else promised
+    next_at = _next_recording(file, layout, promised, size)
+    if next_at is not None:
+        return Promise(layout, promised or 0, promised or 0, 0, next_at)
     end, behind = _end_of_samples(file, layout, promised, size)
     return Promise(layout, promised, end - layout.data, behind)
+
+
+def recordings_in(file: Source, size: int) -> Iterator[tuple[ByteView, Promise | None]]:
+    """The recordings that are joined in an open file, one behind the other; mostly it is one.
+
+    Several chunks of samples under one header are as many recordings. Tags in front are left out.
+    """
+    header, start = (0, 0), _behind_tags(file, size)
+    while True:
+        view = ByteView(file, [header, (start, size)])
+        promise = promise_of(view, len(view))
+        yield view, promise
+        if promise is None or promise.next_at is None:
+            return
+        before = header[1] - header[0]
+        view.seek(promise.next_at)
+        if view.read(4) != _SAMPLES:
+            header = (0, 0)
+        elif not before:
+            header = (start, start + promise.layout.data - RIFF.head_bytes)
+        start += promise.next_at - before
+
+
+def _behind_tags(file: Source, size: int) -> int:
+    """Where a container begins behind ID3 tags; 0 if none does."""
+    place = 0
+    file.seek(0)
+    while length := tag_bytes(file.read(TAG_HEADER_BYTES)):
+        place += length
+        file.seek(place)
+    behind = 0 < place < size and layout_of(ByteView(file, [(place, size)]), size - place)
+    return place if behind else 0
 
 
 def truncated(path: Path | str, found_s: float, promised_s: float) -> AudioError:
@@ -120,8 +166,35 @@ def truncated(path: Path | str, found_s: float, promised_s: float) -> AudioError
     )
 
 
+def _next_recording(file: Source, layout: Layout, promised: int | None, size: int) -> int | None:
+    """Where another recording, or more of this one, begins behind the stated end and chunks."""
+    stated = layout.data + (promised or 0)
+    for start in sorted({stated, _even(stated, layout)}):
+        for place in _places(file, start, layout.dialect, size):
+            if not 0 < place < size:
+                break
+            file.seek(place)
+            more = file.read(4) == _SAMPLES and (layout.dialect is RIFF or layout.dialect is RIFX)
+            if more or layout_of(ByteView(file, [(place, size)]), size - place):
+                return place
+    return None
+
+
+def _places(file: Source, start: int, dialect: Dialect | None, size: int) -> Iterator[int]:
+    """Where chunks begin from here on, and where the last ends."""
+    yield start
+    for chunk in chunks(file, start, dialect, size) if dialect else ():
+        if chunk.name[:4] not in BEHIND_SAMPLES or chunk.size < 0:
+            return
+        yield aligned(chunk.body + chunk.size, dialect or RIFF)
+
+
+def _even(place: int, layout: Layout) -> int:
+    return aligned(place, layout.dialect) if layout.dialect else place
+
+
 def _end_of_samples(
-    file: BinaryIO, layout: Layout, promised: int | None, size: int
+    file: Source, layout: Layout, promised: int | None, size: int
 ) -> tuple[int, int]:
     """Where the samples end, and how many bytes behind that are neither samples nor chunks."""
     stated = None if promised is None else layout.data + promised
@@ -132,7 +205,7 @@ def _end_of_samples(
             return layout.data, 0
     elif stated is not None and stated <= size:
         # Some writers leave the padding of an odd size out, others write it where none is due.
-        starts = {stated, stated + stated % 2, aligned(stated, dialect) if dialect else stated}
+        starts = {stated, stated + stated % 2, _even(stated, layout)}
         if any(_is_chain(file, start, dialect, size) for start in starts):
             return stated, 0
         # A byte behind half a sample is no padding but its other half.
@@ -145,13 +218,13 @@ def _end_of_samples(
     return (size if tail is None else tail), 0
 
 
-def _is_junk(file: BinaryIO, layout: Layout, start: int, size: int, trusted: bool) -> bool:
+def _is_junk(file: Source, layout: Layout, start: int, size: int, trusted: bool) -> bool:
     """Whether what is behind the stated end is not sound: tags, padding, a few stray bytes."""
     file.seek(start)
     head = file.read(_TAIL_BYTES)
     if head.startswith(TAGS) or (len(head) >= 128 and head[-128:].startswith(b"TAG")):
         return True
-    ends = (start, start + 1, start if layout.dialect is None else aligned(start, layout.dialect))
+    ends = (start, start + 1, _even(start, layout))
     agreed = layout.outer_end in ends
     if not trusted:
         return False
@@ -159,7 +232,7 @@ def _is_junk(file: BinaryIO, layout: Layout, start: int, size: int, trusted: boo
     return agreed and (few or not head.strip(b"\0"))
 
 
-def _is_chain(file: BinaryIO, start: int, dialect: Dialect | None, size: int) -> bool:
+def _is_chain(file: Source, start: int, dialect: Dialect | None, size: int) -> bool:
     """Whether chunks follow one another from here to the end; the last may be cut short."""
     if dialect is None:
         return False
@@ -168,13 +241,15 @@ def _is_chain(file: BinaryIO, start: int, dialect: Dialect | None, size: int) ->
         name = chunk.name[:4]
         if not all(0x20 <= letter < 0x7F for letter in name) or chunk.size < 0:
             return False
+        if name in NEVER_BEHIND:
+            return False
         place = aligned(chunk.body + chunk.size, dialect)
         if place > size + dialect.align:
             return name in BEHIND_SAMPLES
     return place > start and size - dialect.head_bytes < place <= size + dialect.align
 
 
-def _tail(file: BinaryIO, layout: Layout, size: int) -> int | None:
+def _tail(file: Source, layout: Layout, size: int) -> int | None:
     """Where chunks begin that go on to the end of the file, if there are any."""
     dialect = layout.dialect
     if dialect is None:

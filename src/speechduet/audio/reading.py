@@ -15,6 +15,7 @@ from speechduet.audio import ffmpeg_reading, sndfile_reading
 from speechduet.audio.compressed import compressed_blocks
 from speechduet.audio.formats import AudioFormat, Samples
 from speechduet.audio.notices import Notify, warn
+from speechduet.audio.promises import recordings_in
 from speechduet.audio.tracks import check_track
 from speechduet.errors import AudioError
 
@@ -93,5 +94,8 @@ def _check_readable(path: Path) -> None:
 
 def _may_be_mp3(path: Path) -> bool:
     with path.open("rb") as file:
-        head = file.read(3)
-    return head == b"ID3" or (head[:1] == b"\xff" and head[1:2] >= b"\xe0")
+        view, promise = next(recordings_in(file, path.stat().st_size))
+        view.seek(0)
+        head = view.read(3)
+    mp3 = head == b"ID3" or (head[:1] == b"\xff" and head[1:2] >= b"\xe0")
+    return promise is None and mp3

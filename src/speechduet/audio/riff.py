@@ -9,6 +9,8 @@ from typing import BinaryIO
 from speechduet.audio.splicing import splice
 
 _MAGIC = (b"RIFF", b"RF64", b"BW64")
+_OTHER_FILES = (*_MAGIC, b"RIFX", b"riff", b"FORM", b"caff")
+"""Where another recording begins that was joined to the first, and not a chunk."""
 _LONG = 0xFFFFFFFF
 _EXTENSIBLE = 0xFFFE
 _MASK_AT = 20
@@ -139,7 +141,7 @@ def _walk(file: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
     while place + 8 <= end:
         name, size = struct.unpack("<4sI", _read_at(file, place, 8))
         start = place + 8
-        if not all(32 <= byte < 127 for byte in name):
+        if not all(32 <= byte < 127 for byte in name) or name in _OTHER_FILES:
             return
         if name == b"ds64" and size >= 16:
             (long_size,) = struct.unpack("<Q", _read_at(file, start + 8, 8).ljust(8, b"\0"))

@@ -3,15 +3,15 @@
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import soundfile as sf
 
 from speechduet.audio.byte_view import ByteView
+from speechduet.audio.conforming import Conformer, change_told
 from speechduet.audio.formats import LENGTH_UNKNOWN, AudioFormat, Samples
 from speechduet.audio.notices import Notify
-from speechduet.audio.promises import TOLERATED_S, Promise, promise_of, truncated
+from speechduet.audio.promises import TOLERATED_S, Promise, recordings_in, truncated
 from speechduet.errors import AudioError
 
 _BLOCK = 1 << 16
@@ -20,8 +20,10 @@ _BLOCK = 1 << 16
 def format_of(path: Path) -> AudioFormat | None:
     """The format of a recording that libsndfile knows; None for another."""
     try:
-        with _opened(path) as (file, _):
-            return AudioFormat(file.samplerate, file.channels, file.format, file.subtype)
+        with path.open("rb") as stream:
+            view, promise = next(recordings_in(stream, path.stat().st_size))
+            with _opened(path, view, promise) as file:
+                return AudioFormat(file.samplerate, file.channels, file.format, file.subtype)
     except sf.LibsndfileError:
         return None
 
@@ -31,20 +33,46 @@ def blocks_of(path: Path, salvage: bool, notify: Notify) -> Iterator[Samples]:
 
     Raises AudioError if it is truncated and not to be salvaged.
     """
-    with _opened(path) as (file, promise):
-        if promise is None:
-            promised_s = _logged_promise_s(file)
-        else:
-            promised_s = (file.frames / file.samplerate) + promise.missing_s
-        found_s = file.frames / file.samplerate
-        if promised_s - found_s >= TOLERATED_S:
-            error = truncated(path, found_s, promised_s)
-            if not salvage:
-                raise error
-            notify(f"{path} is truncated: {found_s:.2f} s of the {promised_s:.2f} s are read")
-        elif promise is not None and file.frames and (told := promise.told()):
-            notify(f"{path} {told}")
-        yield from _read(path, file, salvage, notify)
+    with path.open("rb") as stream:
+        parts = list(recordings_in(stream, path.stat().st_size))
+        joined = [part for part in parts if part[1] is None or part[1].found or part[1].promised]
+        if len(joined) > 1:
+            notify(f"{path} holds {len(joined)} recordings joined end to end; they are read as one")
+        conformer = None
+        for number, (view, promise) in enumerate(joined or parts, 1):
+            try:
+                file = _opened(path, view, promise)
+            except sf.LibsndfileError as error:
+                notify(f"{path} is read without recording {number} of it: {error.error_string}")
+                continue
+            with file:
+                kind = (file.samplerate, file.channels)
+                if conformer is None:
+                    conformer = Conformer(*kind)
+                elif kind != (conformer.sample_rate, conformer.channels):
+                    notify(f"{path} {change_told(kind)}")
+                for block in _part(path, file, promise, salvage, notify):
+                    yield from conformer.push(block, file.samplerate)
+        if conformer is not None:
+            yield from conformer.flush()
+
+
+def _part(
+    path: Path, file: sf.SoundFile, promise: Promise | None, salvage: bool, notify: Notify
+) -> Iterator[Samples]:
+    """The samples of one of the recordings in a file."""
+    found_s = file.frames / file.samplerate
+    promised_s = _logged_promise_s(file) if promise is None else found_s + promise.missing_s
+    if promised_s - found_s >= TOLERATED_S:
+        error = truncated(path, found_s, promised_s)
+        if not salvage:
+            raise error
+        notify(f"{path} is truncated: {found_s:.2f} s of the {promised_s:.2f} s are read")
+    elif promise is not None and file.frames and (told := promise.told()):
+        notify(f"{path} {told}")
+    elif "truncated file" in file.extra_info:
+        notify(f"{path} seems to be truncated: {found_s:.2f} s are read")
+    yield from _read(path, file, salvage, notify)
 
 
 def whole_ogg(view: ByteView) -> sf.SoundFile | None:
@@ -72,29 +100,37 @@ def _read(path: Path, file: sf.SoundFile, salvage: bool, notify: Notify) -> Iter
             notify(f"{path} is damaged: {found_s:.2f} s are read")
             return
         if not len(block):
-            return
+            break
         read += len(block)
         yield block
+    if file.frames - read >= TOLERATED_S * file.samplerate:
+        # Its own count comes from the header.
+        found_s, promised_s = read / file.samplerate, file.frames / file.samplerate
+        if not salvage:
+            raise truncated(path, found_s, promised_s)
+        notify(f"{path} is truncated: {found_s:.2f} s of the {promised_s:.2f} s are read")
 
 
-@contextmanager
-def _opened(path: Path) -> Iterator[tuple[sf.SoundFile, Promise | None]]:
-    """The file with a right header, and what its own header promises where that can be told."""
-    with path.open("rb") as stream:
-        promise = promise_of(stream, path.stat().st_size)
-        right = promise is None or promise.honest
+def _opened(path: Path, view: ByteView, promise: Promise | None) -> sf.SoundFile:
+    """One of the recordings in a file, with a right header."""
+    if promise is not None and promise.honest and len(view) == path.stat().st_size:
         # As bytes, for a name need not be UTF-8.
-        source = os.fsencode(path) if promise is None or right else promise.view(stream)
-        with sf.SoundFile(source) as file:
-            yield file, promise
+        return sf.SoundFile(os.fsencode(path))
+    # Not by its name, from whose suffix libsndfile would take anything for MP3.
+    view = view if promise is None or promise.honest else promise.view(view)
+    view.seek(0)
+    return sf.SoundFile(view)
 
 
 def _logged_promise_s(file: sf.SoundFile) -> float:
     # libsndfile shortens a file that promises too much, and says so only in its log.
     promised_s: float = file.frames / file.samplerate
     for promised, found in re.findall(
-        r"(?:data|SSND|Data Size|riff)\s*: (\d+) \(should be (\d+)\)", file.extra_info
+        r"(?:data|SSND|BODY|Data Size|riff)\s*: (\d+) \(should be (\d+)\)", file.extra_info
     ):
         if int(found) < int(promised) < LENGTH_UNKNOWN:
             promised_s *= int(promised) / max(int(found), 1)
+    for frames in re.findall(r"^ *Frames *: (\d+)", file.extra_info, re.MULTILINE):
+        if int(frames) < LENGTH_UNKNOWN:
+            promised_s = max(promised_s, int(frames) / file.samplerate)
     return promised_s

@@ -10,6 +10,7 @@ import av
 from av.error import FFmpegError
 
 from speechduet.audio import riff, vorbis_comments
+from speechduet.audio.byte_view import whole
 
 _ENCODER = frozenset(
     (
@@ -111,7 +112,7 @@ def _general(path: Path, track: int | None) -> Tags:
         # By the open file, for FFmpeg takes only names that are UTF-8, and some for protocols.
         with (
             path.open("rb") as file,
-            av.open(file, "r", metadata_errors="surrogateescape") as container,
+            av.open(whole(file), "r", metadata_errors="surrogateescape") as container,
         ):
             sounds = container.streams.audio
             stream = sounds[track - 1 if track and track <= len(sounds) else 0] if sounds else None

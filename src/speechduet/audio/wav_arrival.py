@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 from speechduet.audio.formats import Samples
 from speechduet.audio.notices import Notify, warn
-from speechduet.audio.promises import BEHIND_SAMPLES, TAGS, TOLERATED_S, truncated
+from speechduet.audio.promises import BEHIND_SAMPLES, NEVER_BEHIND, TAGS, TOLERATED_S, truncated
 from speechduet.audio.wav_stream import WavHeader, decode
 
 _BLOCK_S = 1.0
@@ -129,7 +129,7 @@ class _Source:
                 return
         padding = self.samples * self._width % 2
         few = len(self._pending) < (enough if agreed else 1 + padding)
-        if self._pending.startswith(TAGS) or few:
+        if self._pending.startswith((*TAGS, *NEVER_BEHIND)) or few:
             self.passed_over = max(0, len(self._pending) - padding) + self._drain()
             self._pending = b""
             return

@@ -130,7 +130,7 @@ def _header(layout: bytes, size: int) -> WavHeader | None:
     if width != channels * bits // 8:
         return None
     # Programs that cannot go back to their header leave 0 or a very large number in it.
-    unknown = size == 0 or LENGTH_UNKNOWN <= size <= _UNKNOWN or size >= 1 << 62
+    unknown = size == 0 or LENGTH_UNKNOWN <= size <= _UNKNOWN or size >= 1 << 40
     samples = None if unknown else -(-size // width)
     return WavHeader(sample_rate, channels, bits, tag == _FLOAT, samples)
 

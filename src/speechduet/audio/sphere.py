@@ -1,0 +1,45 @@
+"""The header of NIST SPHERE: text that tells where samples begin and how many there are."""
+
+import re
+from typing import NamedTuple
+
+MAGIC = b"NIST_1A\n"
+_HEADER = re.compile(MAGIC + rb" *(\d+)\n")
+_FIELD = re.compile(rb"^(\w+) -(?:i|s\d+) (\S+)", re.MULTILINE)
+
+
+class Sphere(NamedTuple):
+    """What the header tells."""
+
+    data: int
+    """Place of the first byte of samples."""
+    frames: int
+    """Samples of each channel; 0 if it does not tell."""
+    frame_bytes: int
+    sample_rate: int
+
+
+def sphere_of(head: bytes) -> Sphere | None:
+    """What the beginning of a file tells; None if it is another, or compressed."""
+    begin = _HEADER.match(head)
+    if begin is None:
+        return None
+    data = int(begin[1])
+    fields = dict(_FIELD.findall(head[:data]))
+    numbers = (
+        fields.get(name, default)
+        for name, default in (
+            (b"sample_count", b"0"),
+            (b"channel_count", b"1"),
+            (b"sample_n_bytes", b"2"),
+            (b"sample_rate", b""),
+        )
+    )
+    try:
+        frames, channels, width, rate = map(int, numbers)
+    except ValueError:
+        return None
+    packed = b"embedded" in fields.get(b"sample_coding", b"")
+    if packed or min(channels, width, rate, frames + 1) < 1:
+        return None
+    return Sphere(data, frames, channels * width, rate)
