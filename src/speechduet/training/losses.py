@@ -5,11 +5,13 @@ coefficients of an example, and so does everything here.
 """
 
 from dataclasses import dataclass
+from math import inf
 from typing import Literal
 
 import torch
 from torch import Tensor
 
+from speechduet.errors import SettingError
 from speechduet.process import Process
 from speechduet.spectrogram import Spectrogram
 
@@ -40,6 +42,11 @@ class LossSettings:
     magnitude: float = 0.0
     si_sdr: float = 0.0
     terms_for: TermsFor = "predictive"
+
+    def __post_init__(self) -> None:
+        for name in ("generative", "predictive", "magnitude", "si_sdr"):
+            if not 0 <= (weight := getattr(self, name)) < inf:
+                raise SettingError(f"{name} is {weight}", "a weight of 0 or more")
 
 
 def squared_error(estimate: Tensor, x_0: Tensor) -> Tensor:
