@@ -210,6 +210,8 @@ def test_incomplete_and_damaged_folders(folder: Path, name: str) -> None:
         (lambda c: c["modes"].update(slow={}), "unknown key 'slow' in modes"),
         (lambda c: c["modes"]["best"].update(steps=-1), "modes.best: steps is -1"),
         (lambda c: c["modes"].update(best=5), "modes.best is 5; expected an object"),
+        (lambda c: c["spectrogram"].update(hop=0), "spectrogram: hop is 0; expected 1 to 256"),
+        (lambda c: c["spectrogram"].update(n_fft=0), "spectrogram: n_fft is 0; expected 2"),
         (lambda c: c.update(name=None), "name is None; expected a value of type str"),
     ],
 )

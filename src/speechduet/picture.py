@@ -1,14 +1,37 @@
 """Pictures of recordings: their spectrograms one above the other, on one colour scale."""
 
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from torch import Tensor
 
 from speechduet.errors import SettingError
+from speechduet.names import shown
 from speechduet.spectrogram import Spectrogram
 
 DYNAMIC_RANGE_DB = 70
+_LONGEST_NAME = 20
+"""Letters of a name in a picture; more would leave no room for anything else."""
+
+
+def name_in_picture(name: str) -> str:
+    """A name as matplotlib draws it letter by letter; the middle of a long one is left out."""
+    text = shown(name)
+    if len(text) > _LONGEST_NAME:
+        half = _LONGEST_NAME // 2
+        text = f"{text[: half - 1]}…{text[-half:]}"
+    # Between two dollar signs would be mathematics, and a label that begins so is left out.
+    return (" " if text.startswith("_") else "") + text.replace("$", r"\$")
+
+
+@contextmanager
+def without_font_warnings() -> Iterator[None]:
+    """Letters that the font lacks are drawn as boxes; nothing that the reader could mend."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", r"(?s).*Glyph .* missing from font")
+        yield
 
 
 def level_db(waveform: Tensor, sample_rate: int) -> Tensor:
@@ -55,8 +78,9 @@ def draw_spectrograms(
             vmax=0,
             interpolation="nearest",
         )
-        axes.set_title(title, loc="left", fontsize=11, fontweight="bold")
+        axes.set_title(name_in_picture(title), loc="left", fontsize=11, fontweight="bold")
         axes.set_ylabel("kHz")
     rows[-1].set_xlabel("s")
     figure.colorbar(image, ax=list(rows), label="dB", aspect=12 * len(levels), pad=0.02)
-    figure.savefig(path)
+    with without_font_warnings():
+        figure.savefig(path)

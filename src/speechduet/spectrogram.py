@@ -2,9 +2,12 @@
 
 from dataclasses import dataclass
 from functools import lru_cache
+from math import inf
 
 import torch
 from torch import Tensor
+
+from speechduet.errors import SettingError
 
 
 @lru_cache(maxsize=8)
@@ -32,6 +35,20 @@ class Spectrogram:
     """Recordings are prepared as by the code of SGMSE+ and StoRM, to the last sample: their direct
     current stays, and they are not continued at their end, where the last ``samples % hop`` then
     lie under the falling half of the last frame alone."""
+
+    def __post_init__(self) -> None:
+        if self.sample_rate < 1:
+            raise SettingError(f"sample_rate is {self.sample_rate}", "1 Hz or more")
+        if self.n_fft < 2:
+            raise SettingError(f"n_fft is {self.n_fft}", "2 samples or more")
+        if not 1 <= self.hop <= self.bins:
+            raise SettingError(
+                f"hop is {self.hop}",
+                f"1 to {self.bins} samples, so that windows of n_fft {self.n_fft} overlap",
+            )
+        for name, value in (("exponent", self.exponent), ("factor", self.factor)):
+            if not 0 < value < inf:
+                raise SettingError(f"{name} is {value}", "a number above 0")
 
     @property
     def bins(self) -> int:

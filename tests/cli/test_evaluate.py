@@ -181,6 +181,8 @@ def test_a_page_is_written(folder: Path) -> None:
         ("x=absent", "absent is not a folder"),
         ("enhanced={folder}/noisy", "would be 'enhanced'"),
         ("={folder}/noisy", "without a name"),
+        ("l" * 300, "is not a folder"),
+        ("l" * 300 + "={folder}/absent", "is not a folder"),
     ],
 )
 def test_systems_are_folders_with_names(folder: Path, enhanced: str, told: str) -> None:

@@ -50,11 +50,35 @@ def test_a_pair_that_fails_is_named_and_the_rest_is_made(folder: Path) -> None:
     assert len(find_pairs(folder / "set/manifest.csv")) == 2
 
 
-def test_recordings_are_never_replaced_by_what_is_made_of_them(folder: Path) -> None:
-    before = (folder / "clean/a.wav").read_bytes()
-    result = run("pairs", folder / "clean", folder / "noisy", "-o", folder)
-    assert result.exit_code == 2 and "would replace" in result.stderr
-    assert (folder / "clean/a.wav").read_bytes() == before
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("pairs", "clean", "noisy", "-o", "."),
+        ("pairs", "clean", "noisy", "-o", "clean"),
+        ("pairs", "clean", "noisy", "-o", "link"),
+        ("pairs", "clean/deep", "noisy", "-o", "."),
+        ("pairs", "link", "noisy", "-o", "noisy/deep/new"),
+        ("mix", "--speech", "clean", "--noise", "noisy", "-o", "."),
+        ("mix", "--speech", "noise", "--noise", "link", "-o", "clean/set"),
+        ("mix", "--speech", "noise", "--noise", "noise", "--rooms", "clean", "-o", "."),
+        ("mix", "--speech", "noise", "--noise", "rooms", "--simulate-rooms", "1", "-o", "."),
+        ("voicebank", "archives", "-o", "archives/clean_testset_wav"),
+        ("voicebank", "test/clean", "-o", "."),
+    ],
+    ids=" ".join,
+)
+def test_a_set_is_never_made_among_its_recordings(
+    folder: Path, arguments: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
+    for name in ("clean/deep", "rooms", "archives", "test/clean"):
+        Path(name).mkdir(parents=True)
+    Path("link").symlink_to("clean")
+    before = {path: path.is_file() and path.read_bytes() for path in folder.rglob("*")}
+    result = run(*arguments)
+    assert result.exit_code == 2
+    assert "would replace or join" in result.stderr and "--output" in result.stderr
+    assert {path: path.is_file() and path.read_bytes() for path in folder.rglob("*")} == before
 
 
 def test_mix_is_the_same_again(folder: Path) -> None:

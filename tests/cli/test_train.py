@@ -33,6 +33,10 @@ def test_usage_errors_are_one_line(
     for arguments, message in (
         ([], "no recipe; expected --config FILE"),
         (["--config", "absent.yaml"], "cannot read absent.yaml"),
+        ([*smoke, "--folder", "/dev/null"], "/dev/null is not a folder"),
+        ([*smoke, "--folder", __file__], "is not a folder; expected a folder"),
+        ([*smoke, "--override", "name=.."], "a plain name without slashes"),
+        ([*smoke, "--override", "run.seed=-1"], "run: seed is -1; expected 0 to"),
         ([*smoke, "--override", "rum.seed=1"], "did you mean 'run'?"),
     ):
         status, _, err = run(arguments, monkeypatch, capsys)

@@ -8,15 +8,18 @@ import math
 import re
 import shutil
 import subprocess
+from collections.abc import Mapping
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 import soundfile
 
 from speechduet.evaluation import Evaluation, Failure
 from speechduet.evaluation.page import to_html
-from speechduet.evaluation.report import Report
+from speechduet.evaluation.report import Report, to_markdown
+from speechduet.names import shown
 
 pytest.importorskip("matplotlib", reason="needs matplotlib for the figures")
 
@@ -136,6 +139,25 @@ def test_words_are_told_beside_the_players_and_where_they_differ(report: Report)
     for title in ("WER (less is better)", "WER over all words (less is better)"):
         assert title in page.texts
     assert "wer_words" not in page.texts
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    "name",
+    ["x\udcff$a$b\n", "$x^$", "W" * 300, "語" * 300, "_a"],
+    ids=range(5),
+)
+def test_systems_and_files_may_have_any_name(report: Report, name: str) -> None:
+    def named(values: Mapping[str, Any]) -> dict[str, Any]:
+        return {name: values["one"], "$": values["two"]}
+
+    failed = Evaluation(report.systems["one"].files, [Failure(name, "gone")])
+    told = Report(named({**report.systems, "one": failed}), named(report.pairs), report.manifest)
+    texts = Page(to_html(told).encode().decode()).texts
+    assert shown(name) in texts and f"{shown(name)}: {shown(name)}: gone" in texts
+    markdown = to_markdown(told).splitlines()
+    assert f"- {shown(name)}: {shown(name)}: gone" in markdown
+    assert any(line.startswith(f"| {shown(name)} | ") for line in markdown)
 
 
 @pytest.mark.skipif(BROWSER is None, reason="needs chromium")

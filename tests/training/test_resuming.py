@@ -104,7 +104,11 @@ def test_changes_that_are_applied_are_told(begun: Callable[..., Path], recipe: P
     ]
     told.clear()
     train(read_recipe(recipe, overrides), folder, told.append)
-    assert not told
+    complete = f"{folder} is complete after step 9: nothing was trained; to go on, raise "
+    assert told == [f"{complete}run.max_steps"]
+    train(read_recipe(recipe, [*overrides, "losses.magnitude=0.5"]), folder, told.append)
+    other = "; other settings than before: losses.magnitude is 0.0, here 0.5"
+    assert told[1:] == [f"{complete}run.max_steps{other}"]
 
 
 def test_the_learning_rate_and_its_course_are_those_of_the_recipe(

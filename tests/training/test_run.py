@@ -15,7 +15,7 @@ from torch import Tensor
 from speechduet.checkpoint import load
 from speechduet.data.mono import Samples
 from speechduet.errors import AudioError, ModelError, SettingError
-from speechduet.training import run
+from speechduet.training import run, validation
 from speechduet.training.errors import TrainingError
 from speechduet.training.loading import Batch
 from speechduet.training.module import Losses, Training
@@ -112,6 +112,26 @@ def test_a_full_disk_is_one_line_and_the_run_goes_on_later(recipe: Path, tmp_pat
     assert saved(folder)["global_step"] == 9
 
 
+def test_a_model_that_does_not_fit_on_the_disk_is_a_failed_run(
+    recipe: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "run" / "model").mkdir(parents=True)
+    (tmp_path / "run" / "model" / "model.safetensors").mkdir()
+    with pytest.raises(TrainingError, match=r"cannot write .*model.*start again"):
+        train(read_recipe(recipe, ["run.max_steps=1"]), tmp_path / "run")
+
+
+def test_a_measure_that_is_missing_is_told(
+    validated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(validation, "installed", lambda *_: False)
+    told: list[str] = []
+    train(read_recipe(validated, ["run.max_steps=1"]), tmp_path / "run", told.append)
+    (line,) = [line for line in told if "SI-SDR" in line]
+    assert "speechduet[evaluation]" in line
+    assert [path.name[:6] for path in (tmp_path / "run" / "best").iterdir()] == ["si_sdr"]
+
+
 @pytest.mark.parametrize("content", [{"state_dict": {}}, [1], {"hparams": Path("a")}])
 def test_a_foreign_checkpoint_is_refused(content: object, recipe: Path, tmp_path: Path) -> None:
     torch.save(content, tmp_path / "last.ckpt")
@@ -152,7 +172,7 @@ def test_settings_that_make_no_sense_together(recipe: Path, tmp_path: Path) -> N
     with pytest.raises(SettingError, match="predictive 'shared'"):
         build(read_recipe(recipe, alone))
     (tmp_path / "file").touch()
-    with pytest.raises(TrainingError, match="cannot create"):
+    with pytest.raises(SettingError, match="cannot create"):
         train(read_recipe(recipe), tmp_path / "file" / "run")
 
 

@@ -20,6 +20,7 @@ from speechduet.errors import AudioError
 from speechduet.evaluation import METRICS
 from speechduet.evaluation.figures import panels
 from speechduet.evaluation.tables import title
+from speechduet.picture import name_in_picture, without_font_warnings
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -126,7 +127,7 @@ def _frontier(measured: Sequence[Measured], cost: str, noisy: Measured) -> "Figu
             own = [told for told in measured if told.setting.system == system]
             best = frontier(own, metric, cost)
             colour = f"C{index}"
-            for points, style, label in ((own, ".", None), (best, "o-", system)):
+            for points, style, label in ((own, ".", None), (best, "o-", name_in_picture(system))):
                 places = [getattr(told.cost, cost) for told in points]
                 scores = [told.mean(metric) for told in points]
                 alpha = 0.3 if style == "." else 1.0
@@ -161,7 +162,8 @@ def _curve(
     x = [place for place, _ in known]
     means = [interval.mean for _, interval in known]
     # One entry in the legend for both grids, which the line's style tells apart.
-    label = line.label if line.label not in axes.get_legend_handles_labels()[1] else None
+    name = name_in_picture(line.label)
+    label = name if name not in axes.get_legend_handles_labels()[1] else None
     axes.plot(x, means, f"o{_STYLES[line.grid]}", color=colour, label=label, markersize=3)
     low, high = [interval.low for _, interval in known], [interval.high for _, interval in known]
     if shaded:
@@ -194,7 +196,8 @@ def _legend(figure: "Figure", panel_of: Mapping[str, "Axes"]) -> None:
 
 def _written(figure: "Figure", path: Path) -> Path:
     try:
-        figure.savefig(path, format="png", dpi=110)
+        with without_font_warnings():
+            figure.savefig(path, format="png", dpi=110)
     except OSError as error:
         raise AudioError(f"cannot write {path} ({error.strerror})") from error
     return path

@@ -15,6 +15,7 @@ from rich.markup import escape
 from rich.progress import track
 
 from speechduet import audio
+from speechduet.audio.folders import is_folder
 from speechduet.cli.usage import MOST_THREADS, check_output
 from speechduet.errors import AudioError, SettingError
 from speechduet.evaluation import (
@@ -163,9 +164,9 @@ def _folders(enhanced: list[str]) -> dict[str, Path]:
     folders: dict[str, Path] = {}
     for told in enhanced:
         name, equals, place = told.partition("=")
-        if not equals or Path(told).is_dir():  # a folder may have = in its name
+        if not equals or is_folder(Path(told)):  # a folder may have = in its name
             name, place = Path(told).resolve().name, told
-        if not Path(place).is_dir():
+        if not is_folder(Path(place)):
             raise typer.BadParameter(f"{place} is not a folder", param_hint="enhanced")
         if not name or name in folders:
             raise typer.BadParameter(

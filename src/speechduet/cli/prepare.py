@@ -1,7 +1,7 @@
 """``speechduet prepare``: data sets on disk, ready to train on and to be scored on."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from functools import partial
@@ -12,7 +12,14 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, track
 
-from speechduet.cli.usage import HIGHEST_HZ, LARGEST, MOST_SEED, MOST_THREADS, Command
+from speechduet.cli.usage import (
+    HIGHEST_HZ,
+    LARGEST,
+    MOST_SEED,
+    MOST_THREADS,
+    Command,
+    check_apart,
+)
 from speechduet.errors import SettingError
 from speechduet.names import shown
 
@@ -70,6 +77,7 @@ def voicebank(
     """
     from speechduet.data import voicebank as published
 
+    check_apart(_filled(output, ("train", "valid", "test")), [source])
     release = published.Release(expect_train, expect_test, tuple(valid_speakers.split(",")))
     if download:
         _download(source)
@@ -102,11 +110,7 @@ def pairs(
     from speechduet.data.preparation import Task
     from speechduet.data.sources import read_pair
 
-    if {(output / role).resolve() for role in ("clean", "noisy")} & {
-        clean.resolve(),
-        noisy.resolve(),
-    }:
-        raise SettingError(f"{output} would replace the recordings it is made of", "a new folder")
+    check_apart(_filled(output), (clean, noisy))
     tasks = [
         Task(pair.name, partial(read_pair, pair.clean.path, pair.noisy.path, sample_rate))
         for pair in from_folders(clean, noisy)
@@ -156,12 +160,19 @@ def mix(
     if rooms and simulate_rooms:
         raise SettingError("both --rooms and --simulate-rooms are given", "one of them")
     settings = mixture_set.MixtureSet(_numbers(snr), count or 0, seed, sample_rate)
+    filled = [*_filled(output), *([output / "rooms"] if simulate_rooms else [])]
+    check_apart(filled, [speech, noise, *([rooms] if rooms else [])])
     if simulate_rooms:
         rooms = output / "rooms"
         simulate(rooms, simulate_rooms, seed, sample_rate)
     tasks = mixture_set.tasks(speech, noise, settings, rooms)
     described = {"set": "mix", **asdict(settings), "mixtures": [task.details for task in tasks]}
     _make(tasks, output, sample_rate, described, jobs)
+
+
+def _filled(output: Path, splits: Iterable[str] = ("",)) -> list[Path]:
+    """The folders of recordings that a set consists of."""
+    return [output / split / role for split in splits for role in ("clean", "noisy")]
 
 
 def _make(

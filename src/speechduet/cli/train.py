@@ -7,6 +7,7 @@ import typer
 
 from speechduet.allocator import keep_freed_memory
 from speechduet.cli.termination import as_usual
+from speechduet.cli.usage import check_folder
 from speechduet.errors import SettingError
 from speechduet.extras import missing
 
@@ -48,7 +49,9 @@ def train(
     if config is None:
         raise SettingError("no recipe", "--config FILE", "see the folder recipes")
     recipe = read_recipe(config, override or [])
+    folder = folder or Path("runs") / recipe.model.name
+    check_folder(folder)
     keep_freed_memory()
     as_usual()
-    model = run(recipe, folder or Path("runs") / recipe.model.name)
+    model = run(recipe, folder)
     rank_zero_only(typer.echo)(model)

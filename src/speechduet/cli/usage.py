@@ -1,6 +1,7 @@
 """What every command checks before it begins: values that no option can mean."""
 
 import math
+from collections.abc import Iterable
 from pathlib import Path
 
 import typer
@@ -64,3 +65,20 @@ def check_folder(folder: Path) -> None:
             return
         if is_there(place):
             raise SettingError(f"{place} is not a folder", "a folder, there or to be made")
+
+
+def check_apart(made: Iterable[Path], inputs: Iterable[Path]) -> None:
+    """Raise SettingError, before any work, if a folder to be filled and one to be read overlap.
+
+    What is written into a folder of recordings would be one of its recordings the next time.
+    """
+    read = {folder: folder.resolve() for folder in inputs}
+    for folder in made:
+        place = folder.resolve()
+        for source, known in read.items():
+            if place == known or known in place.parents or place in known.parents:
+                raise SettingError(
+                    f"{folder} would replace or join the recordings in {source}",
+                    "an output apart from the folders that are read",
+                    "give a new folder as --output",
+                )

@@ -1,6 +1,7 @@
 """Noisy speech mixed on the fly: random speech, noise, signal-to-noise ratio, colour and level."""
 
 from dataclasses import dataclass
+from math import inf
 
 import numpy as np
 
@@ -9,6 +10,9 @@ from speechduet.data.filtering import convolved
 from speechduet.data.mono import Samples
 from speechduet.data.recordings import Recordings
 from speechduet.errors import SettingError
+
+_LONGEST_S = 600
+"""Beyond this an excerpt is a mistake rather than a wish."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,13 @@ class Mixing:
     """Share of low-passed examples whose target is too, so that nothing must be invented."""
 
     def __post_init__(self) -> None:
+        if not 0 < self.excerpt_s <= _LONGEST_S:
+            raise SettingError(
+                f"excerpt_s is {self.excerpt_s}", f"a number of seconds above 0, up to {_LONGEST_S}"
+            )
+        for name in ("colour_db", "pause_s", "early_s"):
+            if not 0 <= getattr(self, name) <= _LONGEST_S:
+                raise SettingError(f"{name} is {getattr(self, name)}", f"0 to {_LONGEST_S}")
         for name in (
             *("second_noise", "coloured_noise", "babble", "murmur", "rumble"),
             *("reverberation", "clipping", "band_limit", "band_limit_target"),
@@ -53,7 +64,7 @@ class Mixing:
             if not 0 <= getattr(self, name) <= 1:
                 raise SettingError(f"{name} is {getattr(self, name)}", "a probability, 0 to 1")
         for name in ("snr_db", "level_db", "clipping_db", "band_limit_hz"):
-            if len(ends := getattr(self, name)) != 2 or ends[0] > ends[1]:
+            if len(ends := getattr(self, name)) != 2 or not -inf < ends[0] <= ends[1] < inf:
                 raise SettingError(f"{name} is {list(ends)}", "a lower and an upper end")
 
 

@@ -18,7 +18,12 @@ from speechduet.evaluation.summary import Evaluation, bootstrap
 from speechduet.evaluation.tables import title
 from speechduet.extras import missing
 from speechduet.metrics.signals import Samples
-from speechduet.picture import DYNAMIC_RANGE_DB, level_db
+from speechduet.picture import (
+    DYNAMIC_RANGE_DB,
+    level_db,
+    name_in_picture,
+    without_font_warnings,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -39,7 +44,7 @@ def distributions(systems: Mapping[str, Evaluation]) -> str:
         for place, column in zip(places, columns, strict=True):
             heights = place + scatter.uniform(-0.2, 0.2, len(column))
             axes.plot(column, heights, ".", alpha=0.4, markersize=4)
-        axes.set_yticks(places, list(systems))
+        axes.set_yticks(places, [name_in_picture(system) for system in systems])
         axes.set_xlabel(title(metric))
     return _svg(figure)
 
@@ -52,7 +57,12 @@ def against_snr(systems: Mapping[str, Evaluation], manifest: Manifest) -> str:
     for metric, axes in panel_of.items():
         for index, (system, told) in enumerate(systems.items()):
             points = [_points(told.among(names), metric, manifest) for names in groups]
-            _draw_line(axes, [group for group in points if group.size], f"C{index}", system)
+            _draw_line(
+                axes,
+                [group for group in points if group.size],
+                f"C{index}",
+                name_in_picture(system),
+            )
         axes.set_xlabel("input SNR (dB)")
         axes.set_ylabel(title(metric))
     if len(systems) > 1:
@@ -172,7 +182,7 @@ def _saved(figure: "Figure", kind: str) -> bytes:
     file = io.BytesIO()
     # Neither date nor random names in it, so that the same scores give the same page.
     settings: dict[str, Any] = {"metadata": {"Date": None}} if kind == "svg" else {}
-    with matplotlib.rc_context({"svg.hashsalt": "report"}):
+    with matplotlib.rc_context({"svg.hashsalt": "report"}), without_font_warnings():
         figure.savefig(file, format=kind, **settings)
     return file.getvalue()
 

@@ -5,6 +5,7 @@ from html import escape
 from speechduet.evaluation import figures
 from speechduet.evaluation.report import Report, Section
 from speechduet.evaluation.scoring import Scores
+from speechduet.names import shown
 
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 88rem; margin: 2rem auto; padding: 0 1rem;
@@ -31,9 +32,9 @@ def to_html(report: Report) -> str:
     become unreadable.
     """
     scored = {name: told for name, told in report.systems.items() if told.files}
-    parts = ["<h1>Evaluation</h1>", f"<p>{escape(', '.join(report.systems))}</p>"]
+    parts = ["<h1>Evaluation</h1>", f"<p>{escape(shown(', '.join(report.systems)))}</p>"]
     if failures := report.failures():
-        items = "".join(f"<li>{escape(failure)}</li>" for failure in failures)
+        items = "".join(f"<li>{escape(shown(failure))}</li>" for failure in failures)
         parts.append(f'<h2>Failed, and not in the means</h2><ul class="failed">{items}</ul>')
     parts += map(_section, report.overview())
     if scored:
@@ -45,7 +46,7 @@ def to_html(report: Report) -> str:
             parts.append(_image(drawn, "Scores over the input SNR"))
         parts.append("<h2>Examples</h2>")
         first = next(iter(scored))
-        parts.append(f"<p>Chosen by PESQ of {escape(first)}; at most the first 10 s.</p>")
+        parts.append(f"<p>Chosen by PESQ of {escape(shown(first))}; at most the first 10 s.</p>")
         parts += [_example(report, label, told) for label, told in report.examples().items()]
     parts += map(_section, report.details())
     body = "\n".join(parts)
@@ -60,7 +61,7 @@ def to_html(report: Report) -> str:
 def _section(section: Section) -> str:
     text = f"<p>{escape(section.text)}</p>" if section.text else ""
     table = f'<div class="wide">{section.table.to_html()}</div>'
-    return f"<h2>{escape(section.heading)}</h2>{text}\n{table}"
+    return f"<h2>{escape(shown(section.heading))}</h2>{text}\n{table}"
 
 
 def _example(report: Report, label: str, scores: Scores) -> str:
@@ -77,17 +78,17 @@ def _example(report: Report, label: str, scores: Scores) -> str:
     excerpts = [figures.excerpt(path) for path in recordings.values()]
     rate = excerpts[0][1]
     pictures = figures.spectrograms([samples for samples, _ in excerpts], rate)
-    shown = ""
+    players = ""
     for name, (samples, _), picture in zip(recordings, excerpts, pictures, strict=True):
         player = f'<audio controls src="{figures.sound(samples, rate)}"></audio>'
         image = _image(picture, f"Spectrogram of {name}")
-        caption = f"<figcaption>{escape(name)}</figcaption>"
+        caption = f"<figcaption>{escape(shown(name))}</figcaption>"
         words = heard.get(name)
         text = "" if words is None else f"<p>heard: {escape(str(words)) or 'no words'}</p>"
-        shown += f"<figure>{caption}{image}{player}{text}</figure>"
+        players += f"<figure>{caption}{image}{player}{text}</figure>"
     heading = f"{label}: {scores.file} (PESQ {scores.pesq:.3f})"
-    return f'<h3>{escape(heading)}</h3>\n<div class="recordings">{shown}</div>'
+    return f'<h3>{escape(shown(heading))}</h3>\n<div class="recordings">{players}</div>'
 
 
 def _image(uri: str, description: str) -> str:
-    return f'<img alt="{escape(description)}" src="{uri}">'
+    return f'<img alt="{escape(shown(description))}" src="{uri}">'

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from speechduet.evaluation.comparison import Comparison
 from speechduet.evaluation.scoring import Scores
 from speechduet.evaluation.summary import Evaluation, Interval, summarise
+from speechduet.names import shown
 
 _TITLES = {
     "pesq": "PESQ",
@@ -39,13 +40,14 @@ class Table(NamedTuple):
     def to_markdown(self) -> str:
         """Lines of a Markdown table, the last one ended too."""
         lines = [self.header, *self.rows]
-        told = [f"| {' | '.join(cell.replace('|', _BAR) for cell in cells)} |" for cells in lines]
+        written = [[shown(cell).replace("|", _BAR) for cell in cells] for cells in lines]
+        told = [f"| {' | '.join(cells)} |" for cells in written]
         return "\n".join([told[0], "|---" * len(self.header) + "|", *told[1:]]) + "\n"
 
     def to_html(self) -> str:
         """A table element."""
         head, *body = [
-            "".join(f"<{tag}>{escape(cell)}</{tag}>" for cell in cells)
+            "".join(f"<{tag}>{escape(shown(cell))}</{tag}>" for cell in cells)
             for tag, cells in [("th", self.header), *(("td", row) for row in self.rows)]
         ]
         rows = "\n".join(f"<tr>{cells}</tr>" for cells in body)

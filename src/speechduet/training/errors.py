@@ -1,7 +1,21 @@
 """What can go wrong while a system is being trained."""
 
+from errno import EDQUOT, EFBIG, ENOSPC
+from pathlib import Path
+
 from speechduet.errors import SpeechduetError
 
 
 class TrainingError(SpeechduetError):
     """A run that cannot go on; its last good checkpoint is kept."""
+
+
+def is_full(error: OSError, folder: Path) -> TrainingError | None:
+    """What to say of a disk on which there is no room for a run; None for any other error."""
+    if error.errno not in (ENOSPC, EDQUOT, EFBIG):
+        return None
+    return TrainingError(
+        f"cannot write to {folder} ({error.strerror})",
+        "free disk space",
+        "start again when there is: the run goes on from its last checkpoint",
+    )

@@ -144,7 +144,11 @@ def save_model(
     model = recipe.model
     metadata = {**model.metadata, "training": trained}
     pretrained = Pretrained(model.name, module.system, model.spectrogram, model.modes, metadata)
-    save(pretrained, folder, torch.float16)
+    try:
+        save(pretrained, folder, torch.float16)
+    except ModelError as error:
+        # Nothing is wrong with what was asked for; a run has failed.
+        raise TrainingError(str(error), remedy="start again when that is mended") from error
 
 
 def keep_best(folder: Path, keep: int, name: str) -> bool:

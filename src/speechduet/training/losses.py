@@ -5,11 +5,13 @@ coefficients of an example, and so does everything here.
 """
 
 from dataclasses import dataclass
+from math import inf
 from typing import Literal
 
 import torch
 from torch import Tensor
 
+from speechduet.errors import SettingError
 from speechduet.process import Process
 from speechduet.spectrogram import Spectrogram
 
@@ -43,6 +45,11 @@ class LossSettings:
     resolutions: float = 0.0
     """Of the relative error of compressed magnitudes at several resolutions of the waveform."""
     terms_for: TermsFor = "predictive"
+
+    def __post_init__(self) -> None:
+        for name in ("generative", "predictive", "magnitude", "si_sdr"):
+            if not 0 <= (weight := getattr(self, name)) < inf:
+                raise SettingError(f"{name} is {weight}", "a weight of 0 or more")
 
 
 WINDOWS = (256, 512, 1024, 2048)

@@ -2,10 +2,13 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from math import inf
 from typing import Any
 
 import torch
 from torch import nn
+
+from speechduet.errors import SettingError
 
 
 @dataclass(frozen=True)
@@ -20,6 +23,11 @@ class Optimisation:
     weight_decay: float = 0.0
     warmup_steps: int = 0
     decay_steps: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("learning_rate", "weight_decay", "warmup_steps", "decay_steps"):
+            if not 0 <= (value := getattr(self, name)) < inf:
+                raise SettingError(f"{name} is {value}", "0 or more")
 
     def optimiser(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
         """For the parameters that are trained."""

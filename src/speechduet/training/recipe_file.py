@@ -67,6 +67,11 @@ def read_recipe(path: Path, overrides: Sequence[str] = ()) -> TrainingRecipe:
     values = read_sections(path, (*MODEL_SECTIONS, *SECTIONS), overrides)
     settings = {name: values.pop(name, None) or {} for name in SECTIONS}
     model = Config.from_json({"format": FORMAT, **values})
+    name = model.name
+    if name in ("", "..") or Path(name).name != name or not name.isprintable():
+        raise SettingError(
+            f"name is {name!r}", "a plain name without slashes: the run's folder is runs/NAME"
+        )
     sections: dict[str, Any] = {
         name: record(kind, settings[name], name) for name, kind in SECTIONS.items()
     }

@@ -41,8 +41,13 @@ class JsonLog(Logger):
     def _drop_after(self, step: int) -> None:
         kept = [line for line in self.path.read_text().splitlines() if _step(line) <= step]
         temporary = self.path.with_suffix(".part")
-        temporary.write_text("".join(f"{line}\n" for line in kept))
-        temporary.replace(self.path)
+        try:
+            temporary.write_text("".join(f"{line}\n" for line in kept))
+            temporary.replace(self.path)
+        except OSError as error:
+            raise TrainingError(
+                f"cannot write {self.path} ({error.strerror})", "free disk space"
+            ) from error
 
     @property
     def name(self) -> str:

@@ -17,15 +17,15 @@ from speechduet.checkpoint import load_any
 from speechduet.errors import AudioError, ModelError, SettingError
 from speechduet.network.joint import System
 from speechduet.training.averages import Averages
-from speechduet.training.errors import TrainingError
-from speechduet.training.keeping import Keeping, newest, save_model
+from speechduet.training.errors import is_full
+from speechduet.training.keeping import Keeping, Resumed, newest, save_model
 from speechduet.training.loading import examples_of, training_batches, validation_pairs
 from speechduet.training.module import Training
 from speechduet.training.pictures import has_tensorboard
 from speechduet.training.recipe_file import TrainingRecipe
 from speechduet.training.reports import JsonLog, Pace, tell
 from speechduet.training.settings import RunSettings
-from speechduet.training.validation import Validation
+from speechduet.training.validation import Validation, metrics
 
 
 def train(recipe: TrainingRecipe, folder: Path, notify: Notify = tell) -> Path:
@@ -41,7 +41,7 @@ def train(recipe: TrainingRecipe, folder: Path, notify: Notify = tell) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise TrainingError(
+        raise is_full(error, folder) or SettingError(
             f"cannot create {folder} ({error.strerror})", "a folder for the run"
         ) from None
     resumed = newest(folder, recipe)
@@ -49,13 +49,17 @@ def train(recipe: TrainingRecipe, folder: Path, notify: Notify = tell) -> Path:
     if resumed:
         step, seen = resumed.state["global_step"], resumed.state["examples_seen"]
         processes, checkpoint = resumed.state.get("processes"), resumed.path
-        for change in resumed.changed:
-            notify(f"{folder} goes on after step {step} with another setting: {change}")
+        _tell_resumed(resumed, folder, step, settings.max_steps, notify)
     module = build(recipe, with_weights=resumed is None)
     del resumed  # a mapped file, soon to be renamed
     averages = Averages(settings.ema_decays)
     callbacks: list[lightning.Callback] = [averages]
     if pairs:
+        if "pesq" not in metrics():
+            notify(
+                "the best models are chosen by SI-SDR, for pesq or pystoi is not installed; to "
+                "choose by PESQ: pip install 'speechduet[evaluation]'"
+            )
         callbacks.append(Validation(pairs, recipe, averages, folder / "best"))
     callbacks += [Pace(settings.log_every_steps), Keeping(folder, recipe, checkpoint)]
     trainer = _trainer(settings, module.system, callbacks, _loggers(folder, step))
@@ -64,6 +68,10 @@ def train(recipe: TrainingRecipe, folder: Path, notify: Notify = tell) -> Path:
     batches = training_batches(examples, seen, recipe, trainer.global_rank, trainer.world_size)
     try:
         trainer.fit(module, batches, ckpt_path=checkpoint, weights_only=True)
+    except OSError as error:
+        if full := is_full(error, folder):
+            raise full from error
+        raise
     except AudioError as error:
         # A worker's error arrives with its traceback as its text; the last line is the error.
         line = str(error).strip().splitlines()[-1]
@@ -75,6 +83,19 @@ def train(recipe: TrainingRecipe, folder: Path, notify: Notify = tell) -> Path:
                 place = folder / ("model" if own else f"model_ema_{decay}")
                 save_model(recipe, module, place, trainer.global_step)
     return folder / "model"
+
+
+def _tell_resumed(
+    resumed: Resumed, folder: Path, step: int, max_steps: int, notify: Notify
+) -> None:
+    """What a run goes on with, or that it has nothing left to do."""
+    if step >= max_steps:
+        told = f"{folder} is complete after step {step}: nothing was trained"
+        changed = f"; other settings than before: {'; '.join(resumed.changed)}"
+        notify(f"{told}; to go on, raise run.max_steps{changed if resumed.changed else ''}")
+        return
+    for change in resumed.changed:
+        notify(f"{folder} goes on after step {step} with another setting: {change}")
 
 
 def build(recipe: TrainingRecipe, with_weights: bool = True) -> Training:
@@ -113,7 +134,7 @@ def _check_excerpt(recipe: TrainingRecipe) -> None:
         raise SettingError(
             f"mixing.excerpt_s of {recipe.mixing.excerpt_s} makes {frames} frames",
             f"a multiple of the network's {multiple}",
-            f"set mixing.excerpt_s to {fitting:g}",
+            f"set mixing.excerpt_s to {fitting:.12g}",
         )
 
 

@@ -2,9 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import inf
 from typing import Literal
 
 from speechduet.errors import SettingError
+
+_MOST_SEED = 2**64 - 1
+"""As in PyTorch."""
+_MOST_WORKERS = 1024
+"""More than any machine has use for."""
 
 Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
 
@@ -43,6 +49,8 @@ class DataSettings:
                 f"data has speech {self.speech!r}, noise {self.noise!r} and pairs {self.pairs!r}",
                 "either speech and noise, or pairs",
             )
+        if self.valid_limit < 0:
+            raise SettingError(f"valid_limit is {self.valid_limit}", "0 (all pairs) or more")
         if bool(self.valid_clean) != bool(self.valid_noisy):
             raise SettingError(
                 f"valid_clean is {self.valid_clean!r} and valid_noisy {self.valid_noisy!r}",
@@ -104,6 +112,16 @@ class RunSettings:
         ):
             if getattr(self, name) < 1:
                 raise SettingError(f"{name} is {getattr(self, name)}", "1 or more")
+        for name in (
+            *("workers", "max_minutes", "gradient_clip", "gradient_norms_every_steps"),
+            *("keep_best", "show_examples"),
+        ):
+            if not 0 <= getattr(self, name) < inf:
+                raise SettingError(f"{name} is {getattr(self, name)}", "0 or more")
+        if self.workers > _MOST_WORKERS:
+            raise SettingError(f"workers is {self.workers}", f"0 to {_MOST_WORKERS} processes")
+        if not 0 <= self.seed <= _MOST_SEED:
+            raise SettingError(f"seed is {self.seed}", f"0 to {_MOST_SEED}")
         for decay in self.ema_decays:
             if not 0 <= decay < 1:
                 raise SettingError(f"an ema decay is {decay}", "0 or more, and below 1")
