@@ -140,6 +140,10 @@ def test_sgmse_plus_steps(sgmse_plus: tuple[Pretrained, dict[str, Tensor]]) -> N
     clean = system.estimate(x_t, y, y, t).generative
     assert clean is not None
     size = expected["predictor_stepsize"].expand(len(t))
+
+    def known(x_t: Tensor, t: Tensor) -> Tensor:
+        return clean
+
     for name, transition in (
         ("corrector", langevin(system.process, known, x_t, y, t, 0.5)),
         ("predictor", euler_maruyama(system.process, known, x_t, y, t, size)),

@@ -7,12 +7,12 @@ told, and a file that is truncated is an error unless it is to be salvaged.
 
 from collections.abc import Iterator
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 
-from speechduet.audio import ffmpeg_reading, sndfile_reading
-from speechduet.audio.compressed import compressed_blocks
+from speechduet.audio import sndfile_reading
 from speechduet.audio.formats import AudioFormat, Samples
 from speechduet.audio.notices import Notify, warn
 from speechduet.audio.promises import recordings_in
@@ -31,8 +31,12 @@ def probe(path: Path, *, track: int | None = None) -> AudioFormat:
     # libsndfile's MP3 decoder writes to stderr what it does not like.
     known = None if _may_be_mp3(path) else sndfile_reading.format_of(path)
     if known is None:
+        from speechduet.audio import ffmpeg_reading
+
         return ffmpeg_reading.format_of(path, track)
     if known.container == "OGG" and track not in (None, 1):
+        from speechduet.audio import ffmpeg_reading
+
         chosen = ffmpeg_reading.format_of(path, track)
         return replace(known, sample_rate=chosen.sample_rate, channels=chosen.channels)
     check_track(path, 1, track)
@@ -52,7 +56,11 @@ def read_blocks(
     """
     audio_format = probe(path, track=track)
     # soundfile seeks after each block, and libsndfile's MP3 decoder then loses its thread.
-    if audio_format.container in _COMPRESSED or audio_format.subtype == "MPEG_LAYER_III":
+    compressed = audio_format.container in _COMPRESSED or audio_format.subtype == "MPEG_LAYER_III"
+    # A bare machine that only trains may lack PyAV; libsndfile then reads what it can.
+    if compressed and (not audio_format.container or find_spec("av") is not None):
+        from speechduet.audio.compressed import compressed_blocks
+
         blocks = compressed_blocks(path, audio_format, track, salvage, notify)
     else:
         blocks = sndfile_reading.blocks_of(path, salvage, notify)

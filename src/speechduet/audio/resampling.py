@@ -4,7 +4,6 @@ from collections.abc import Iterable, Iterator
 from math import ceil
 
 import numpy as np
-import soxr
 
 from speechduet.audio.formats import Samples
 
@@ -16,6 +15,8 @@ class Resampler:
         self._nothing = np.zeros((0, channels), np.float32)
         self._stream = None
         if from_rate != to_rate:
+            import soxr  # a bare machine that only trains may lack it
+
             self._stream = soxr.ResampleStream(from_rate, to_rate, channels, dtype="float32")
 
     def push(self, block: Samples) -> Samples:

@@ -5,12 +5,13 @@ A tag that is damaged is passed over: it never keeps a recording from being read
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-
-import av
-from av.error import FFmpegError
+from typing import TYPE_CHECKING
 
 from speechduet.audio import riff, vorbis_comments
 from speechduet.audio.byte_view import whole
+
+if TYPE_CHECKING:
+    import av
 
 _ENCODER = frozenset(
     (
@@ -108,6 +109,9 @@ def read_tags(path: Path, *, track: int | None = None) -> Tags:
 
 def _general(path: Path, track: int | None) -> Tags:
     """What FFmpeg finds in any container."""
+    import av  # a bare machine that only trains may lack it
+    from av.error import FFmpegError
+
     try:
         # By the open file, for FFmpeg takes only names that are UTF-8, and some for protocols.
         with (
@@ -135,7 +139,7 @@ def _general(path: Path, track: int | None) -> Tags:
     return Tags(tuple(texts), mask=mask, lost=("the cover picture",) if picture else ())
 
 
-def _speakers(stream: av.AudioStream | None) -> list[str]:
+def _speakers(stream: "av.AudioStream | None") -> list[str]:
     # A stream that nothing can decode has no context.
     if stream is None or stream.codec_context is None:
         return []

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import numpy as np
-import soxr
 from numpy.typing import NDArray
 
 from speechduet import audio
@@ -66,5 +65,7 @@ def resampled(samples: Samples, from_rate: int, to_rate: int) -> Samples:
     """``[samples]`` at another rate."""
     if from_rate == to_rate:
         return samples
+    import soxr  # a bare machine that only trains may lack it
+
     made: Samples = soxr.resample(samples, from_rate, to_rate, RESAMPLING)
     return made
