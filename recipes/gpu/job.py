@@ -63,20 +63,21 @@ def heard(recipe, model: Path, archive: Path, pairs: int = 2) -> None:
     import soundfile
 
     from speechduet.checkpoint import load
+    from speechduet.piece import enhance_whole
     from speechduet.training.loading import read_pair, validation_pairs
-    from speechduet.training.validation import enhance
 
     pretrained = load(model)
     with zipfile.ZipFile(archive, "w") as kept:
         for pair in validation_pairs(recipe)[:pairs]:
             _, _, noisy = read_pair(pair)
-            sounds = {"noisy": noisy}
+            sounds = {"noisy": noisy.numpy()}
+            system, transform = pretrained.system, pretrained.spectrogram
             for mode, sampling in pretrained.modes.items():
-                sounds[mode] = enhance(pretrained.system, pretrained.spectrogram, noisy, sampling)
+                (sounds[mode],) = enhance_whole(system, transform, noisy.numpy(), sampling)
             for name, samples in sounds.items():
                 sound = io.BytesIO()
                 rate = pretrained.spectrogram.sample_rate
-                soundfile.write(sound, samples.numpy(), rate, format="FLAC")
+                soundfile.write(sound, samples, rate, format="FLAC")
                 kept.writestr(f"{pair.name}_{name}.flac", sound.getvalue())
 
 
