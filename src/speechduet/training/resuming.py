@@ -54,10 +54,10 @@ _SECTIONS: Mapping[str, tuple[str, ...]] = {
         *("clipping", "clipping_db", "band_limit", "band_limit_hz", "band_limit_target"),
     ),
     "losses": (
-        *("weighting", "generative", "predictive", "balance", "magnitude", "si_sdr"),
+        *("weighting", "generative", "predictive", "balance", "magnitude", "si_sdr", "resolutions"),
         "terms_for",
     ),
-    "times": ("at_start", "own_states"),
+    "times": ("at_start", "own_states", "chained", "between"),
     "optimisation": ("learning_rate", "weight_decay", "warmup_steps", "decay_steps"),
 }
 """All of these are applied from the next example, or the next step, on."""
