@@ -170,6 +170,18 @@ def temporal_blocks(
     )
 
 
+def parts_and_magnitudes(spectrograms: Tensor, scale: float) -> Tensor:
+    """Real ``[batch, 2 n, bins, frames]`` -> ``[batch, frames, bins, 3 n]`` for an encoder to read.
+
+    Real and imaginary parts and magnitudes of n spectrograms, times a ``scale`` that brings typical
+    magnitudes of compressed speech near 1.
+    """
+    batch, channels, bins, frames = spectrograms.shape
+    parts = spectrograms.permute(0, 3, 2, 1).reshape(batch, frames, bins, channels // 2, 2)
+    magnitude = (parts.square().sum(-1) + 1e-8).sqrt()
+    return scale * torch.cat([parts.flatten(-2), magnitude], dim=-1)
+
+
 class CompactEncoder(nn.Module):
     """Spectrograms (and time) -> features; the bottleneck is ``[batch, frames, width]``."""
 
@@ -189,11 +201,7 @@ class CompactEncoder(nn.Module):
     def forward(self, spectrograms: Tensor, t: Tensor | None) -> Features:
         """Encode real ``[batch, 2 n, bins, frames]`` at times ``[batch]``."""
         embedding = None if self.embed is None or t is None else self.embed(t)
-        batch, channels, bins, frames = spectrograms.shape
-        parts = spectrograms.permute(0, 3, 2, 1).reshape(batch, frames, bins, channels // 2, 2)
-        # The factor brings typical magnitudes of compressed speech near 1.
-        magnitude = (parts.square().sum(-1) + 1e-8).sqrt()
-        x = 10 * torch.cat([parts.flatten(-2), magnitude], dim=-1)
+        x = parts_and_magnitudes(spectrograms, 10.0)
         skips = []
         for level in self.levels:
             x = level(fold(x), embedding)

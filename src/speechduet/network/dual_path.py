@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from speechduet.errors import SettingError
 from speechduet.network.backbone import Features
-from speechduet.network.compact import TimeEmbedding, combine
+from speechduet.network.compact import TimeEmbedding, combine, parts_and_magnitudes
 from speechduet.network.recurrence import Recurrence
 
 
@@ -202,10 +202,7 @@ class DualPathEncoder(nn.Module):
     def forward(self, spectrograms: Tensor, t: Tensor | None) -> Features:
         """Encode real ``[batch, 2 n, bins, frames]`` at times ``[batch]``."""
         embedding = None if self.embed is None or t is None else self.embed(t)
-        batch, channels, bins, frames = spectrograms.shape
-        parts = spectrograms.permute(0, 3, 2, 1).reshape(batch, frames, bins, channels // 2, 2)
-        magnitude = (parts.square().sum(-1) + 1e-8).sqrt()
-        x = self.size.input_scale * torch.cat([parts.flatten(-2), magnitude], dim=-1)
+        x = parts_and_magnitudes(spectrograms, self.size.input_scale)
         skips = []
         for level, by in zip(self.levels, self.size.folds, strict=True):
             x = level(fold(x, by), embedding)

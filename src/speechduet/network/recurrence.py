@@ -44,6 +44,7 @@ class _Recursion(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        """Gradients of the states -> gradients of the gates, by the recursion run backwards."""
         opened, h = ctx.saved_tensors
         keep, drive = opened.chunk(2, dim=-1)
         # Of the loss by what a frame brings in: directly, and by all that remember it.
