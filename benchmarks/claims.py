@@ -19,9 +19,9 @@ from typing import Annotated, Any, NamedTuple
 import numpy as np
 import typer
 
-from speechduet.ablation.settings import SWEPT, Setting, canonical
 from speechduet.evaluation import Interval, bootstrap
 from speechduet.sampler import Sampling
+from speechduet.study.settings import SWEPT, Setting, canonical
 
 METRICS = {"pesq": ("PESQ", 3), "estoi": ("ESTOI", 3), "si_sdr": ("SI-SDR (dB)", 2)}
 GRIDS = ("paper", "exact")

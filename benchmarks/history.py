@@ -12,7 +12,7 @@ HISTORY = Path(__file__).parent / "history"
 
 
 def lines(record: dict[str, Any]) -> Iterator[str]:
-    """A line for each contestant that the first one was compared with, or one for itself."""
+    """A line for each candidate that the first one was compared with, or one for itself."""
     request, machine = record["request"], record["machine"]
     (name, first), *_ = record["contestants"].items()
     model = request["network"] or request["model"] or request["recipe"]

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from speechduet.audio import probe, read_blocks, target_format, write_blocks
 from speechduet.audio.tags import read_tags
-from speechduet.checkpoint import Pretrained
-from speechduet.enhancer import Enhancer
-from speechduet.network.joint import Layout
+from speechduet.enhancement.enhancer import Enhancer
+from speechduet.model.folder import Pretrained
+from speechduet.network.system import Layout
 from speechduet.process import OrnsteinUhlenbeck
 from speechduet.sampler import Estimate, Sampling
 from speechduet.spectrogram import Spectrogram
@@ -71,9 +71,9 @@ def speech(root: Path) -> np.ndarray:
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model folder: a very small joint system with random weights and all three modes."""
-    from speechduet.checkpoint import Pretrained, save
+    from speechduet.model.folder import Pretrained, save
     from speechduet.network.compact import Compact
-    from speechduet.network.joint import Layout, System
+    from speechduet.network.system import Layout, System
     from speechduet.process import OrnsteinUhlenbeck
     from speechduet.sampler import Sampling
     from speechduet.spectrogram import Spectrogram

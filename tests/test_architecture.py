@@ -20,19 +20,18 @@ SOURCES = [
 
 # The order in which data flows. A module imports from rooms above its own, or from its own.
 ROOMS = (
-    {"errors", "extras", "attempt", "names", "allocator", "audio"},
+    {"errors", "extras", "attempt", "names", "audio"},
     {"spectrogram"},
     {"process"},
     {"sampler"},
     {"network"},
     {"recipe"},
-    {"config", "model_card", "checkpoint", "torch_archive", "upstream_ncsnpp", "external"},
+    {"model"},
     {"backend"},
-    {"segments", "piece", "confidence", "live", "enhancer", "files"},
+    {"enhancement"},
     {"data", "metrics", "picture"},
     {"evaluation", "training"},
-    {"bench", "ablation"},
-    {"reproduction"},
+    {"bench", "study"},
     {"cli"},
 )
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from speechduet.ablation.settings import SWEPT
 from speechduet.sampler import Sampling
+from speechduet.study.settings import SWEPT
 
 FILES = [f"file{number}.wav" for number in range(8)]
 

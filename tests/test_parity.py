@@ -13,9 +13,9 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from speechduet import external
-from speechduet.checkpoint import Pretrained
-from speechduet.network.joint import unstack
+from speechduet.model.folder import Pretrained
+from speechduet.model.upstream import released
+from speechduet.network.system import unstack
 from speechduet.sampler import Draw, Sampling, reverse
 from speechduet.sampler.transition import euler_maruyama, langevin
 
@@ -53,7 +53,7 @@ def kept(system: str, folder: Path) -> tuple[Pretrained, dict[str, Tensor]]:
     }
     path = folder / f"{system}.ckpt"
     torch.save({"state_dict": weights, "hyper_parameters": RECORDED[system]}, path)
-    return external.load(path), numbers
+    return released.load(path), numbers
 
 
 def full(system: str, folder: Path) -> tuple[Pretrained, dict[str, Tensor]]:
@@ -62,7 +62,7 @@ def full(system: str, folder: Path) -> tuple[Pretrained, dict[str, Tensor]]:
     if not source.is_dir():
         pytest.skip("needs the folder `shared/reference` beside the repository")
     numbers = vectors(source / f"{system}_vectors.safetensors")
-    return external.load(source / f"{system}.ckpt"), numbers
+    return released.load(source / f"{system}.ckpt"), numbers
 
 
 Source = Callable[[str, Path], tuple[Pretrained, dict[str, Tensor]]]
@@ -102,10 +102,10 @@ def enhance(pretrained: Pretrained, noisy: Tensor, sampling: Sampling, draw: Dra
     """From waveform to waveform, as the public code does it."""
     system, spectrogram = pretrained.system, pretrained.spectrogram
     level = noisy.abs().max()
-    y = spectrogram.forward(noisy[None] / level)
+    y = spectrogram.encode(noisy[None] / level)
     y = torch.nn.functional.pad(y, (0, -y.shape[-1] % system.frame_multiple))
     *_, last = reverse(system, system.process, y, sampling, draw)
-    return spectrogram.inverse(last.result, len(noisy))[0] * level
+    return spectrogram.decode(last.result, len(noisy))[0] * level
 
 
 @torch.inference_mode()
@@ -171,7 +171,7 @@ def test_sgmse_plus_waveform(sgmse_plus: tuple[Pretrained, dict[str, Tensor]]) -
     pretrained, expected = sgmse_plus
     noisy = expected["waveform_noisy"]
     if "waveform_spectrogram" in expected:
-        y = pretrained.spectrogram.forward(noisy[None] / noisy.abs().max())
+        y = pretrained.spectrogram.encode(noisy[None] / noisy.abs().max())
         assert_close(y[0], expected["waveform_spectrogram"])
     sampling = replace(pretrained.modes["best"], steps=int(expected["waveform_N"]))
     enhanced = enhance(pretrained, noisy, sampling, replay(expected["waveform_noise"]))

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import typer
 
-from speechduet import checkpoint
 from speechduet.cli import app
+from speechduet.model import find
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
@@ -38,7 +38,7 @@ def commands() -> list[str]:
 @pytest.fixture
 def bundled_model() -> None:
     """Skips without the bundled model."""
-    if not checkpoint.bundled():
+    if not find.bundled():
         pytest.skip("needs the bundled model")
 
 

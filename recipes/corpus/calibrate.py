@@ -1,6 +1,6 @@
 """Calibrate a model folder for 8-bit numbers: what its layers read and make on real recordings.
 
-    python recipes/corpus/calibrate.py src/speechduet/models/gp_unified_compact \
+    python recipes/corpus/calibrate.py src/speechduet/model/bundled/gp_unified_compact \
         ../shared/corpus/valid/noisy
 
 enhances every recording in each mode with the networks as they are, and writes the model folder
@@ -15,7 +15,7 @@ import typer
 
 from speechduet import Enhancer, audio
 from speechduet.backend.quantisation import calibration
-from speechduet.checkpoint import load, save
+from speechduet.model.folder import load, save
 
 
 def main(

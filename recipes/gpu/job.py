@@ -62,8 +62,8 @@ def heard(recipe, model: Path, archive: Path, pairs: int = 2) -> None:
     """Some validation recordings, noisy and enhanced in every mode."""
     import soundfile
 
-    from speechduet.checkpoint import load
-    from speechduet.piece import enhance_whole
+    from speechduet.enhancement.piece import enhance_whole
+    from speechduet.model.folder import load
     from speechduet.training.loading import read_pair, validation_pairs
 
     pretrained = load(model)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from speechduet import metrics as metrics
-    from speechduet.enhancer import Enhancer as Enhancer
-    from speechduet.files import enhance_file as enhance_file
+    from speechduet.enhancement.enhancer import Enhancer as Enhancer
+    from speechduet.enhancement.files import enhance_file as enhance_file
 
 __version__ = "0.1.0"
 __all__ = ["Enhancer", "__version__", "enhance_file", "metrics"]
@@ -19,9 +19,9 @@ def __getattr__(name: str) -> Any:
     if name == "metrics":
         return import_module("speechduet.metrics")
     if name == "Enhancer":
-        return import_module("speechduet.enhancer").Enhancer
+        return import_module("speechduet.enhancement.enhancer").Enhancer
     if name == "enhance_file":
-        return import_module("speechduet.files").enhance_file
+        return import_module("speechduet.enhancement.files").enhance_file
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -42,7 +42,7 @@ def level_db(waveform: Tensor, sample_rate: int) -> Tensor:
     transform = Spectrogram(
         sample_rate, n_fft=2 * (sample_rate * 16 // 1000), hop=sample_rate * 8 // 1000, exponent=1
     )
-    magnitude = transform.forward(waveform.float()[None])[0, 0].abs()
+    magnitude = transform.encode(waveform.float()[None])[0, 0].abs()
     return 20 * magnitude.clamp_min(1e-12).log10()
 
 

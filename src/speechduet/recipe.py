@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from speechduet.network.backbone import Backbone
-from speechduet.network.joint import Layout, System
 from speechduet.network.ncsnpp import SGMSE_PLUS, STORM
+from speechduet.network.system import Layout, System
 from speechduet.process import OrnsteinUhlenbeck, Process
 from speechduet.sampler import Sampling
 

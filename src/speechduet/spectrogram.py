@@ -71,7 +71,7 @@ class Spectrogram:
         """How many zeros go before a waveform in each of several framings: 0 to almost a hop."""
         return [number * self.hop // count for number in range(count)]
 
-    def forward(self, waveform: Tensor) -> Tensor:
+    def encode(self, waveform: Tensor) -> Tensor:
         """Real ``[batch, samples]`` -> complex ``[batch, 1, bins, frames]``."""
         transform = torch.stft(
             waveform,
@@ -85,7 +85,7 @@ class Spectrogram:
         )
         return self._rescale(transform, self.exponent, self.factor).unsqueeze(1)
 
-    def inverse(self, spectrogram: Tensor, samples: int) -> Tensor:
+    def decode(self, spectrogram: Tensor, samples: int) -> Tensor:
         """Complex ``[batch, 1, bins, frames]`` -> real ``[batch, samples]``."""
         transform = self._rescale(spectrogram.squeeze(1) / self.factor, 1 / self.exponent, 1.0)
         return torch.istft(

@@ -9,7 +9,7 @@ from speechduet.backend import choice
 from speechduet.backend.choice import candidates, choose, find_device
 from speechduet.backend.eager import Bfloat16
 from speechduet.errors import SettingError
-from speechduet.network.joint import System
+from speechduet.network.system import System
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 

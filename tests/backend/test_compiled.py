@@ -14,7 +14,7 @@ from torch import Tensor
 from torch._dynamo.testing import CompileCounter
 
 from speechduet.backend.compiled import Compiled
-from speechduet.network.joint import Program, System
+from speechduet.network.system import Program, System
 
 CPU = torch.device("cpu")
 

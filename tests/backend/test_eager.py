@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from speechduet.backend.eager import Bfloat16
-from speechduet.network.joint import Program, System
+from speechduet.network.system import Program, System
 
 
 def test_outputs_are_near_to_float32_in_float32(system: System) -> None:

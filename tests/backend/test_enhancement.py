@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import torch
 
-from speechduet.checkpoint import load
-from speechduet.enhancer import Enhancer
+from speechduet.enhancement.enhancer import Enhancer
 from speechduet.errors import SettingError
+from speechduet.model.folder import load
 
 RATE = 16_000
 

@@ -6,7 +6,7 @@ import pytest
 
 from speechduet.backend.export import OPSET, OUTPUTS, check_installed, onnx_model
 from speechduet.errors import SettingError
-from speechduet.network.joint import System
+from speechduet.network.system import System
 
 BINS = 32
 

@@ -13,10 +13,10 @@ from speechduet.backend import onnx_runtime
 from speechduet.backend.export import onnx_model
 from speechduet.backend.onnx_runtime import OnnxRuntime
 from speechduet.backend.quantisation import calibration, quantised
-from speechduet.enhancer import Enhancer
+from speechduet.enhancement.enhancer import Enhancer
 from speechduet.errors import SettingError
 from speechduet.network.compact import Compact
-from speechduet.network.joint import Backend, Layout, Program, System
+from speechduet.network.system import Backend, Layout, Program, System
 from speechduet.process import OrnsteinUhlenbeck
 
 pytest.importorskip("onnx")

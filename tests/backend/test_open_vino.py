@@ -10,7 +10,7 @@ import torch
 from speechduet.backend import open_vino
 from speechduet.backend.open_vino import OpenVino
 from speechduet.errors import SettingError
-from speechduet.network.joint import Backend, Program, System
+from speechduet.network.system import Backend, Program, System
 
 pytest.importorskip("onnx")
 pytest.importorskip("openvino")

@@ -7,10 +7,11 @@ import torch
 from torch import Tensor
 
 from speechduet.backend.quantisation import Rounding, WeightRounding, calibration, quantised
-from speechduet.checkpoint import Pretrained, load, load_any, save
 from speechduet.errors import ModelError, SettingError
+from speechduet.model.find import load_any
+from speechduet.model.folder import Pretrained, load, save
 from speechduet.network.compact import Compact
-from speechduet.network.joint import Layout, System
+from speechduet.network.system import Layout, System
 from speechduet.process import OrnsteinUhlenbeck
 from speechduet.spectrogram import Spectrogram
 

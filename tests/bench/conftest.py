@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from speechduet.checkpoint import Pretrained, save
-from speechduet.network.joint import Layout, System
+from speechduet.model.folder import Pretrained, save
 from speechduet.network.ncsnpp import NCSNpp
+from speechduet.network.system import Layout, System
 from speechduet.process import OrnsteinUhlenbeck
 from speechduet.sampler import Sampling
 from speechduet.spectrogram import Spectrogram
@@ -25,10 +25,10 @@ SIZE = NCSNpp(
 NETWORK = """
 import torch
 from torch import nn
-from speechduet.network.joint import Layout, System, stack, unstack
+from speechduet.network.system import Layout, System, stack, unstack
 from speechduet.network.ncsnpp import NCSNpp as Size
 from speechduet.process import OrnsteinUhlenbeck
-from speechduet.upstream_ncsnpp import layer_order
+from speechduet.model.upstream.ncsnpp import layer_order
 
 
 class NCSNpp(nn.Module):

@@ -10,7 +10,7 @@ import torch
 from speechduet.bench.machine import description, peak
 from speechduet.bench.measure import commit, measure, relative_difference, with_own_memory
 from speechduet.bench.memory import memory, resident
-from speechduet.bench.request import PLAIN, Contestant, Request
+from speechduet.bench.request import PLAIN, Candidate, Request
 from speechduet.errors import SpeechduetError
 
 
@@ -42,8 +42,8 @@ def test_each_code_runs_with_its_own_memory(monkeypatch: pytest.MonkeyPatch) -> 
         monkeypatch.setattr(
             f"speechduet.bench.measure.{name}", lambda name=name: happened.append(name)
         )
-    for contestant in (PLAIN, Contestant("SGMSE+ code", "float32")):
-        with_own_memory(contestant, lambda: happened.append("run"))()
+    for candidate in (PLAIN, Candidate("SGMSE+ code", "float32")):
+        with_own_memory(candidate, lambda: happened.append("run"))()
     assert happened == ["keep_freed_memory", "run", "return_freed_memory", "run"]
 
 
@@ -70,7 +70,7 @@ def test_a_process_that_dies_is_an_error(
     (clone / "sgmse" / "backbones" / "__init__.py").write_text("import os\nos._exit(9)")
     request = Request(model=sgmse_model, sgmse=clone, seconds=0.1)
     with pytest.raises(SpeechduetError, match=r"the process of SGMSE\+ code, float32 died"):
-        memory(request, request.contestants[1])
+        memory(request, request.candidates[1])
 
 
 def test_resident_memory_is_a_maximum() -> None:

@@ -70,10 +70,10 @@ def test_the_history_has_a_line_for_each_comparison(report: Report, root: Path) 
 
 
 def test_a_backend_that_shows_no_operations(report: Report) -> None:
-    known = report.contestants["speechduet, float32"]
+    known = report.candidates["speechduet, float32"]
     unknown = replace(known, shares={}, floor_s=None, peak=None)
-    contestants = {"speechduet, openvino, int8": unknown, "speechduet, float32": known}
-    other = replace(report, contestants=contestants)
+    candidates = {"speechduet, openvino, int8": unknown, "speechduet, float32": known}
+    other = replace(report, candidates=candidates)
     table = other.to_markdown()
     assert "| speechduet, openvino, int8 | 2 (1–4) | 0.5 | 100 | 100 | – | – | 1000 |" in table
     assert "| share of operations' time | speechduet, float32 |\n" in table

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from speechduet.bench.request import Contestant, Request
+from speechduet.bench.request import Candidate, Request
 from speechduet.errors import SettingError
 
 
@@ -26,9 +26,9 @@ def test_the_work_follows_from_what_is_given(options: dict[str, Any], work: str)
 
 
 def test_what_was_asked_for_comes_first_and_float32_beside_bfloat16() -> None:
-    assert Request().contestants == (Contestant("speechduet", "float32"),)
+    assert Request().candidates == (Candidate("speechduet", "float32"),)
     request = Request(sgmse=Path("clone"), precision="bfloat16")
-    assert [contestant.name for contestant in request.contestants] == [
+    assert [candidate.name for candidate in request.candidates] == [
         "speechduet, bfloat16",
         "speechduet, float32",
         "SGMSE+ code, float32",
@@ -37,11 +37,11 @@ def test_what_was_asked_for_comes_first_and_float32_beside_bfloat16() -> None:
 
 def test_another_backend_is_held_against_pytorch_in_float32() -> None:
     request = Request(backend="openvino", precision="int8")
-    assert [contestant.name for contestant in request.contestants] == [
+    assert [candidate.name for candidate in request.candidates] == [
         "speechduet, openvino, int8",
         "speechduet, float32",
     ]
-    assert len(Request(backend="compile").contestants) == 2
+    assert len(Request(backend="compile").candidates) == 2
 
 
 @pytest.mark.parametrize(

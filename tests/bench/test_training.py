@@ -5,15 +5,15 @@ from pathlib import Path
 import pytest
 import torch
 
-from speechduet.bench.request import Contestant, Request
-from speechduet.bench.subjects import subject
+from speechduet.bench.request import Candidate, Request
+from speechduet.bench.workloads import workload
 
-OURS = Contestant("speechduet", "float32")
+OURS = Candidate("speechduet", "float32")
 
 
 def test_both_codes_have_the_same_loss_step_after_step(sgmse_model: str, clone: Path) -> None:
     request = Request(model=sgmse_model, sgmse=clone, seconds=0.1, batch_size=2, train=True)
-    ours, theirs = (subject(request, one) for one in request.contestants)
+    ours, theirs = (workload(request, one) for one in request.candidates)
     losses = [(ours.run(), theirs.run()) for _ in range(3)]
     for mine, other in losses:
         torch.testing.assert_close(mine, other, rtol=1e-4, atol=0)
@@ -34,15 +34,15 @@ def test_a_recipes_step_needs_no_data(tmp_path: Path) -> None:
         "mixing: {excerpt_s: 0.3}\n"
         "run: {batch_size: 3}\n"
     )
-    made = subject(Request(recipe=recipe, train=True), OURS)
+    made = workload(Request(recipe=recipe, train=True), OURS)
     assert made.examples == 3 and made.audio_s == pytest.approx(0.9, abs=0.05)
     assert made.run().isfinite()
-    again = subject(Request(recipe=recipe, train=True, batch_size=2, seconds=0.1), OURS)
+    again = workload(Request(recipe=recipe, train=True, batch_size=2, seconds=0.1), OURS)
     assert again.examples == 2 and again.audio_s == pytest.approx(0.2, abs=0.02)
 
 
 def test_a_models_step_trains_all_of_its_weights(tiny_model: Path) -> None:
-    made = subject(Request(model=str(tiny_model), train=True, seconds=0.2), OURS)
+    made = workload(Request(model=str(tiny_model), train=True, seconds=0.2), OURS)
     first = made.run()
     assert first.isfinite() and not first.requires_grad
     assert made.run() != first

@@ -5,11 +5,11 @@ import pytest
 import torch
 
 from speechduet.bench import upstream
-from speechduet.bench.subjects import network_output
+from speechduet.bench.workloads import network_output
 from speechduet.errors import ModelError, SettingError
 from speechduet.network.compact import Compact
-from speechduet.network.joint import Layout, System
 from speechduet.network.ncsnpp import NCSNpp
+from speechduet.network.system import Layout, System
 from speechduet.process import OrnsteinUhlenbeck
 
 CPU = torch.device("cpu")

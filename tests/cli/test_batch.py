@@ -15,7 +15,7 @@ from typer.testing import CliRunner, Result
 import speechduet
 from speechduet.audio import write
 from speechduet.cli import app, enhance
-from speechduet.enhancer import Enhancer
+from speechduet.enhancement.enhancer import Enhancer
 
 
 @pytest.fixture

@@ -14,10 +14,10 @@ import pytest
 import torch
 from typer.testing import CliRunner, Result
 
-import speechduet.enhancer
-import speechduet.files
 from speechduet.audio.atomic import replacing
 from speechduet.cli import app
+from speechduet.enhancement import files
+from speechduet.enhancement.enhancer import Enhancer
 from speechduet.errors import AudioError, ModelError, SettingError
 from speechduet.evaluation import scoring
 
@@ -68,8 +68,8 @@ def failing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Callab
         return 1.0
 
     enhancer = SimpleNamespace(backend="backend stand-in", sampling=lambda *_, **__: None)
-    monkeypatch.setattr(speechduet.files, "enhance_file", stand_in)
-    monkeypatch.setattr(speechduet.enhancer.Enhancer, "from_pretrained", lambda *_, **__: enhancer)
+    monkeypatch.setattr(files, "enhance_file", stand_in)
+    monkeypatch.setattr(Enhancer, "from_pretrained", lambda *_, **__: enhancer)
     monkeypatch.chdir(tmp_path)
     return errors
 

@@ -16,11 +16,11 @@ from typer.testing import CliRunner, Result
 
 import speechduet
 from speechduet.audio import read, write
-from speechduet.checkpoint import Pretrained, save
 from speechduet.cli import app
-from speechduet.enhancer import Enhancer
-from speechduet.network.joint import Layout, System
+from speechduet.enhancement.enhancer import Enhancer
+from speechduet.model.folder import Pretrained, save
 from speechduet.network.ncsnpp import NCSNpp
+from speechduet.network.system import Layout, System
 from speechduet.process import OrnsteinUhlenbeck
 from speechduet.sampler import Sampling
 from speechduet.spectrogram import Spectrogram
@@ -232,7 +232,7 @@ def test_a_folder_that_cannot_be_written(model: Path) -> None:
 
 
 def test_bundled_models_can_be_listed() -> None:
-    from speechduet.checkpoint import bundled
+    from speechduet.model.find import bundled
 
     result = CliRunner().invoke(app, ["enhance", "--list-models"])
     assert result.exit_code == 0

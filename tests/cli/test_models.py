@@ -6,8 +6,8 @@ import pytest
 from typer.testing import CliRunner
 
 import speechduet
-from speechduet.checkpoint import bundled
 from speechduet.cli import app
+from speechduet.model.find import bundled
 from speechduet.recipe import RECIPES
 
 

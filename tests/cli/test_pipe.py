@@ -16,7 +16,7 @@ from typer.testing import CliRunner, Result
 
 import speechduet
 from speechduet.cli import app
-from speechduet.enhancer import Enhancer
+from speechduet.enhancement.enhancer import Enhancer
 
 RATE = 16_000
 SECONDS = 6

@@ -7,9 +7,9 @@ import pytest
 import soundfile
 import soxr
 
-from speechduet.ablation.published import Published
 from speechduet.cli import main
 from speechduet.data.voicebank import PARTS
+from speechduet.study.published import Published
 
 RECIPE = """
 name: gp_unified
@@ -71,8 +71,10 @@ def test_from_archives_to_a_verdict(
     for line in lines:
         field = ("pesq", "estoi", "si_sdr")[lines.index(line) % 3]
         measured[line[0]] = measured[line[0]]._replace(**{field: float(line[3])})
-    monkeypatch.setattr("speechduet.reproduction.SCORES", measured)
-    monkeypatch.setattr("speechduet.files.enhance_file", lambda *_: pytest.fail("enhanced again"))
+    monkeypatch.setattr("speechduet.study.reproduction.SCORES", measured)
+    monkeypatch.setattr(
+        "speechduet.enhancement.files.enhance_file", lambda *_: pytest.fail("enhanced again")
+    )
     again = run(folder, monkeypatch, capsys)
     assert again[0] == 0 and "fail" not in again[1]
 

@@ -204,7 +204,7 @@ def test_wrong_models(
 def test_wrong_wishes(
     monkeypatch: pytest.MonkeyPatch, tiny_model: Path, given: list[str], told: str
 ) -> None:
-    from speechduet.enhancer import Enhancer
+    from speechduet.enhancement.enhancer import Enhancer
 
     loaded = Enhancer.from_pretrained
 

@@ -16,7 +16,7 @@ from speechduet.network.convolution import (
     Convolution,
 )
 from speechduet.network.cost import counted
-from speechduet.network.joint import Layout, System
+from speechduet.network.system import Layout, System
 from speechduet.process import OrnsteinUhlenbeck
 
 pytestmark = pytest.mark.skipif(

@@ -8,7 +8,7 @@ from torch import nn
 
 from speechduet.network.compact import Compact
 from speechduet.network.cost import FRAMES, calls, operations, operations_per_second, parameters
-from speechduet.network.joint import Layout, System
+from speechduet.network.system import Layout, System
 from speechduet.process import OrnsteinUhlenbeck
 from speechduet.recipe import RECIPES
 from speechduet.sampler import Sampling, reverse

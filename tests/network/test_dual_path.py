@@ -6,11 +6,11 @@ import torch
 from torch import Tensor
 
 from speechduet.backend.export import onnx_model
-from speechduet.config import Config
 from speechduet.errors import SettingError
+from speechduet.model.config import Config
 from speechduet.network.cost import operations, parameters
 from speechduet.network.dual_path import Attention, DualPath, fold, unfold
-from speechduet.network.joint import Layout, System
+from speechduet.network.system import Layout, System
 from speechduet.process import OrnsteinUhlenbeck
 
 TINY = DualPath(

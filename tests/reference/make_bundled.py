@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from speechduet import Enhancer
-from speechduet.segments import NoiseField
+from speechduet.enhancement.segments import NoiseField
 
 HERE = Path(__file__).parent
 SAMPLES = 8_000
@@ -33,7 +33,7 @@ def bundled_values() -> dict[str, Tensor]:
     system, process = enhancer.system, enhancer.system.process
     assert process is not None
     with torch.inference_mode():
-        y = enhancer.spectrogram.forward(torch.from_numpy(noisy / abs(noisy).max())[None])
+        y = enhancer.spectrogram.encode(torch.from_numpy(noisy / abs(noisy).max())[None])
         t = torch.tensor([TIME])
         z = NoiseField(0, y.shape[2]).frames(0, 0, y.shape[3])[None]
         estimate = system.estimate(

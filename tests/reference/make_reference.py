@@ -7,8 +7,8 @@ from pathlib import Path
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from speechduet.external import upstream_weights
-from speechduet.torch_archive import Archive
+from speechduet.model.upstream.archive import Archive
+from speechduet.model.upstream.released import upstream_weights
 
 HERE = Path(__file__).parent
 WHOLE = ("x_t.complex", "y.complex")

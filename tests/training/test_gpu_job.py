@@ -13,7 +13,7 @@ import pytest
 import soundfile
 import torch
 
-from speechduet.checkpoint import load
+from speechduet.model.folder import load
 
 GPU = Path(__file__).parents[2] / "recipes/gpu"
 

@@ -8,7 +8,7 @@ import torch
 from speechduet.data.mono import Samples
 from speechduet.errors import SpeechduetError
 from speechduet.training.loading import (
-    Share,
+    ProcessBatches,
     examples_of,
     read_pair,
     training_batches,
@@ -45,7 +45,7 @@ def test_processes_share_examples_without_duplicates(recipe: Path) -> None:
     assert [batch for step in zip(*shares, strict=True) for batch in step] == [
         (first, first + 1) for first in range(4, 22, 2)
     ]
-    assert list(islice(Share(4, 6), 3)) == [
+    assert list(islice(ProcessBatches(4, 6), 3)) == [
         [n for share in shares for n in share[step]] for step in range(3)
     ]
 

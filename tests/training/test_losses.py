@@ -39,14 +39,14 @@ def test_score_weighting_is_the_score_matching_loss() -> None:
 
 
 def test_paper_default_is_the_squared_error_alone() -> None:
-    x_0 = TRANSFORM.forward(waveforms())
+    x_0 = TRANSFORM.encode(waveforms())
     guess = x_0 + 0.1
     loss = predictive_loss(guess, x_0, LossSettings(), TRANSFORM, SAMPLES)
     torch.testing.assert_close(loss, torch.tensor(0.01 * x_0[0].numel()), rtol=1e-4, atol=0)
 
 
 def test_magnitude_error_ignores_phase() -> None:
-    x_0 = TRANSFORM.forward(waveforms())
+    x_0 = TRANSFORM.encode(waveforms())
     assert magnitude_error(x_0 * 1j, x_0).max() < 1e-6
     assert magnitude_error(2 * x_0, x_0).min() > 0.1
 
@@ -62,7 +62,7 @@ def test_si_sdr_of_known_noise(snr_db: float) -> None:
 
 
 def test_loss_of_silence_is_finite() -> None:
-    x_0 = TRANSFORM.forward(torch.zeros(1, SAMPLES))
+    x_0 = TRANSFORM.encode(torch.zeros(1, SAMPLES))
     guess = (x_0 + 0.01).requires_grad_()
     settings = LossSettings(magnitude=1.0, si_sdr=1.0)
     predictive_loss(guess, x_0, settings, TRANSFORM, SAMPLES).backward()
@@ -74,7 +74,7 @@ def test_waveform_terms_end_where_frames_still_overlap(hop: int) -> None:
     """What lies behind the last frame's centre has no say, for the inverse cannot tell it."""
     transform = Spectrogram(hop=hop)
     waveform = 0.1 * torch.randn(1, 20 * hop + hop - 1)
-    x_0 = transform.forward(waveform)
+    x_0 = transform.encode(waveform)
     estimate = x_0 + 0.01 * torch.randn_like(x_0)
     settings = LossSettings(si_sdr=1.0, resolutions=1.0)
     cut, whole = (
@@ -95,7 +95,7 @@ def test_error_at_several_resolutions_is_relative_and_hears_no_sign() -> None:
 
 def test_error_at_several_resolutions_learns_from_silence() -> None:
     silent = torch.zeros(2, SAMPLES, requires_grad=True)
-    x_0 = TRANSFORM.forward(waveforms())
+    x_0 = TRANSFORM.encode(waveforms())
     settings = LossSettings(resolutions=1.0)
-    predictive_loss(TRANSFORM.forward(silent), x_0, settings, TRANSFORM, SAMPLES).backward()
+    predictive_loss(TRANSFORM.encode(silent), x_0, settings, TRANSFORM, SAMPLES).backward()
     assert silent.grad is not None and silent.grad.isfinite().all()

@@ -10,9 +10,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from speechduet.checkpoint import load
+from speechduet.model.folder import load
 from speechduet.spectrogram import Spectrogram
-from speechduet.training.chance import draw
+from speechduet.training.draws import draw
 from speechduet.training.losses import LossSettings, further_terms, magnitude_error
 from speechduet.training.module import Losses, Training
 from speechduet.training.recipe_file import read_recipe
@@ -24,7 +24,7 @@ TRANSFORM = Spectrogram(n_fft=126, hop=64)
 def spectrograms(samples: int = 4_096) -> tuple[Tensor, Tensor]:
     clean = 0.1 * torch.randn(2, samples)
     noisy = clean + 0.05 * torch.randn(2, samples)
-    return TRANSFORM.forward(clean), TRANSFORM.forward(noisy)
+    return TRANSFORM.encode(clean), TRANSFORM.encode(noisy)
 
 
 @pytest.mark.parametrize("weights", [(3.0, 0.0), (0.0, 5.0), (0.25, 4.0)])
@@ -47,7 +47,7 @@ def independent_si_sdr(estimate: Tensor, clean: Tensor) -> float:
 def test_the_si_sdr_term_is_the_negative_ratio_with_its_weight(level: float) -> None:
     clean = 0.1 * torch.randn(2, 4_096)
     estimate = 0.7 * clean + level * 0.1 * torch.randn(2, 4_096)
-    x_0, guess = TRANSFORM.forward(clean), TRANSFORM.forward(estimate)
+    x_0, guess = TRANSFORM.encode(clean), TRANSFORM.encode(estimate)
     terms = further_terms(guess, x_0, LossSettings(si_sdr=2.5), TRANSFORM, 4_096)
     expected = [-2.5 * independent_si_sdr(e, c) for e, c in zip(estimate, clean, strict=True)]
     torch.testing.assert_close(terms, torch.tensor(expected), rtol=0, atol=0.02)
@@ -70,8 +70,8 @@ def test_storm_diffuses_around_its_prediction(
     process, transform = module.system.process, module.spectrogram
     assert process is not None and module.times.at_start == 0
     clean = 0.1 * torch.randn(1, 64 * transform.hop - 1)
-    x_0 = transform.forward(clean)
-    y = transform.forward(clean + 0.05 * torch.randn_like(clean))
+    x_0 = transform.encode(clean)
+    y = transform.encode(clean + 0.05 * torch.randn_like(clean))
     calls: list[tuple[Tensor, ...]] = []
     estimate = module.system.estimate
 

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from speechduet.errors import SettingError
-from speechduet.training.chance import draw
+from speechduet.training.draws import draw
 from speechduet.training.losses import magnitude_error
-from speechduet.training.module import Tally, Training
+from speechduet.training.module import RunningMeans, Training
 from speechduet.training.optimisation import Optimisation
 from speechduet.training.recipe_file import read_recipe
 from speechduet.training.run import build
@@ -26,7 +26,7 @@ def pair(module: Training) -> tuple[Tensor, Tensor]:
     """Spectrograms of noise in noise, 5000 samples long."""
     clean = 0.1 * torch.randn(2, 5000)
     noisy = clean + 0.1 * torch.randn_like(clean)
-    return module.spectrogram.forward(clean), module.spectrogram.forward(noisy)
+    return module.spectrogram.encode(clean), module.spectrogram.encode(noisy)
 
 
 def test_steps_on_one_batch_lower_the_loss(module: Training, pair: tuple[Tensor, Tensor]) -> None:
@@ -104,11 +104,11 @@ def test_the_learning_rate_rises_stays_and_falls() -> None:
 
 
 def test_the_tally_tells_means_and_begins_again() -> None:
-    tally = Tally()
+    running_means = RunningMeans()
     for value in (1.0, 2.0, 6.0):
-        tally.add("loss", torch.tensor(value))
-    assert tally.means() == {"loss": 3.0}
-    assert tally.means() == {}
+        running_means.add("loss", torch.tensor(value))
+    assert running_means.means() == {"loss": 3.0}
+    assert running_means.means() == {}
 
 
 class Watched:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from speechduet.checkpoint import load
+from speechduet.model.folder import load
 from speechduet.training.errors import TrainingError
 from speechduet.training.loading import Batch
 from speechduet.training.module import Training

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from speechduet.errors import ModelError
-from speechduet.training.keeping import newest
+from speechduet.training.checkpoints import newest
 from speechduet.training.recipe_file import MODEL_SECTIONS, SECTIONS, read_recipe
 from speechduet.training.resuming import ON_RESUME, changes, settings_of
 from speechduet.training.run import train

@@ -12,9 +12,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from speechduet.checkpoint import load
 from speechduet.data.mono import Samples
 from speechduet.errors import AudioError, ModelError, SettingError
+from speechduet.model.folder import load
 from speechduet.training import run, validation
 from speechduet.training.errors import TrainingError
 from speechduet.training.loading import Batch

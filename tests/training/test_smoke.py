@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from speechduet.checkpoint import load
-from speechduet.enhancer import Enhancer
+from speechduet.enhancement.enhancer import Enhancer
+from speechduet.model.folder import load
 from speechduet.recipe import RECIPES
 from speechduet.training.recipe_file import read_recipe
 from speechduet.training.run import build, train

@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from speechduet import extras
-from speechduet.checkpoint import Pretrained, save
-from speechduet.enhancer import Enhancer
-from speechduet.piece import enhance_whole
+from speechduet.enhancement.enhancer import Enhancer
+from speechduet.enhancement.piece import enhance_whole
+from speechduet.model.folder import Pretrained, save
 from speechduet.training import validation
-from speechduet.training.keeping import keep_best
+from speechduet.training.checkpoints import keep_best
 from speechduet.training.recipe_file import read_recipe
 from speechduet.training.run import build
 from speechduet.training.validation import means, score

@@ -9,7 +9,7 @@ from speechduet.backend.compiled import Compiled
 from speechduet.backend.cuda_graphs import cuda_graphs
 from speechduet.backend.eager import Bfloat16
 from speechduet.errors import SettingError
-from speechduet.network.joint import Backend, System
+from speechduet.network.system import Backend, System
 
 
 class Chosen(NamedTuple):

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from speechduet.errors import SettingError
-from speechduet.network.joint import Backend, Program
+from speechduet.network.system import Backend, Program
 
 
 class Compiled:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from speechduet.errors import SettingError
-from speechduet.network.joint import Backend, Program, System, stack
+from speechduet.network.system import Backend, Program, System, stack
 
 KEPT = 8
 """Programs and shapes that are remembered."""

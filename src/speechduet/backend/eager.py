@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from speechduet.network.joint import Program, System
+from speechduet.network.system import Program, System
 
 
 class Bfloat16:

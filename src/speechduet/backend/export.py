@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from speechduet.errors import SettingError
-from speechduet.network.joint import Program, System
+from speechduet.network.system import Program, System
 
 Made = TypeVar("Made")
 

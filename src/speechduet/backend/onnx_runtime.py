@@ -9,7 +9,7 @@ from speechduet.backend import Precision
 from speechduet.backend.export import PerProgram, check_installed, named_inputs, onnx_model
 from speechduet.backend.quantisation import quantised
 from speechduet.errors import SettingError
-from speechduet.network.joint import Program, System
+from speechduet.network.system import Program, System
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession

@@ -14,7 +14,7 @@ from speechduet.backend.export import (
     onnx_model,
 )
 from speechduet.errors import SettingError
-from speechduet.network.joint import Program, System
+from speechduet.network.system import Program, System
 
 if TYPE_CHECKING:
     from openvino import CompiledModel

@@ -15,7 +15,7 @@ from torch.nn.utils import parametrize
 from torch.utils.hooks import RemovableHandle
 
 from speechduet.errors import SettingError
-from speechduet.network.joint import ActivationRange, System
+from speechduet.network.system import ActivationRange, System
 
 LEAST_CHANNELS = 16
 """Of what a layer reads and of what it makes. Those that read or make spectrograms have fewer:

@@ -10,14 +10,14 @@ from typing import Any
 from torch import Tensor
 
 from speechduet import __version__
-from speechduet.allocator import keep_freed_memory, return_freed_memory
+from speechduet.backend.allocator import keep_freed_memory, return_freed_memory
 from speechduet.bench.machine import Peak, description, finisher, peak
 from speechduet.bench.memory import memory
 from speechduet.bench.operations import Clocked, Products
 from speechduet.bench.report import Measured, Report
-from speechduet.bench.request import PLAIN, Contestant, Precision, Request
-from speechduet.bench.subjects import Subject, subject
+from speechduet.bench.request import PLAIN, Candidate, Precision, Request
 from speechduet.bench.timing import alternate
+from speechduet.bench.workloads import Workload, workload
 from speechduet.network.cost import counted
 
 Tell = Callable[[str], None]
@@ -30,7 +30,7 @@ def measure(request: Request, repeats: int, tell: Tell = lambda _: None) -> Repo
     to compare the results. Only PyTorch shows its operations: another backend has the
     multiplications of PyTorch in float32, and no kinds of operations.
     """
-    made = {contestant: subject(request, contestant) for contestant in request.contestants}
+    made = {candidate: workload(request, candidate) for candidate in request.candidates}
     first = next(iter(made.values()))
     finish = finisher(first.device)
     results, macs = _warmed_up(made, tell)
@@ -41,15 +41,15 @@ def measure(request: Request, repeats: int, tell: Tell = lambda _: None) -> Repo
         for run in runs.values():
             run()  # fills what is kept
     seconds = alternate(runs, repeats)
-    kinds: dict[Contestant, dict[str, float]] = {}
+    kinds: dict[Candidate, dict[str, float]] = {}
     products: dict[Precision, Products] = {}
-    for contestant in macs:
-        tell(f"operations: {contestant.name}")
+    for candidate in macs:
+        tell(f"operations: {candidate.name}")
         with Clocked(finish) as clocked, Products() as called:
-            made[contestant].run()
-        kinds[contestant] = clocked.shares()
+            made[candidate].run()
+        kinds[candidate] = clocked.shares()
         # What was asked for comes before the float32 of others, which is held to the same limit.
-        products.setdefault(contestant.precision, called)
+        products.setdefault(candidate.precision, called)
     tell("limits of the machine")
     peaks: dict[Precision, Peak] = {
         precision: peak(first.device, precision, finish)
@@ -59,39 +59,39 @@ def measure(request: Request, repeats: int, tell: Tell = lambda _: None) -> Repo
     audio_s, examples, machine = first.audio_s, first.examples, description(first.device)
     # Results and models go before memory is measured in other processes.
     differences = {
-        told: relative_difference(result, results[request.contestants[0]])
+        told: relative_difference(result, results[request.candidates[0]])
         for told, result in results.items()
     }
     del made, first, results
     measured = {}
-    for contestant in request.contestants:
-        tell(f"memory: {contestant.name}")
-        measured[contestant.name] = Measured(
-            macs.get(contestant, macs.get(PLAIN, 0)),
+    for candidate in request.candidates:
+        tell(f"memory: {candidate.name}")
+        measured[candidate.name] = Measured(
+            macs.get(candidate, macs.get(PLAIN, 0)),
             audio_s,
             examples,
-            seconds[contestant],
-            differences[contestant],
-            kinds.get(contestant, {}),
-            floors.get(contestant.precision),
-            peaks.get(contestant.precision),
-            memory(request, contestant),
+            seconds[candidate],
+            differences[candidate],
+            kinds.get(candidate, {}),
+            floors.get(candidate.precision),
+            peaks.get(candidate.precision),
+            memory(request, candidate),
         )
     today = datetime.now(timezone.utc).date().isoformat()
     return Report(request, __version__, commit(), today, machine, measured)
 
 
 def _warmed_up(
-    made: Mapping[Contestant, Subject], tell: Tell
-) -> tuple[dict[Contestant, Tensor], dict[Contestant, int]]:
+    made: Mapping[Candidate, Workload], tell: Tell
+) -> tuple[dict[Candidate, Tensor], dict[Candidate, int]]:
     """Results of all, and multiplications of those that PyTorch can count."""
     results, macs = {}, {}
-    for contestant, one in made.items():
-        tell(f"warming up: {contestant.name}")
-        if contestant.backend == "pytorch":
-            results[contestant], macs[contestant] = counted(one.run)
+    for candidate, one in made.items():
+        tell(f"warming up: {candidate.name}")
+        if candidate.backend == "pytorch":
+            results[candidate], macs[candidate] = counted(one.run)
         else:
-            results[contestant] = one.run()
+            results[candidate] = one.run()
             one.run()  # CUDA graphs are recorded in a second run
     return results, macs
 
@@ -120,9 +120,9 @@ def commit() -> str | None:
     return None
 
 
-def with_own_memory(contestant: Contestant, run: Callable[[], Any]) -> Callable[[], Any]:
-    """A run with the allocator as the contestant's programs set it."""
-    prepare = keep_freed_memory if contestant.code == "speechduet" else return_freed_memory
+def with_own_memory(candidate: Candidate, run: Callable[[], Any]) -> Callable[[], Any]:
+    """A run with the allocator as the candidate's programs set it."""
+    prepare = keep_freed_memory if candidate.code == "speechduet" else return_freed_memory
 
     def prepared() -> None:
         prepare()
@@ -131,7 +131,7 @@ def with_own_memory(contestant: Contestant, run: Callable[[], Any]) -> Callable[
     return prepared
 
 
-def _finished(one: Subject, finish: Callable[[], None]) -> Callable[[], Any]:
+def _finished(one: Workload, finish: Callable[[], None]) -> Callable[[], Any]:
     def run() -> None:
         one.run()
         finish()

@@ -1,4 +1,4 @@
-"""The most memory that one contestant needs, measured in a fresh process of its own."""
+"""The most memory that one candidate needs, measured in a fresh process of its own."""
 
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 import torch
 
-from speechduet.allocator import keep_freed_memory
-from speechduet.bench.request import Contestant, Request
-from speechduet.bench.subjects import subject
+from speechduet.backend.allocator import keep_freed_memory
+from speechduet.bench.request import Candidate, Request
+from speechduet.bench.workloads import workload
 from speechduet.errors import SpeechduetError
 
 
@@ -22,25 +22,25 @@ class Memory(NamedTuple):
     peak: int
 
 
-def memory(request: Request, contestant: Contestant) -> Memory | None:
+def memory(request: Request, candidate: Candidate) -> Memory | None:
     """Of one run, or two training steps; None on a system that does not tell."""
     try:
         with ProcessPoolExecutor(1, get_context("spawn")) as executor:
-            return executor.submit(_measured, request, contestant).result()
+            return executor.submit(_measured, request, candidate).result()
     except BrokenProcessPool:
         raise SpeechduetError(
-            f"the process of {contestant.name} died while its memory was measured",
+            f"the process of {candidate.name} died while its memory was measured",
             remedy="if memory ran out, give less audio",
         ) from None
 
 
-def _measured(request: Request, contestant: Contestant) -> Memory | None:
-    if request.as_shipped and contestant.code == "speechduet":
+def _measured(request: Request, candidate: Candidate) -> Memory | None:
+    if request.as_shipped and candidate.code == "speechduet":
         keep_freed_memory()
-    made = subject(request, contestant)
+    made = workload(request, candidate)
     ready = resident(made.device)
     # An optimiser's state is there only after the first step, CUDA graphs after the second run.
-    for _ in range(2 if request.train or contestant.backend == "cuda-graphs" else 1):
+    for _ in range(2 if request.train or candidate.backend == "cuda-graphs" else 1):
         made.run()
     peak = resident(made.device)
     return None if ready is None or peak is None else Memory(ready, peak)

@@ -17,7 +17,7 @@ SMALL = 0.005
 
 @dataclass(frozen=True)
 class Measured:
-    """What one contestant takes for one run."""
+    """What one candidate takes for one run."""
 
     macs: int
     """Multiplications, each with its addition, in convolutions, matrix products and attention."""
@@ -26,7 +26,7 @@ class Measured:
     seconds: Sequence[float]
     """Of each timed run."""
     difference: float
-    """Of its result from the first contestant's, relative to the greatest magnitude."""
+    """Of its result from the first candidate's, relative to the greatest magnitude."""
     shares: Mapping[str, float]
     """Of the operations' time, by kind; empty for a backend that shows no operations."""
     floor_s: float | None
@@ -62,18 +62,18 @@ class Measured:
 
 @dataclass(frozen=True)
 class Report:
-    """All that was measured; the first contestant is what was asked for."""
+    """All that was measured; the first candidate is what was asked for."""
 
     request: Request
     version: str
     commit: str | None
     day: str
     machine: Mapping[str, Any]
-    contestants: Mapping[str, Measured]
+    candidates: Mapping[str, Measured]
 
     def ratios(self) -> dict[str, Spread]:
-        """How many times as fast as each other contestant the first is."""
-        first, *others = self.contestants.items()
+        """How many times as fast as each other candidate the first is."""
+        first, *others = self.candidates.items()
         return {name: times_as_fast(first[1].seconds, told.seconds) for name, told in others}
 
     def to_json(self) -> dict[str, Any]:
@@ -89,12 +89,12 @@ class Report:
             "machine": dict(self.machine),
             "request": asked | {"work": self.request.work},
             "times_as_fast_as": {name: spread._asdict() for name, spread in self.ratios().items()},
-            "contestants": {name: told.to_json() for name, told in self.contestants.items()},
+            "contestants": {name: told.to_json() for name, told in self.candidates.items()},
         }
 
     def to_markdown(self) -> str:
         """A heading and tables for a terminal."""
-        told, request = next(iter(self.contestants.values())), self.request
+        told, request = next(iter(self.candidates.values())), self.request
         machine = f"{self.machine.get('gpu', self.machine['processor'])}"
         lines = [
             f"One {request.work} of {self._subject()}: {told.audio_s:.2f} s of audio in "
@@ -108,7 +108,7 @@ class Report:
             "",
             *self._speeds(),
         ]
-        if len(self.contestants) > 1:
+        if len(self.candidates) > 1:
             lines += ["", *self._comparison()]
         return "\n".join([*lines, "", *self._kinds()]) + "\n"
 
@@ -121,12 +121,12 @@ class Report:
     def _speeds(self) -> list[str]:
         training = self.request.train
         header = (
-            *("", f"s, median of {len(next(iter(self.contestants.values())).seconds)} (range)"),
+            *("", f"s, median of {len(next(iter(self.candidates.values())).seconds)} (range)"),
             *("examples/s" if training else "real-time factor", "GMAC", "GFLOP/s"),
             *("of convolution peak", "of its products alone", "peak memory (MB)"),
         )
         rows = []
-        for name, told in self.contestants.items():
+        for name, told in self.candidates.items():
             spread, peak, floor_s = told.spread, told.peak, told.floor_s
             speed = told.examples / spread.median if training else spread.median / told.audio_s
             rows.append(
@@ -143,21 +143,21 @@ class Report:
         return _table(header, rows)
 
     def _comparison(self) -> list[str]:
-        first = next(iter(self.contestants))
+        first = next(iter(self.candidates))
         return _table(
             (f"{first}, against", "times as fast (range of rounds)", "difference of results"),
             (
                 (
                     name,
                     f"{ratio.median:.2f} ({ratio.least:.2f}–{ratio.greatest:.2f})",
-                    f"{self.contestants[name].difference:.1e}",
+                    f"{self.candidates[name].difference:.1e}",
                 )
                 for name, ratio in self.ratios().items()
             ),
         )
 
     def _kinds(self) -> list[str]:
-        seen = {name: told for name, told in self.contestants.items() if told.shares}
+        seen = {name: told for name, told in self.candidates.items() if told.shares}
         everyone = seen.values()
         kinds = dict.fromkeys(kind for told in everyone for kind in told.shares)
         return _table(

@@ -12,7 +12,7 @@ Work = Literal["enhancement", "evaluation", "training step"]
 Code = Literal["speechduet", "SGMSE+ code"]
 
 
-class Contestant(NamedTuple):
+class Candidate(NamedTuple):
     """One of those that are measured side by side."""
 
     code: Code
@@ -26,7 +26,7 @@ class Contestant(NamedTuple):
         return f"{self.code}, {backend}{self.precision}"
 
 
-PLAIN = Contestant("speechduet", "float32")
+PLAIN = Candidate("speechduet", "float32")
 """What all else of ours is held against."""
 
 
@@ -87,12 +87,12 @@ class Request:
         return "evaluation" if self.network or self.sgmse else "enhancement"
 
     @property
-    def contestants(self) -> tuple[Contestant, ...]:
+    def candidates(self) -> tuple[Candidate, ...]:
         """What is measured; the first is what was asked for, the others are for comparison."""
-        told = [Contestant("speechduet", self.precision, self.backend)]
+        told = [Candidate("speechduet", self.precision, self.backend)]
         if PLAIN not in told:
             told.append(PLAIN)
         if self.sgmse:
             # In bfloat16 it stops at its last layer, which makes complex numbers.
-            told.append(Contestant("SGMSE+ code", "float32"))
+            told.append(Candidate("SGMSE+ code", "float32"))
         return tuple(told)

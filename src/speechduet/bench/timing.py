@@ -1,4 +1,4 @@
-"""Runs of several contestants by turns, and what their times say."""
+"""Runs of several candidates by turns, and what their times say."""
 
 from collections.abc import Callable, Mapping, Sequence
 from statistics import median

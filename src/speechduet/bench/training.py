@@ -1,13 +1,21 @@
-"""The training step as a subject: forward, backward, optimiser."""
+"""The training step as a workload: forward, backward, optimiser."""
 
 import torch
 from torch import Tensor
 
 from speechduet.bench import upstream
-from speechduet.bench.request import Contestant, Request
-from speechduet.bench.subjects import EXCERPT_S, SEED, Subject, noise, prepared, ready, whole_frames
-from speechduet.checkpoint import Pretrained
-from speechduet.training.chance import TrainingTime, draw
+from speechduet.bench.request import Candidate, Request
+from speechduet.bench.workloads import (
+    EXCERPT_S,
+    SEED,
+    Workload,
+    noise,
+    prepared,
+    ready,
+    whole_frames,
+)
+from speechduet.model.folder import Pretrained
+from speechduet.training.draws import TrainingTime, draw
 from speechduet.training.losses import LossSettings
 from speechduet.training.module import Training
 from speechduet.training.optimisation import Optimisation
@@ -15,22 +23,22 @@ from speechduet.training.recipe_file import read_recipe
 from speechduet.training.run import build
 
 
-def training(request: Request, contestant: Contestant) -> Subject:
+def training(request: Request, candidate: Candidate) -> Workload:
     """A training step on noise: the published loss, or that of a recipe.
 
     The moving averages of the weights, which both codes update after a step, are left out, and so
     is the clipping of gradients. A run returns the loss.
     """
-    module, device, seconds, examples = _module(request, contestant)
+    module, device, seconds, examples = _module(request, candidate)
     spectrogram = module.spectrogram
     samples = whole_frames(spectrogram, module.system.frame_multiple, seconds)
     clean, added = noise(2 * examples, samples).to(device).chunk(2)
     batch = tuple(range(examples))
-    if contestant.code == "speechduet":
+    if candidate.code == "speechduet":
         parameters = list(module.parameters())
 
         def loss() -> Tensor:
-            x_0, y = spectrogram.forward(clean), spectrogram.forward(clean + added)
+            x_0, y = spectrogram.encode(clean), spectrogram.encode(clean + added)
             return module.weighted(module.part_losses(x_0, y, samples, batch))
 
     else:
@@ -42,12 +50,12 @@ def training(request: Request, contestant: Contestant) -> Subject:
         t_min = process.t_min
 
         def loss() -> Tensor:
-            x_0, y = spectrogram.forward(clean), spectrogram.forward(clean + added)
+            x_0, y = spectrogram.encode(clean), spectrogram.encode(clean + added)
             chance, z, _ = draw(module.seed, batch, y.shape[1:], device)
             return theirs.loss(x_0, y, module.times.of(chance, t_min), z)
 
     optimiser = module.optimisation.optimiser(parameters)
-    bfloat16 = contestant.precision == "bfloat16"
+    bfloat16 = candidate.precision == "bfloat16"
 
     def run() -> Tensor:
         with torch.autocast(device.type, torch.bfloat16, enabled=bfloat16):
@@ -57,19 +65,19 @@ def training(request: Request, contestant: Contestant) -> Subject:
             optimiser.zero_grad()
         return told.detach()
 
-    return Subject(run, examples * samples / spectrogram.sample_rate, examples, device)
+    return Workload(run, examples * samples / spectrogram.sample_rate, examples, device)
 
 
-def _module(request: Request, contestant: Contestant) -> tuple[Training, torch.device, float, int]:
+def _module(request: Request, candidate: Candidate) -> tuple[Training, torch.device, float, int]:
     """What is trained and where, seconds of audio in an example, examples in a step."""
     if request.recipe is not None:
         recipe = read_recipe(request.recipe)
         module = build(recipe, with_weights=False)
         model = Pretrained(recipe.model.name, module.system, module.spectrogram, recipe.model.modes)
-        enhancer = prepared(model, request, contestant)
+        enhancer = prepared(model, request, candidate)
         seconds, examples = recipe.mixing.excerpt_s, recipe.run.batch_size
     else:
-        enhancer = ready(request, contestant)
+        enhancer = ready(request, candidate)
         system = enhancer.pretrained.system
         # Half and half are the published weights of two decoders; one alone has all.
         losses = LossSettings()

@@ -14,10 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from speechduet.errors import ModelError, SettingError
-from speechduet.network.joint import Layout, System
+from speechduet.model.upstream.ncsnpp import rename
 from speechduet.network.ncsnpp import NCSNpp
+from speechduet.network.system import Layout, System
 from speechduet.process import OrnsteinUhlenbeck
-from speechduet.upstream_ncsnpp import rename
 
 PACKAGE = "sgmse"
 NETWORK, PROCESS = f"{PACKAGE}.backbones.ncsnpp", f"{PACKAGE}.sdes"

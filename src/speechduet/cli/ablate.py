@@ -48,8 +48,8 @@ def ablate(
     again goes on after whatever stopped it, and measures only what is new.
     """
     try:
-        from speechduet.ablation.run import run
-        from speechduet.ablation.settings import read_ablation
+        from speechduet.study.run import run
+        from speechduet.study.settings import read_ablation
     except ImportError as error:
         raise missing(error, "lightning", "train,evaluation") from None
     ablation = read_ablation(config, override or [])

@@ -13,7 +13,7 @@ from speechduet.errors import SettingError
 
 if TYPE_CHECKING:
     from speechduet.cli.targets import Job
-    from speechduet.enhancer import Enhancer
+    from speechduet.enhancement.enhancer import Enhancer
 
 
 def enhance_files(
@@ -57,8 +57,8 @@ def enhance_files(
 
 def _check(enhancer: "Enhancer", request: dict[str, Any]) -> None:
     """Raise SettingError for settings that no file could be enhanced with."""
-    from speechduet.confidence import check_compared, check_file
-    from speechduet.enhancer import Expert
+    from speechduet.enhancement.confidence import check_compared, check_file
+    from speechduet.enhancement.enhancer import Expert
 
     expert = {name: value for name, value in request.items() if name in Expert.__annotations__}
     sampling = enhancer.sampling(request["mode"], **expert)
@@ -75,7 +75,7 @@ def _enhance(
     report: Report,
     verbose: bool,
 ) -> None:
-    from speechduet.files import enhance_file
+    from speechduet.enhancement.files import enhance_file
 
     stopped = Event()
 

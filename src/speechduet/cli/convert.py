@@ -20,11 +20,11 @@ def convert(
 
     Weights and settings are read; nothing that the checkpoint contains is ever run.
     """
-    from speechduet import external
+    from speechduet.model.upstream import released
 
     check_folder(folder)
     try:
-        pretrained = external.convert(checkpoint, folder)
+        pretrained = released.convert(checkpoint, folder)
     except ModelError as error:
         # Here the checkpoint is the input, and an input that fails is no wrong usage.
         typer.echo(shown(f"failed: {error}"), err=True)

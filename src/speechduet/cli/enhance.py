@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from speechduet.allocator import keep_freed_memory
+from speechduet.backend.allocator import keep_freed_memory
 from speechduet.cli import options
 from speechduet.cli.batch import enhance_files
 from speechduet.cli.pipe import concerns_stream, enhance_stream
@@ -13,7 +13,7 @@ from speechduet.cli.usage import check_output
 from speechduet.errors import SettingError
 
 if TYPE_CHECKING:
-    from speechduet.enhancer import Enhancer
+    from speechduet.enhancement.enhancer import Enhancer
 
 
 def enhance(
@@ -85,7 +85,7 @@ def enhance(
     keep_freed_memory()
 
     def load() -> "Enhancer":
-        from speechduet.enhancer import Enhancer
+        from speechduet.enhancement.enhancer import Enhancer
 
         return Enhancer.from_pretrained(
             model,
@@ -121,7 +121,7 @@ def threads_each(workers: int) -> int | None:
 
 
 def _list_models() -> None:
-    from speechduet.checkpoint import bundled
+    from speechduet.model.find import bundled
 
     for name in bundled():
         typer.echo(name)

@@ -7,7 +7,7 @@ import typer
 
 if TYPE_CHECKING:
     from speechduet.evaluation.tables import Table
-    from speechduet.network.joint import System
+    from speechduet.network.system import System
     from speechduet.sampler import Sampling
     from speechduet.spectrogram import Spectrogram
 
@@ -61,7 +61,7 @@ def _published() -> Iterator[_Model]:
 
 
 def _bundled() -> Iterator[_Model]:
-    from speechduet.checkpoint import bundled, load_any
+    from speechduet.model.find import bundled, load_any
 
     for name in bundled():
         model = load_any(name)

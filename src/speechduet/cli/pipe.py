@@ -23,8 +23,8 @@ from speechduet.cli.targets import is_pattern
 from speechduet.errors import AudioError, SettingError
 
 if TYPE_CHECKING:
-    from speechduet.enhancer import Enhancer
-    from speechduet.live import Live
+    from speechduet.enhancement.enhancer import Enhancer
+    from speechduet.enhancement.live import Live
 
 STREAM = "-"
 _PIECE = 1 << 16
@@ -137,7 +137,7 @@ def _enhance_live(
     load: Callable[[], "Enhancer"],
     request: dict[str, Any],
 ) -> int:
-    from speechduet.live import LATENCY_S
+    from speechduet.enhancement.live import LATENCY_S
 
     settings = {
         name: value

@@ -77,7 +77,7 @@ def voicebank(
     its rows pass.
     """
     try:
-        from speechduet.reproduction import published_sampling, rows, table
+        from speechduet.study.reproduction import published_sampling, rows, table
         from speechduet.training.recipe_file import read_recipe
         from speechduet.training.run import train
     except ImportError as error:
@@ -114,10 +114,10 @@ def voicebank(
 
 def _enhance(model: Path, noisy: Path, folder: Path, device: str, sampling: "Sampling") -> Path:
     """Enhance into a folder of this model's and grid's own, so that no other's are taken for it."""
-    from speechduet.ablation.cache import digest_of_model
-    from speechduet.checkpoint import load
-    from speechduet.enhancer import Enhancer
-    from speechduet.files import enhance_file
+    from speechduet.enhancement.enhancer import Enhancer
+    from speechduet.enhancement.files import enhance_file
+    from speechduet.model.folder import load
+    from speechduet.study.cache import digest_of_model
 
     pretrained = load(model)
     output = folder / "enhanced" / f"{sampling.grid}_{digest_of_model(pretrained)[:12]}"

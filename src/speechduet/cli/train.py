@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from speechduet.allocator import keep_freed_memory
+from speechduet.backend.allocator import keep_freed_memory
 from speechduet.cli.termination import as_usual
 from speechduet.cli.usage import check_folder
 from speechduet.errors import SettingError

@@ -9,7 +9,7 @@ import soxr
 
 from speechduet.errors import SettingError
 from speechduet.metrics.signals import Samples
-from speechduet.metrics.words import Recogniser, phonemes_heard, words_heard
+from speechduet.metrics.word_error import Recogniser, phonemes_heard, words_heard
 
 SAMPLE_RATE = 16_000
 """In Hz, of what a recogniser is given, whatever the recordings have."""

@@ -1,11 +1,11 @@
 """Scores of enhanced speech, most of them against its clean reference."""
 
-from speechduet.metrics.energy import EnergyRatios, energy_ratios, si_sdr
-from speechduet.metrics.opinion import DnsmosScores, dnsmos
-from speechduet.metrics.perception import estoi, pesq, stoi
+from speechduet.metrics.dnsmos import DnsmosScores, dnsmos
+from speechduet.metrics.pesq_stoi import estoi, pesq, stoi
+from speechduet.metrics.si_sdr import EnergyRatios, energy_ratios, si_sdr
 from speechduet.metrics.signals import MetricError
 from speechduet.metrics.spectral import log_spectral_distance
-from speechduet.metrics.words import Recogniser, phoneme_similarity, word_error_rate
+from speechduet.metrics.word_error import Recogniser, phoneme_similarity, word_error_rate
 
 __all__ = [
     "DnsmosScores",

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from speechduet.network.winograd import STRIP_TILES, TILE, winograd_convolution
+from speechduet.backend.winograd import STRIP_TILES, TILE, winograd_convolution
 
 FEWEST_CHANNELS = 80
 """Read or made, from which on Winograd's products gain more than its mappings cost."""

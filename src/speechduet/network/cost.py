@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from speechduet.network.joint import Layout, System
+from speechduet.network.system import Layout, System
 from speechduet.sampler import Sampling
 from speechduet.spectrogram import Spectrogram
 

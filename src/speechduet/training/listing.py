@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, fields
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-from speechduet.config import NETWORKS, PROCESSES
-from speechduet.network.joint import Layout
+from speechduet.model.config import NETWORKS, PROCESSES
+from speechduet.network.system import Layout
 from speechduet.sampler import Sampling
 from speechduet.spectrogram import Spectrogram
 from speechduet.training.recipe_file import SECTIONS

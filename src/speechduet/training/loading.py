@@ -43,7 +43,7 @@ class ValidationPair(NamedTuple):
 Numbered = tuple[Tensor, Tensor, int]
 
 
-class ByNumber(Dataset[Numbered]):
+class NumberedExamples(Dataset[Numbered]):
     """Examples as a data set that is asked for any number."""
 
     def __init__(self, examples: Examples) -> None:
@@ -54,7 +54,7 @@ class ByNumber(Dataset[Numbered]):
         return torch.from_numpy(clean), torch.from_numpy(noisy), index
 
 
-class Share:
+class ProcessBatches:
     """The numbers that one of several processes takes, in batches, without end.
 
     All together they take ``first``, ``first + 1``, ... each once; what they take at the same
@@ -101,8 +101,8 @@ def training_batches(
     """Batches for one of several processes, from an example on."""
     settings = recipe.run
     return DataLoader(
-        ByNumber(examples),
-        batch_sampler=Share(first, settings.batch_size, rank, processes),
+        NumberedExamples(examples),
+        batch_sampler=ProcessBatches(first, settings.batch_size, rank, processes),
         num_workers=settings.workers,
         persistent_workers=settings.workers > 0,
         collate_fn=collate,

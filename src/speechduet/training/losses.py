@@ -136,7 +136,7 @@ def further_terms(
         # Up to the last frame's centre: behind it sound lies under the end of one window alone,
         # and the inverse would divide by what is almost 0.
         samples -= samples % spectrogram.hop
-        heard, clean = (spectrogram.inverse(each, samples) for each in (estimate, x_0))
+        heard, clean = (spectrogram.decode(each, samples) for each in (estimate, x_0))
         if settings.si_sdr:
             terms = terms + settings.si_sdr * negative_si_sdr(heard, clean)
         if settings.resolutions:

@@ -7,12 +7,12 @@ import torch
 from torch import Tensor
 
 from speechduet.errors import SettingError
-from speechduet.network.joint import System
+from speechduet.network.system import System
 from speechduet.process import Process
 from speechduet.sampler import Estimate
 from speechduet.spectrogram import Spectrogram
 from speechduet.training.balance import Balance, gradient_norms
-from speechduet.training.chance import TrainingTime, draw
+from speechduet.training.draws import TrainingTime, draw
 from speechduet.training.errors import TrainingError
 from speechduet.training.loading import Batch
 from speechduet.training.losses import (
@@ -31,7 +31,7 @@ class Losses(NamedTuple):
     predictive: Tensor | None
 
 
-class Tally:
+class RunningMeans:
     """Sums of what was measured since they were last asked for."""
 
     def __init__(self) -> None:
@@ -95,11 +95,11 @@ class Training(lightning.LightningModule):
         self.seed = seed
         self.norms_every = norms_every
         self.examples_seen = 0
-        self.tally = Tally()
+        self.running_means = RunningMeans()
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         """Weighted loss of a batch; TrainingError if it is not finite."""
-        x_0, y = self.spectrogram.forward(batch.clean), self.spectrogram.forward(batch.noisy)
+        x_0, y = self.spectrogram.encode(batch.clean), self.spectrogram.encode(batch.noisy)
         losses = self.part_losses(x_0, y, batch.clean.shape[-1], batch.examples)
         if self.norms_every and self.global_step % self.norms_every == 0:
             self._measure(losses)
@@ -113,10 +113,10 @@ class Training(lightning.LightningModule):
                 "from the last checkpoint, which is kept",
             )
         self.examples_seen += len(batch.examples) * self.trainer.world_size
-        self.tally.add("loss", loss)
+        self.running_means.add("loss", loss)
         for name, part in losses._asdict().items():
             if part is not None:
-                self.tally.add(name, part)
+                self.running_means.add(name, part)
         return loss
 
     def part_losses(
@@ -208,9 +208,9 @@ class Training(lightning.LightningModule):
         self.balance.observe(norms)
         weights = self.balance.weights(self.losses.generative, self.losses.predictive)
         for index, name in enumerate(losses._fields):
-            self.tally.add(f"gradient_norm_{name}", norms[index])
+            self.running_means.add(f"gradient_norm_{name}", norms[index])
             if self.losses.balance == "gradient_norm":
-                self.tally.add(f"weight_{name}", weights[index])
+                self.running_means.add(f"weight_{name}", weights[index])
 
     def configure_optimizers(self) -> Any:
         """The optimiser and its schedule, step by step."""

@@ -13,10 +13,10 @@ from typing import Any
 
 import yaml
 
-from speechduet.config import FORMAT, Config, record
 from speechduet.data import Mixing
 from speechduet.errors import SettingError
-from speechduet.training.chance import TrainingTime
+from speechduet.model.config import FORMAT, Config, record
+from speechduet.training.draws import TrainingTime
 from speechduet.training.losses import LossSettings
 from speechduet.training.optimisation import Optimisation
 from speechduet.training.settings import DataSettings, RunSettings

@@ -13,17 +13,17 @@ from lightning.pytorch.loggers import Logger, TensorBoardLogger
 from lightning.pytorch.strategies import DDPStrategy
 
 from speechduet.audio.notices import Notify
-from speechduet.checkpoint import load_any
 from speechduet.errors import AudioError, ModelError, SettingError
-from speechduet.network.joint import System
+from speechduet.model.find import load_any
+from speechduet.network.system import System
 from speechduet.training.averages import Averages
+from speechduet.training.checkpoints import Checkpoints, Resumed, newest, save_model
 from speechduet.training.errors import is_full
-from speechduet.training.keeping import Keeping, Resumed, newest, save_model
 from speechduet.training.loading import examples_of, training_batches, validation_pairs
 from speechduet.training.module import Training
 from speechduet.training.pictures import has_tensorboard
+from speechduet.training.progress import JsonLog, ProgressLog, tell
 from speechduet.training.recipe_file import TrainingRecipe
-from speechduet.training.reports import JsonLog, Pace, tell
 from speechduet.training.settings import RunSettings
 from speechduet.training.validation import Validation, metrics
 
@@ -61,7 +61,7 @@ def train(recipe: TrainingRecipe, folder: Path, notify: Notify = tell) -> Path:
                 "choose by PESQ: pip install 'speechduet[evaluation]'"
             )
         callbacks.append(Validation(pairs, recipe, averages, folder / "best"))
-    callbacks += [Pace(settings.log_every_steps), Keeping(folder, recipe, checkpoint)]
+    callbacks += [ProgressLog(settings.log_every_steps), Checkpoints(folder, recipe, checkpoint)]
     trainer = _trainer(settings, module.system, callbacks, _loggers(folder, step))
     if processes not in (None, trainer.world_size):
         notify(f"{folder} goes on with {trainer.world_size} processes instead of {processes}")

@@ -10,13 +10,13 @@ import torch
 from torch import Tensor
 
 from speechduet.data import FittingPair
+from speechduet.enhancement.piece import enhance_whole
 from speechduet.extras import installed
 from speechduet.metrics import MetricError, estoi, pesq, si_sdr
-from speechduet.piece import enhance_whole
 from speechduet.sampler import Sampling
 from speechduet.training.after_step import AfterStep
 from speechduet.training.averages import Averages
-from speechduet.training.keeping import keep_best, save_model
+from speechduet.training.checkpoints import keep_best, save_model
 from speechduet.training.loading import read_pair
 from speechduet.training.module import Training
 from speechduet.training.pictures import show

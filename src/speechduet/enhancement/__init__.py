@@ -1,0 +1,1 @@
+"""From waveform to waveform: any length, rate and number of channels."""

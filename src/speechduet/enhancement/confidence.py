@@ -1,0 +1,129 @@
+"""Where the two decoders disagree: a map over frequency and time, and its files."""
+
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+import numpy.typing as npt
+from torch import Tensor
+
+from speechduet.audio import replacing
+from speechduet.enhancement.segments import Segmentation
+from speechduet.errors import AudioError, SettingError
+from speechduet.sampler import Sampling
+from speechduet.spectrogram import Spectrogram
+
+_FLOOR = 0.01
+"""Sum of the two magnitudes below which estimates count as silent and thus as agreeing."""
+_PICTURE_FRAMES = 4000
+
+Map = npt.NDArray[np.float32]
+
+
+def disagreement(generative: Tensor, predictive: Tensor) -> Tensor:
+    """``|G - P| / (|G| + |P|)`` of two estimates of the clean speech: 0 agree, 1 contradict.
+
+    From compressed spectrograms ``[batch, 1, bins, frames]`` at the model's level to
+    ``[batch, bins, frames]``.
+    """
+    magnitude = generative.abs() + predictive.abs()
+    return ((generative - predictive).abs() / magnitude.clamp_min(_FLOOR)).squeeze(1)
+
+
+class Comparison:
+    """The map of a whole recording, put together from its segments; the mean over channels.
+
+    Unlike everything else about a long recording it is held in memory: ``map``,
+    ``[bins, frames]`` from 0 to 1, takes 0.5 GB per hour.
+    """
+
+    def __init__(self, plan: Segmentation, spectrogram: Spectrogram, channels: int) -> None:
+        self.map: Map = np.zeros((spectrogram.bins, spectrogram.frames(plan.samples)), np.float32)
+        self._weight = 1 / max(channels, 1)
+        borders = [border // spectrogram.hop for border in plan.borders()]
+        borders[-1] = self.map.shape[1]
+        self._extents = {
+            start: (start // spectrogram.hop, *borders[index : index + 2])
+            for index, start in enumerate(plan.starts)
+        }
+
+    def add(self, starts: Sequence[int], disagreements: Tensor) -> None:
+        """Take in maps ``[batch, bins, frames]`` of segments that start at these samples."""
+        for start, part in zip(starts, disagreements.cpu().numpy(), strict=True):
+            offset, begin, end = self._extents[start]
+            self.map[:, begin:end] += self._weight * part[:, begin - offset : end - offset]
+
+
+def check_compared(sampling: Sampling) -> None:
+    """Raise SettingError if no step of these settings evaluates both decoders."""
+    if sampling.steps and (sampling.beta < 1 or (sampling.alpha < 1 and sampling.steps > 1)):
+        return
+    raise SettingError(
+        f"with steps {sampling.steps}, alpha {sampling.alpha} and beta {sampling.beta} "
+        "no step evaluates both decoders",
+        "a step at which they can be compared",
+        "set beta below 1, with at least one step",
+    )
+
+
+def save(path: Path, disagreements: Map, spectrogram: Spectrogram) -> None:
+    """Write a map ``[bins, frames]`` as a picture (.png) or as numbers (.npz).
+
+    The .npz holds ``map``, ``times_s`` of the frames and ``frequencies_hz`` of the bins.
+    """
+    with replacing(path) as partial:
+        save_partial(partial, path, disagreements, spectrogram)
+
+
+def save_partial(partial: Path, path: Path, disagreements: Map, spectrogram: Spectrogram) -> None:
+    """As `save`, into a file that will be called ``path`` once others are complete too.
+
+    Raises AudioError if the disk is full.
+    """
+    times_s = np.arange(disagreements.shape[1]) * spectrogram.hop / spectrogram.sample_rate
+    frequencies_hz = np.fft.rfftfreq(spectrogram.n_fft, 1 / spectrogram.sample_rate)
+    try:
+        with partial.open("wb") as file:
+            if path.suffix == ".npz":
+                np.savez_compressed(
+                    file, map=disagreements, times_s=times_s, frequencies_hz=frequencies_hz
+                )
+            else:
+                _picture(file, disagreements, times_s[-1], frequencies_hz[-1])
+    except OSError as error:
+        raise AudioError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def check_file(path: Path) -> None:
+    """Raise SettingError if no map can be written under this name."""
+    if path.suffix not in (".png", ".npz"):
+        raise SettingError(f"a confidence map in {path.name}", "a .png or .npz file")
+    if path.suffix == ".png" and find_spec("matplotlib") is None:
+        raise SettingError(
+            "matplotlib, which draws the map, is not installed",
+            remedy="pip install matplotlib, or ask for a .npz file",
+        )
+
+
+def _picture(file: IO[bytes], disagreements: Map, end_s: float, end_hz: float) -> None:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(10, 4), layout="constrained")
+    axes = figure.add_subplot()
+    thinning = 1 + disagreements.shape[1] // _PICTURE_FRAMES
+    image = axes.imshow(
+        disagreements[:, ::thinning],
+        origin="lower",
+        aspect="auto",
+        extent=(0, max(end_s, 1e-3), 0, end_hz / 1000),
+        vmin=0,
+        vmax=1,
+        cmap="magma_r",
+    )
+    axes.set_xlabel("time in s")
+    axes.set_ylabel("frequency in kHz")
+    axes.set_title("Where the decoders disagree")
+    figure.colorbar(image, label="disagreement (0 agree, 1 contradict)")
+    figure.savefig(file, format="png", dpi=120)

@@ -1,0 +1,120 @@
+"""Enhance a file into another, in memory that does not grow with its length."""
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import BinaryIO
+
+import numpy as np
+from typing_extensions import Unpack
+
+from speechduet.audio import Samples, probe, read_blocks, target_format
+from speechduet.audio.notices import Notify, warn
+from speechduet.audio.recording import Recording, check_strength, mixed
+from speechduet.audio.tags import read_tags
+from speechduet.audio.together import check_replaceable, replacing_together
+from speechduet.audio.writing import write_partial
+from speechduet.enhancement.confidence import Comparison, check_compared, check_file, save_partial
+from speechduet.enhancement.enhancer import Enhancer, Expert
+from speechduet.errors import AudioError
+
+Progress = Callable[[float, float], None]
+"""Told how many seconds are done, of how many."""
+
+
+def enhance_file(
+    source: str | Path,
+    target: str | Path,
+    enhancer: Enhancer | None = None,
+    mode: str = "balanced",
+    *,
+    strength: float = 1.0,
+    seed: int = 0,
+    confidence: str | Path | None = None,
+    track: int | None = None,
+    salvage: bool = False,
+    notify: Notify = warn,
+    verbose: bool = False,
+    progress: Progress | None = None,
+    **expert: Unpack[Expert],
+) -> float:
+    """Enhance a recording from disk to disk, and return its duration in seconds.
+
+    The target's suffix chooses its container; sample rate, channels, length, level, tags and,
+    where it can be, the sample format are the source's. It replaces a file of that name, but only
+    once it is complete. Without ``enhancer`` the bundled model is loaded. ``confidence`` names a
+    .png or .npz file for a map of where the decoders disagree, which appears together with the
+    target. ``track`` chooses one of several sound tracks, counted from 1; ``salvage`` enhances
+    what a truncated file holds; ``notify`` learns what is not as it should be and, if
+    ``verbose``, what the target's container does not keep. The rest is as for `Enhancer`.
+
+    Raises AudioError, SettingError or ModelError, and then leaves nothing behind.
+    """
+    source, target = Path(source), Path(target)
+    enhancer = enhancer or Enhancer.from_pretrained()
+    sampling = enhancer.sampling(mode, **expert)
+    check_strength(strength)
+    check_replaceable(target)
+    outputs = [target]
+    if confidence is not None:
+        confidence = Path(confidence)
+        check_file(confidence)
+        check_compared(sampling)
+        # Last comes what tells a batch that this recording is done.
+        outputs = [confidence, target]
+    source_format = probe(source, track=track)
+    written_format = target_format(source_format, target)
+    tags = read_tags(source, track=track)
+    with replacing_together(outputs) as partials, _storage(target) as storage:
+        recording = enhancer.recording(
+            read_blocks(source, track=track, salvage=salvage, notify=notify),
+            source_format.sample_rate,
+            storage,
+            str(source),
+        )
+        comparison = None
+        if confidence is not None:
+            comparison = Comparison(
+                enhancer.segmentation(recording),
+                enhancer.spectrogram,
+                int(np.count_nonzero(recording.peaks)),
+            )
+        blocks = enhancer.enhanced(recording, sampling, seed, comparison=comparison)
+        original = read_blocks(source, track=track, salvage=salvage, notify=lambda _: None)
+        blocks = mixed(blocks, original, strength)
+        write_partial(
+            *(partials[-1], target, written_format, _watched(blocks, recording, progress)),
+            recording.samples,
+            source=source_format,
+            tags=tags,
+            notify=notify,
+            verbose=verbose,
+        )
+        if confidence is not None and comparison is not None:
+            save_partial(partials[0], confidence, comparison.map, enhancer.spectrogram)
+    return recording.duration_s
+
+
+@contextmanager
+def _storage(target: Path) -> Iterator[BinaryIO]:
+    """A file beside the target, for /tmp may be small or in memory; it has no name to leave.
+
+    Raises AudioError if it cannot be written, as on a full disk.
+    """
+    try:
+        with TemporaryFile(dir=target.parent) as storage:
+            yield storage
+    except OSError as error:
+        raise AudioError(f"cannot write {target}: {error.strerror or error}") from error
+
+
+def _watched(
+    blocks: Iterable[Samples], recording: Recording, progress: Progress | None
+) -> Iterator[Samples]:
+    done = 0
+    for block in blocks:
+        yield block
+        done += len(block)
+        if progress is not None:
+            progress(done / recording.sample_rate, recording.duration_s)

@@ -1,0 +1,1 @@
+"""Models: their configuration, their folders, and where they are found."""

@@ -1,0 +1,1 @@
+"""The file formats and networks of the released SGMSE+ and StoRM weights."""

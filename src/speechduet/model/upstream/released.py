@@ -1,0 +1,206 @@
+"""Checkpoints of the public SGMSE+ and StoRM code, read without that code and without running any.
+
+Dimensions come from the shapes of the weights, which say more than the recorded settings do;
+recorded settings that change what the network or the process means are checked.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from speechduet.errors import ModelError, SettingError
+from speechduet.model.folder import Pretrained, fill, save
+from speechduet.model.upstream.archive import Archive, StoredTensor
+from speechduet.model.upstream.ncsnpp import dimensions, rename
+from speechduet.network.ncsnpp import NCSNpp
+from speechduet.network.system import Layout, System
+from speechduet.process import OrnsteinUhlenbeck
+from speechduet.sampler import Sampling
+from speechduet.spectrogram import Spectrogram
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One of the systems that the public code trains, and what it calls their networks."""
+
+    name: str
+    layout: Layout
+    score: str | None
+    predictive: str | None
+    modes: Mapping[str, Sampling]
+
+
+PREDICTION = Sampling(steps=0)
+SGMSE_SAMPLING = Sampling(steps=30)
+STORM_SAMPLING = Sampling(steps=50, grid="paper")
+
+SGMSE_PLUS = Kind(
+    "SGMSE+",
+    Layout(generative=True, predictive="none"),
+    "dnn",
+    None,
+    {"balanced": SGMSE_SAMPLING, "best": SGMSE_SAMPLING},
+)
+STORM = Kind(
+    "StoRM",
+    Layout(generative=True, predictive="own"),
+    "score_net",
+    "denoiser_net",
+    {"fast": PREDICTION, "balanced": STORM_SAMPLING, "best": STORM_SAMPLING},
+)
+PREDICTIVE = Kind(
+    "predictive NCSN++",
+    Layout(generative=False, predictive="own"),
+    None,
+    "dnn",
+    {"fast": PREDICTION},
+)
+
+MEANINGS: Mapping[str, tuple[Any, ...]] = {
+    "backbone": ("ncsnpp",),
+    "backbone_score": ("ncsnpp",),
+    "backbone_denoiser": ("ncsnpp",),
+    "sde": ("ouve",),
+    "condition": ("both",),
+    "transform_type": ("exponent",),
+    "window": ("hann",),
+    "return_time": (False,),
+    "spatial_channels": (1,),
+}
+"""Recorded settings, and the only values that are understood here."""
+
+
+def load(path: str | Path) -> Pretrained:
+    """Read a checkpoint of SGMSE+, of StoRM, or of StoRM's predictive baseline.
+
+    Averaged (EMA) weights are taken where there are any, as the public code enhances with them.
+    """
+    file = Path(path)
+    with Archive(file) as archive:
+        try:
+            recorded = _section(archive, "hyper_parameters")
+            return _pretrained(file, upstream_weights(archive), recorded)
+        except (ModelError, SettingError) as error:
+            raise ModelError(f"{file}: {error}") from None
+
+
+def convert(path: str | Path, folder: str | Path) -> Pretrained:
+    """Write the model of a checkpoint as a model folder; returns it."""
+    pretrained = load(path)
+    save(pretrained, folder)
+    return pretrained
+
+
+def upstream_weights(archive: Archive) -> dict[str, Tensor]:
+    """Weights by the names that the public code gives them, averaged (EMA) if there are such."""
+    state = _section(archive, "state_dict")
+    ema = archive.content.get("ema")
+    chosen = dict(state)
+    averages = ema.get("shadow_params") if isinstance(ema, dict) else None
+    if averages:
+        # torch_ema lists parameters in order, without names; before 0.3 without the fixed ones.
+        names = list(state)
+        if len(averages) < len(names):
+            names = [name for name in names if not str(name).endswith("all_modules.0.W")]
+        if len(averages) != len(names):
+            raise ModelError(f"{len(averages)} averaged (EMA) parameters", f"{len(state)}")
+        chosen.update(zip(names, averages, strict=True))
+    for name, stored in chosen.items():
+        if not isinstance(name, str) or not isinstance(stored, StoredTensor):
+            raise ModelError(f"weights {name!r} are no tensor", "a tensor")
+        if stored.size != getattr(state[name], "size", None):
+            raise ModelError(f"the averaged (EMA) {name} differs in shape from {name}")
+    return {name: archive.tensor(stored).float() for name, stored in chosen.items()}
+
+
+def _section(archive: Archive, name: str) -> dict[Any, Any]:
+    section = archive.content.get(name) if isinstance(archive.content, dict) else None
+    if not isinstance(section, dict):
+        raise ModelError(f"it has no {name!r}", "a checkpoint of SGMSE+ or StoRM")
+    return section
+
+
+def _pretrained(file: Path, weights: dict[str, Tensor], recorded: dict[Any, Any]) -> Pretrained:
+    kind = _kind(weights)
+    for name, understood in MEANINGS.items():
+        if recorded.get(name, understood[0]) not in understood:
+            raise ModelError(f"{name} is {recorded[name]!r}", " or ".join(map(repr, understood)))
+    spectrogram = Spectrogram(
+        sample_rate=_number(recorded, "sr", 16_000),
+        n_fft=_number(recorded, "n_fft", 510),
+        hop=_number(recorded, "hop_length", 128),
+        exponent=_number(recorded, "spec_abs_exponent", 0.5),
+        factor=_number(recorded, "spec_factor", 0.15),
+        published=True,
+    )
+    # Only StoRM's code records spatial_channels; its networks take 2 x - 1 unless told otherwise.
+    centred = bool(recorded.get("centered", "spatial_channels" not in recorded))
+    score, predictive = _part(weights, kind.score), _part(weights, kind.predictive)
+    sizes = [dimensions(part, spectrogram.bins, centred) for part in (score, predictive) if part]
+    for size in sizes:
+        _compare(size, recorded)
+    process = None
+    if kind.score:
+        process = OrnsteinUhlenbeck(
+            theta=_number(recorded, "theta", 1.5),
+            sigma_min=_number(recorded, "sigma_min", 0.05),
+            sigma_max=_number(recorded, "sigma_max", 0.5),
+            t_min=_number(recorded, "t_eps", 0.03),
+        )
+    with torch.random.fork_rng(devices=[]):
+        system = System(kind.layout, process, *sizes)
+    named: dict[str, Tensor] = {}
+    if score:
+        named |= rename(score, sizes[0], True, "encoder", "generative_decoder")
+    if predictive:
+        network = "predictive_network"
+        named |= rename(predictive, sizes[-1], False, f"{network}.encoder", f"{network}.decoder")
+    fill(system, named, f"a {kind.name} of these dimensions")
+    metadata = {"licence": "other", "source": f"{kind.name} checkpoint {file.name}, converted"}
+    return Pretrained(file.stem, system, spectrogram, kind.modes, metadata)
+
+
+def _kind(weights: Mapping[str, Tensor]) -> Kind:
+    networks = {name.partition(".")[0] for name in weights}
+    if networks == {"score_net", "denoiser_net"}:
+        return STORM
+    output = weights.get("dnn.output_layer.weight")
+    if networks == {"dnn"} and output is not None:
+        # Input channels: real and imaginary part of y alone, or of x_t and y.
+        return PREDICTIVE if output.shape[1] == 2 else SGMSE_PLUS
+    raise ModelError(
+        f"networks {', '.join(sorted(networks)) or 'none'}",
+        "'dnn' of SGMSE+, or 'score_net' and 'denoiser_net' of StoRM",
+    )
+
+
+def _part(weights: Mapping[str, Tensor], network: str | None) -> dict[str, Tensor]:
+    start = f"{network}."
+    return {
+        name.removeprefix(start): tensor
+        for name, tensor in weights.items()
+        if name.startswith(start)
+    }
+
+
+def _compare(size: NCSNpp, recorded: Mapping[Any, Any]) -> None:
+    for name, found in (
+        ("nf", size.base_channels),
+        ("ch_mult", size.multipliers),
+        ("num_res_blocks", size.residual_blocks),
+    ):
+        stated = recorded.get(name, found)
+        if (tuple(stated) if isinstance(stated, list) else stated) != found:
+            raise ModelError(f"recorded {name} is {stated}, but the weights' is {found}")
+
+
+def _number(recorded: Mapping[Any, Any], name: str, default: Any) -> Any:
+    """A recorded number of the default's type."""
+    value = recorded.get(name, default)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
+        raise ModelError(f"{name} is {value!r}", "a number above 0")
+    return type(default)(value)

@@ -1,0 +1,127 @@
+"""Segments of long recordings, their seams, and the noise that they share."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from speechduet.audio import Samples
+from speechduet.enhancement.segments import NoiseField, Segmentation
+from speechduet.errors import SettingError
+
+HOP = 8
+
+plans = st.builds(
+    lambda samples, frames, overlap: Segmentation.plan(samples, HOP, frames, overlap),
+    st.integers(1, 5000),
+    st.integers(16, 64),
+    st.integers(1, 4),
+)
+
+
+def pieces(plan: Segmentation, whole: Samples) -> list[Samples]:
+    padded = np.pad(whole, ((0, 0), (0, plan.length)))
+    return [padded[:, start : start + plan.length] for start in plan.starts]
+
+
+@settings(deadline=None)
+@given(plan=plans)
+def test_segments_cover_the_recording(plan: Segmentation) -> None:
+    assert plan.starts[0] == 0
+    assert all(start % HOP == 0 for start in plan.starts)
+    assert plan.samples <= plan.starts[-1] + plan.length < plan.samples + HOP
+    assert all(
+        before < start <= before + plan.length - plan.fade
+        for before, start in zip(plan.starts, plan.starts[1:], strict=False)
+    )
+
+
+@settings(deadline=None)
+@given(plan=plans)
+def test_segments_of_one_recording_join_to_it(plan: Segmentation) -> None:
+    whole = np.random.default_rng(0).standard_normal((2, plan.samples)).astype(np.float32)
+    joined = np.concatenate(list(plan.join(iter(pieces(plan, whole)))), axis=1)
+    np.testing.assert_allclose(joined, whole, atol=1e-6)
+
+
+def test_a_fade_rises_from_one_segment_to_the_next() -> None:
+    plan = Segmentation.plan(1000, HOP, 100, 20)
+    assert len(plan.starts) == 2
+    ones = np.ones((1, plan.length), np.float32)
+    (joined,) = np.concatenate(list(plan.join([0 * ones, ones])), axis=1)
+    _, border, _ = plan.borders()
+    assert joined[: border - plan.fade // 2].max() == 0
+    assert joined[border + plan.fade // 2 :].min() == 1
+    assert joined[border] == pytest.approx(0.5, abs=0.02)
+    assert (np.diff(joined) >= 0).all()
+
+
+def test_the_edges_of_segments_are_not_heard() -> None:
+    plan = Segmentation.plan(3000, HOP, 100, 20)
+    marked = np.zeros((1, plan.length), np.float32)
+    marked[:, : 4 * HOP] = marked[:, -4 * HOP :] = 1
+    joined = np.concatenate(list(plan.join([marked] * len(plan.starts))), axis=1)[0]
+    assert joined[4 * HOP : plan.starts[-1] + plan.length - 5 * HOP].max() == 0
+
+
+def test_what_fits_one_segment_is_one_piece() -> None:
+    assert Segmentation.plan(16 * HOP - 1, HOP, 16, 2).starts == (0,)
+    assert len(Segmentation.plan(16 * HOP, HOP, 16, 2).starts) == 2
+
+
+def test_joining_holds_two_segments_at_most() -> None:
+    plan = Segmentation.plan(100_000, HOP, 32, 4)
+    made = taken = 0
+
+    def make():
+        nonlocal made
+        for _ in plan.starts:
+            made += 1
+            yield np.zeros((1, plan.length), np.float32)
+
+    for block in plan.join(make()):
+        taken += block.shape[1]
+        assert plan.starts[made - 1] <= taken
+    assert taken == 100_000
+
+
+def test_work_is_linear_in_length() -> None:
+    evaluated = {}
+    for minutes in (1, 10, 60, 600):
+        plan = Segmentation.plan(minutes * 60 * 16_000, 256, 1000, 125)
+        evaluated[minutes] = len(plan.starts) * plan.length / (minutes * 60 * 16_000)
+    # Overlaps add their share, an eighth, and rounding up to whole segments a part of one.
+    assert all(1 < each < 1.15 + 0.27 / minutes for minutes, each in evaluated.items())
+    assert evaluated[600] == pytest.approx(evaluated[60], rel=0.01)
+
+
+def test_noise_is_standard_complex_normal() -> None:
+    noise = NoiseField(0, 256).frames(0, 0, 1000)
+    assert noise.shape == (1, 256, 1000)
+    assert noise.dtype == torch.complex64
+    for part in (noise.real, noise.imag):
+        assert part.mean().abs() < 5e-3
+        assert part.var().item() == pytest.approx(0.5, abs=5e-3)
+    assert (noise.real * noise.imag).mean().abs() < 5e-3
+
+
+@given(start=st.integers(0, 500), length=st.integers(1, 200))
+@settings(deadline=None, max_examples=30)
+def test_stretches_of_noise_agree(start: int, length: int) -> None:
+    field = NoiseField(3, 4)
+    whole = field.frames(5, 0, 700)
+    assert torch.equal(field.frames(5, start, start + length), whole[..., start : start + length])
+
+
+def test_noise_differs_by_seed_draw_and_place() -> None:
+    fields = [NoiseField(seed, 4).frames(draw, 0, 128) for seed in (0, 1) for draw in (0, 1)]
+    stretches = [part for field in fields for part in (field[..., :64], field[..., 64:])]
+    for i, one in enumerate(stretches):
+        assert not any(torch.equal(one, other) for other in stretches[i + 1 :])
+        assert all((one * other.conj()).mean().abs() < 0.3 for other in stretches[i + 1 :])
+
+
+def test_a_negative_seed() -> None:
+    with pytest.raises(SettingError, match="seed is -1; expected a whole number from 0"):
+        NoiseField(-1, 4)
