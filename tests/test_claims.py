@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from speechduet.sampler import Sampling
-from speechduet.study.settings import SWEPT
+from speechduet.sampler.settings import SETTINGS
 
 FILES = [f"file{number}.wav" for number in range(8)]
 
@@ -16,7 +16,7 @@ FILES = [f"file{number}.wav" for number in range(8)]
 def line(
     system: str, sampling: Sampling, seed: int, file: str, pesq: float, si_sdr: float
 ) -> list[object]:
-    told = [getattr(sampling, key) for key in SWEPT]
+    told = [getattr(sampling, key) for key in SETTINGS]
     return ["valid", system, *told, seed, file, pesq, 0.7, si_sdr, 0.0, 0.0]
 
 
@@ -27,7 +27,7 @@ def files(tmp_path: Path) -> Path:
     with path.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream)
         columns = ["seed", "file", "pesq", "estoi", "si_sdr", "si_sir", "si_sar"]
-        writer.writerow(["set", "system", *SWEPT, *columns])
+        writer.writerow(["set", "system", *SETTINGS, *columns])
         for number, file in enumerate(FILES):
             for seed in (0, 1):
                 base, sign = 1.5 + 0.1 * number, 1 if number % 2 else -1

@@ -58,9 +58,9 @@ def enhance_files(
 def _check(enhancer: "Enhancer", request: dict[str, Any]) -> None:
     """Raise SettingError for settings that no file could be enhanced with."""
     from speechduet.enhancement.confidence import check_compared, check_file
-    from speechduet.enhancement.enhancer import Expert
+    from speechduet.sampler.settings import SETTINGS
 
-    expert = {name: value for name, value in request.items() if name in Expert.__annotations__}
+    expert = {name: value for name, value in request.items() if name in SETTINGS}
     sampling = enhancer.sampling(request["mode"], **expert)
     if request["confidence"] is not None:
         check_file(request["confidence"])

@@ -3,14 +3,13 @@
 import hashlib
 import json
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from speechduet.errors import AudioError, SettingError
 from speechduet.evaluation import Scores
-from speechduet.model.config import Config
-from speechduet.model.folder import Pretrained
+from speechduet.model.folder import Pretrained, describe
 from speechduet.sampler import Sampling
 
 METHOD = 1
@@ -79,16 +78,7 @@ def key_of(model: str, sampling: Sampling | None, seed: int, files: tuple[str, .
 def digest_of_model(pretrained: Pretrained) -> str:
     """A digest of what a model computes: its weights and structure, not its name or modes."""
     system = pretrained.system
-    structure: dict[str, Any] = Config(
-        "",
-        system.layout,
-        system.backbone,
-        system.predictive_backbone,
-        system.process,
-        pretrained.spectrogram,
-        {},
-        {},
-    ).to_json()
+    structure = describe(replace(pretrained, name="", modes={}, metadata={})).to_json()
     digest = hashlib.sha256(json.dumps(structure, sort_keys=True).encode())
     for name, tensor in sorted(system.state_dict().items()):
         digest.update(name.encode())

@@ -6,8 +6,9 @@ from operator import itemgetter
 from typing import NamedTuple
 
 from speechduet.sampler import Sampling
+from speechduet.sampler.settings import SETTINGS
 from speechduet.study.measuring import Measured
-from speechduet.study.settings import NOISY, SWEPT, Ablation, Pick, Setting, Sweep, canonical
+from speechduet.study.settings import NOISY, Ablation, Pick, Setting, Sweep, canonical
 
 Measurements = Mapping[Setting, Measured]
 
@@ -41,7 +42,9 @@ def by_steps(ablation: Ablation, measured: Measurements) -> list[Line]:
     return [
         line
         for name, sweep in ablation.sweeps.items()
-        if all(len(set(getattr(sweep, key))) == 1 for key in SWEPT if key not in ("steps", "grid"))
+        if all(
+            len(set(getattr(sweep, key))) == 1 for key in SETTINGS if key not in ("steps", "grid")
+        )
         for line in _lines(name, sweep, "steps", measured)
     ]
 
@@ -67,7 +70,7 @@ def predictive(ablation: Ablation, measured: Measurements) -> list[Line]:
 
 def _lines(name: str, sweep: Sweep, along: str, measured: Measurements) -> Iterator[Line]:
     """Lines of at least two points; what takes no steps or has no scores is on none."""
-    others = [key for key in SWEPT if key != along]
+    others = [key for key in SETTINGS if key != along]
     varying = [key for key in others if key != "grid" and len(set(getattr(sweep, key))) > 1]
 
     groups: dict[tuple[object, ...], list[Sampling]] = {}

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from speechduet.evaluation import METRICS, Scores, compare
 from speechduet.evaluation.tables import Table, comparison_table, means_table, title
 from speechduet.network.cost import Parts
+from speechduet.sampler.settings import SETTINGS
 from speechduet.study.measuring import Measured
 from speechduet.study.selection import (
     Line,
@@ -17,7 +18,7 @@ from speechduet.study.selection import (
     described,
     predictive,
 )
-from speechduet.study.settings import NOISY, SWEPT, Ablation, Setting
+from speechduet.study.settings import NOISY, Ablation, Setting
 
 Sets = Mapping[str, Measurements]
 """What was measured on *valid* and on *test*."""
@@ -59,7 +60,7 @@ def settings_csv(sets: Sets) -> str:
     spreads = [f"{metric}_seed_spread" for metric in METRICS]
     calls = [f"{part}_calls" for part in Parts._fields]
     costs = ["evaluations", *calls, "gmac_per_s", "seconds_per_s"]
-    writer.writerow(["set", "system", *SWEPT, *costs, "files", "seeds", *scored, *spreads])
+    writer.writerow(["set", "system", *SETTINGS, *costs, "files", "seeds", *scored, *spreads])
     for name, measured in sets.items():
         for told in measured.values():
             writer.writerow([name, *_cells(told)])
@@ -70,7 +71,7 @@ def files_csv(sets: Sets, seeds: tuple[int, ...]) -> str:
     """A line for each set, setting, seed and file."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["set", "system", *SWEPT, "seed", "file", *METRICS])
+    writer.writerow(["set", "system", *SETTINGS, "seed", "file", *METRICS])
     for name, measured in sets.items():
         for told in measured.values():
             setting = _setting_cells(told.setting)
@@ -162,4 +163,4 @@ def _cells(told: Measured) -> Iterator[object]:
 
 def _setting_cells(setting: Setting) -> list[object]:
     sampling = asdict(setting.sampling) if setting.sampling else {}
-    return [setting.system, *(sampling.get(key, "") for key in SWEPT)]
+    return [setting.system, *(sampling.get(key, "") for key in SETTINGS)]
