@@ -10,9 +10,9 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 import typer
 
 from speechduet.backend import BackendName, Precision
-from speechduet.cli.usage import MOST_SEED, MOST_THREADS
+from speechduet.cli.usage import MOST_THREADS
 from speechduet.sampler import settings as sampler
-from speechduet.settings import bounds, meanings
+from speechduet.settings import MOST_SEED, bounds, meanings
 
 
 def _option(

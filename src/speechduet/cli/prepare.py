@@ -15,13 +15,13 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColum
 from speechduet.cli.usage import (
     HIGHEST_HZ,
     LARGEST,
-    MOST_SEED,
     MOST_THREADS,
     Command,
     check_apart,
 )
 from speechduet.errors import SettingError
 from speechduet.names import shown
+from speechduet.settings import MOST_SEED
 
 if TYPE_CHECKING:
     from speechduet.data.preparation import Task

@@ -3,7 +3,7 @@
 import os
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -14,6 +14,7 @@ from speechduet.cli.termination import as_usual, ended_in_order
 from speechduet.cli.usage import LARGEST, MOST_THREADS, Command
 from speechduet.errors import SettingError
 from speechduet.names import shown
+from speechduet.sampler.settings import Grid
 
 if TYPE_CHECKING:
     from speechduet.evaluation import Evaluation
@@ -45,7 +46,7 @@ def voicebank(
         typer.Option(help="Change one setting of the recipe: section.key=value."),
     ] = None,
     grid: Annotated[
-        Literal["paper", "exact"],
+        Grid,
         typer.Option(help="Step sizes; the published numbers are taken to be the paper grid's."),
     ] = "paper",
     download: Annotated[

@@ -154,7 +154,7 @@ def canonical(sampling: Sampling) -> Sampling:
 
 def read_ablation(path: Path, overrides: Sequence[str] = ()) -> Ablation:
     """Read an ablation's file; SettingError for what is unknown, missing or without meaning."""
+    values = load(path)
     with of_file(path):
-        values = load(path)
         change(values, overrides)
         return read(Ablation, {name: value for name, value in values.items() if value is not None})

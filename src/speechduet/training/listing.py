@@ -10,7 +10,7 @@ from speechduet.model.config import AnyNetwork, AnyProcess
 from speechduet.network.system import Layout
 from speechduet.recipe import RECIPES
 from speechduet.sampler import Sampling
-from speechduet.settings import bounds, meanings
+from speechduet.settings import meanings
 from speechduet.spectrogram import Spectrogram
 from speechduet.training.recipe_file import SECTIONS
 from speechduet.training.resuming import ON_RESUME
@@ -62,13 +62,20 @@ def _section(title: str, kind: type[Any]) -> str:
 _INDENT: Mapping[str, Any] = {"initial_indent": " " * 6, "subsequent_indent": " " * 6}
 
 
+_EDGES = {"ge": "from", "gt": "above", "le": "to", "lt": "below", "multiple_of": "in steps of"}
+
+
 def _type(hint: Any) -> str:
     """The type in words, with the range of a number."""
     origin, inner = get_origin(hint), get_args(hint)
     if origin is Annotated:
-        least, most = bounds(hint)
-        from_least = "" if least is None else f" from {least:g}"
-        return _type(inner[0]) + from_least + ("" if most is None else f" to {most:g}")
+        edges = [
+            f" {word} {getattr(constraint, name)}"
+            for constraint in inner[1:]
+            for name, word in _EDGES.items()
+            if hasattr(constraint, name)
+        ]
+        return _type(inner[0]) + "".join(edges)
     if origin is Literal:
         return " | ".join(str(choice) for choice in inner)
     if origin is tuple:

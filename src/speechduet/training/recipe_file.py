@@ -71,8 +71,8 @@ def read_recipe(path: Path, overrides: Sequence[str] = ()) -> TrainingRecipe:
 
     SettingError for what is unknown, missing or out of range.
     """
+    values = load(path)
     with of_file(path):
-        values = load(path)
         # Another system first, so that single settings of it can be changed too.
         named = [override for override in overrides if override.startswith("system=")]
         change(values, named)
@@ -125,11 +125,11 @@ def of_file(path: Path) -> Iterator[None]:
 def load(path: Path) -> dict[str, Any]:
     """The named sections of a YAML file."""
     try:
-        values = _parse(path.read_text(encoding="utf-8"), "it")
+        values = _parse(path.read_text(encoding="utf-8"), str(path))
     except (OSError, UnicodeDecodeError) as error:
-        raise SettingError(f"cannot be read ({error})", "a YAML file") from None
+        raise SettingError(f"cannot read {path} ({error})", "a YAML file") from None
     if not isinstance(values, dict):
-        raise SettingError(f"it holds {type(values).__name__}", "named sections")
+        raise SettingError(f"{path} holds {type(values).__name__}", "named sections")
     return values
 
 
