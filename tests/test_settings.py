@@ -316,3 +316,9 @@ def test_a_system_is_found_by_its_name() -> None:
     assert system_named("predictive").anchor is None
     with pytest.raises(SettingError, match=r"no system 'strom'; expected one of predictive, .*'st"):
         system_named("strom")
+
+
+def test_what_is_refused_is_shown_in_one_line() -> None:
+    with pytest.raises(SettingError) as error:
+        Inner(count=np.zeros((2, 2)))  # type: ignore[arg-type]
+    assert str(error.value) == "count is array([[0., 0.], [0., 0.]]); expected a whole number"

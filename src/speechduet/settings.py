@@ -45,8 +45,8 @@ Record = TypeVar("Record", bound="Settings")
 class Settings:
     """Base of the records: ``@dataclass(frozen=True) class Name(Settings)``.
 
-    Whoever makes one with values outside their types and ranges gets a SettingError. A field of a
-    union of records is told apart by a field ``kind`` with a single value.
+    A value outside its type or range is a SettingError. In a union, records are told apart by the
+    single value that their field ``kind`` can have.
     """
 
     def __post_init__(self) -> None:
@@ -92,10 +92,10 @@ def read(kind: type[Record], values: Any, place: str = "") -> Record:
     return record
 
 
-def check_names(found: Iterable[Any], known: Iterable[str], place: str = "") -> None:
-    """SettingError for a name that is not known, with the one that was meant if that is clear."""
+def check_names(found: Iterable[Any], expected: Iterable[str], place: str = "") -> None:
+    """SettingError for a name that is not expected, with the nearest that is."""
     where = f" in {place}" if place else ""
-    names = list(known)
+    names = list(expected)
     for name in found:
         if name not in names:
             raise SettingError(
@@ -202,8 +202,10 @@ def _refusal(error: "ValidationError", values: Any, place: str = "") -> SettingE
         return SettingError(f"{where}: {context['error']}" if where else str(context["error"]))
     names = re.findall(r"'([^']*)'", context.get("expected", context.get("expected_tags", "")))
     shown = {key: f"{n:g}" if isinstance(n, float) else n for key, n in context.items()}
-    expected = _EXPECTED.get(kind, wrong["msg"]).format(**shown, names=", ".join(names))
-    return SettingError(f"{where or 'it'} is {found!r}", expected, nearest(found, names))
+    template = _EXPECTED.get(kind)
+    expected = template.format(**shown, names=", ".join(names)) if template else wrong["msg"]
+    value = " ".join(repr(found).split())  # An array's has several lines.
+    return SettingError(f"{where or 'it'} is {value}", expected, nearest(found, names))
 
 
 def _path(steps: tuple[int | str, ...], values: Any) -> Iterator[str]:
