@@ -70,13 +70,13 @@ def _bundled() -> Iterator[_Model]:
 
 def _parameters(found: list[_Model]) -> "Table":
     from speechduet.evaluation.tables import Table
-    from speechduet.network.cost import Parameters, parameters
+    from speechduet.network.cost import Parts, parameters
 
     rows = []
     for model in found:
-        counted = parameters(model.system)
-        rows.append((model.name, f"{counted.total:,}", *map(_count, counted)))
-    return Table(("system", "total", *map(_words, Parameters._fields)), rows)
+        counts = parameters(model.system)
+        rows.append((model.name, f"{sum(counts):,}", *map(_count, counts)))
+    return Table(("system", "total", *map(_words, Parts._fields)), rows)
 
 
 _OPERATIONS_TITLE = "Billions of multiply-accumulate operations (GMAC) of one call on 256 frames"
@@ -88,8 +88,8 @@ def _operations(found: list[_Model]) -> "Table":
 
     rows = []
     for model in found:
-        counted = operations(model.system, model.spectrogram.bins)
-        rows.append((model.name, *(f"{n / 1e9:.2f}" if n else "–" for n in counted)))
+        each = operations(model.system, model.spectrogram.bins)
+        rows.append((model.name, *(f"{n / 1e9:.2f}" if n else "–" for n in each)))
     return Table(("system", *map(_words, Parts._fields)), rows)
 
 
@@ -102,9 +102,12 @@ def _modes(found: list[_Model]) -> "Table":
         each, layout = operations(model.system, model.spectrogram.bins), model.system.layout
         for mode, sampling in model.modes.items():
             rate = operations_per_second(each, layout, sampling, model.spectrogram)
-            cells = (str(sampling.steps), str(sampling.evaluations))
-            counted = map(_count, calls(layout, sampling))
-            rows.append((model.name, mode, *cells, *counted, f"{rate / 1e9:.1f}"))
+            rows.append(
+                (
+                    *(model.name, mode, str(sampling.steps), str(sampling.evaluations)),
+                    *(*map(_count, calls(layout, sampling)), f"{rate / 1e9:.1f}"),
+                )
+            )
     parts = map(_words, Parts._fields)
     return Table(("system", "mode", "steps", "NFE", *parts, "GMAC per second of audio"), rows)
 
