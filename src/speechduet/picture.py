@@ -1,8 +1,6 @@
 """Pictures of recordings: their spectrograms one above the other, on one colour scale."""
 
-import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 
 from torch import Tensor
@@ -14,24 +12,27 @@ from speechduet.spectrogram import Spectrogram
 DYNAMIC_RANGE_DB = 70
 _LONGEST_NAME = 20
 """Letters of a name in a picture; more would leave no room for anything else."""
+_BOX = "□"
 
 
 def name_in_picture(name: str) -> str:
-    """A name as matplotlib draws it letter by letter; the middle of a long one is left out."""
+    """A name as matplotlib draws it letter by letter; the middle of a long one is left out.
+
+    Letters that the font lacks are boxes, for which matplotlib would warn.
+    """
+    from matplotlib.font_manager import FontProperties, findfont, get_font
+
     text = shown(name)
     if len(text) > _LONGEST_NAME:
         half = _LONGEST_NAME // 2
         text = f"{text[: half - 1]}…{text[-half:]}"
-    # Between two dollar signs would be mathematics, and a label that begins so is left out.
-    return (" " if text.startswith("_") else "") + text.replace("$", r"\$")
-
-
-@contextmanager
-def without_font_warnings() -> Iterator[None]:
-    """Letters that the font lacks are drawn as boxes; nothing that the reader could mend."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", r"(?s).*Glyph .* missing from font")
-        yield
+    fonts = [get_font(findfont(FontProperties(weight=weight))) for weight in ("normal", "bold")]
+    drawn = "".join(
+        letter if all(font.get_char_index(ord(letter)) for font in fonts) else _BOX
+        for letter in text
+    )
+    # Between two dollar signs would be mathematics; a label with a leading underscore is left out.
+    return (" " if drawn.startswith("_") else "") + drawn.replace("$", r"\$")
 
 
 def level_db(waveform: Tensor, sample_rate: int) -> Tensor:
@@ -82,5 +83,4 @@ def draw_spectrograms(
         axes.set_ylabel("kHz")
     rows[-1].set_xlabel("s")
     figure.colorbar(image, ax=list(rows), label="dB", aspect=12 * len(levels), pad=0.02)
-    with without_font_warnings():
-        figure.savefig(path)
+    figure.savefig(path)

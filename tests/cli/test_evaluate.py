@@ -124,7 +124,7 @@ def test_a_manifest_of_other_recordings_is_refused(folder: Path) -> None:
     manifest.write_text("name,snr_db\nx,0\n")
     result = run(folder, "--manifest", str(manifest))
     assert result.exit_code == 2
-    assert "tells nothing about a or any other recording" in result.stderr
+    assert "states nothing about a or any other recording" in result.stderr
 
 
 def test_metrics_can_be_added(folder: Path) -> None:

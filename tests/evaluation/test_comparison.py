@@ -4,7 +4,7 @@ import math
 import numpy as np
 import pytest
 
-from speechduet.evaluation import Evaluation, Failure, Scores, bootstrap, compare, signed_rank
+from speechduet.evaluation import Evaluation, Scores, UnscoredFile, bootstrap, compare, signed_rank
 
 
 def system(*scores: tuple[str, float]) -> Evaluation:
@@ -69,4 +69,4 @@ def test_infinite_scores_are_compared() -> None:
 
 def test_systems_without_a_file_in_common_are_not_compared() -> None:
     assert compare({"a": system(("x", 1)), "b": system(("y", 1))}) == []
-    assert compare({"a": system(("x", 1)), "b": Evaluation([], [Failure("x", "gone")])}) == []
+    assert compare({"a": system(("x", 1)), "b": Evaluation([], [UnscoredFile("x", "gone")])}) == []

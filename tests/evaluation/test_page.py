@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import soundfile
 
-from speechduet.evaluation import Evaluation, Failure
+from speechduet.evaluation import Evaluation, UnscoredFile
 from speechduet.evaluation.page import to_html
 from speechduet.evaluation.report import Report, to_markdown
 from speechduet.names import shown
@@ -107,7 +107,7 @@ def test_without_manifest_noisy_or_finite_scores(report: Report) -> None:
 def test_what_failed_is_told_and_not_shown(report: Report) -> None:
     path = report.pairs["two"]["a"].enhanced.with_name("broken.wav")
     path.write_text("not audio")
-    two = Evaluation(report.systems["two"].files[1:], [Failure("a", "<not> audio")])
+    two = Evaluation(report.systems["two"].files[1:], [UnscoredFile("a", "<not> audio")])
     broken = {"a": report.pairs["two"]["a"]._replace(enhanced=path)}
     told = Report(
         {**report.systems, "two": two},
@@ -116,7 +116,7 @@ def test_what_failed_is_told_and_not_shown(report: Report) -> None:
     page = Page(to_html(told))
     assert "two: a: <not> audio" in page.texts
     assert len(page.sources("audio")) == 7
-    nothing = Evaluation([], [Failure("a", "gone")])
+    nothing = Evaluation([], [UnscoredFile("a", "gone")])
     assert Page(to_html(Report({"one": nothing}, {"one": {}}))).sources("img") == []
 
 
@@ -151,7 +151,7 @@ def test_systems_and_files_may_have_any_name(report: Report, name: str) -> None:
     def named(values: Mapping[str, Any]) -> dict[str, Any]:
         return {name: values["one"], "$": values["two"]}
 
-    failed = Evaluation(report.systems["one"].files, [Failure(name, "gone")])
+    failed = Evaluation(report.systems["one"].files, [UnscoredFile(name, "gone")])
     told = Report(named({**report.systems, "one": failed}), named(report.pairs), report.manifest)
     texts = Page(to_html(told).encode().decode()).texts
     assert shown(name) in texts and f"{shown(name)}: {shown(name)}: gone" in texts

@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import pytest
 
-from speechduet.evaluation import Evaluation, Failure, Scores
+from speechduet.evaluation import Evaluation, Scores, UnscoredFile
 from speechduet.evaluation.report import Report, to_markdown
 
 
@@ -45,7 +45,7 @@ def test_json_of_several_systems_keeps_the_published_shape(report: Report) -> No
 
 
 def test_groups_are_the_same_for_all_systems(report: Report) -> None:
-    lacking = Evaluation(report.systems["two"].files[:1], [Failure("deep/b", "gone")])
+    lacking = Evaluation(report.systems["two"].files[:1], [UnscoredFile("deep/b", "gone")])
     told = replace(report, systems={**report.systems, "two": lacking})
     assert told.groups() == report.groups()
     assert "| 5 dB | one |" in told.terminal()
@@ -55,7 +55,7 @@ def test_groups_are_the_same_for_all_systems(report: Report) -> None:
 
 def test_markdown_has_every_file_and_failure(report: Report) -> None:
     one = report.systems["one"]
-    failing = Evaluation([*one.files, Scores("a|b", 1.0, 0.1, 1.0)], [Failure("c", "gone")])
+    failing = Evaluation([*one.files, Scores("a|b", 1.0, 0.1, 1.0)], [UnscoredFile("c", "gone")])
     told = to_markdown(replace(of_one(report), systems={"one": failing}))
     assert told.startswith("# Evaluation\n\n## Summary\n")
     assert "| deep/b | 3.000 | 0.800 | 12.000 | 15.000 | 18.000 |" in told

@@ -12,9 +12,9 @@ from speechduet.evaluation import (
     FURTHER,
     Dnsmos,
     Evaluation,
-    Failure,
-    Pair,
+    ScoredPair,
     Scores,
+    UnscoredFile,
     evaluate_pairs,
     pair_up,
     score,
@@ -23,7 +23,7 @@ from speechduet.evaluation import (
 RATE = 16_000
 
 
-def paired(folder: Path, *roles: str) -> tuple[list[Pair], list[Failure]]:
+def paired(folder: Path, *roles: str) -> tuple[list[ScoredPair], list[UnscoredFile]]:
     return pair_up(*(folder / role for role in roles))
 
 
@@ -68,7 +68,7 @@ def test_a_file_without_scores_is_a_failure(
 ) -> None:
     soundfile.write(folders / "enhanced/a.wav", waveform, rate)
     outcomes = list(evaluate_pairs(paired(folders, "clean", "enhanced")[0]))
-    assert isinstance(outcomes[0], Failure)
+    assert isinstance(outcomes[0], UnscoredFile)
     assert outcomes[0].file == "a"
     assert told in outcomes[0].error
     assert isinstance(outcomes[1], Scores)
@@ -136,7 +136,7 @@ def test_a_further_metric_without_a_value_fails_the_file(folders: Path) -> None:
     pairs = paired(folders, "clean", "enhanced")[0]
     speechless = partial(metrics.word_error_rate, recogniser=lambda samples, rate: "")
     failure = next(evaluate_pairs(pairs, further={"wer": speechless}))
-    assert failure == Failure(
+    assert failure == UnscoredFile(
         "a", "the recogniser hears no words in the reference; expected at least one"
     )
 
@@ -172,7 +172,7 @@ def test_bad_signals_on_any_side_are_failures(
     path.unlink()
     soundfile.write(folders / role / "a.wav", waveform, RATE, "FLOAT")
     outcomes = list(evaluate_pairs(paired(folders, "clean", "enhanced", "noisy")[0]))
-    assert isinstance(outcomes[0], Failure)
+    assert isinstance(outcomes[0], UnscoredFile)
     assert told in outcomes[0].error
     assert isinstance(outcomes[1], Scores)
 
@@ -191,4 +191,4 @@ def test_a_clip_too_short_is_a_failure(
     for role in ("clean", "enhanced"):
         soundfile.write(folders / role / "a.wav", speech[8_000 : 8_000 + samples], RATE)
     failure = next(evaluate_pairs(paired(folders, "clean", "enhanced")[0]))
-    assert failure == Failure("a", told)
+    assert failure == UnscoredFile("a", told)

@@ -4,7 +4,7 @@ import math
 import numpy as np
 import pytest
 
-from speechduet.evaluation import Evaluation, Failure, Scores, bootstrap
+from speechduet.evaluation import Evaluation, Scores, UnscoredFile, bootstrap
 
 
 def test_the_interval_is_that_of_the_normal_distribution_where_it_should_be(
@@ -23,7 +23,7 @@ def test_the_interval_is_that_of_the_normal_distribution_where_it_should_be(
 
 def test_json_has_the_published_shape() -> None:
     evaluation = Evaluation(
-        [Scores("a", 2.0, 0.5, math.inf), Scores("b", 3.0, 0.7, 10.0)], [Failure("c", "gone")]
+        [Scores("a", 2.0, 0.5, math.inf), Scores("b", 3.0, 0.7, 10.0)], [UnscoredFile("c", "gone")]
     )
     told = json.loads(json.dumps(evaluation.to_json(), allow_nan=False))
     assert set(told) >= {"summary", "files", "failed"}
@@ -80,5 +80,5 @@ def test_extremes_are_by_pesq() -> None:
 
 
 def test_an_evaluation_without_scores_has_an_empty_summary() -> None:
-    told = Evaluation([], [Failure("a", "gone")]).to_json()
+    told = Evaluation([], [UnscoredFile("a", "gone")]).to_json()
     assert told["summary"]["pesq"] == {"mean": None, "ci95": None, "n": 0}

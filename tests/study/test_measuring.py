@@ -7,7 +7,7 @@ import soundfile
 
 from speechduet.enhancement.enhancer import Enhancer
 from speechduet.errors import ModelError, SettingError
-from speechduet.evaluation import Pair, Scores
+from speechduet.evaluation import ScoredPair, Scores
 from speechduet.network.cost import calls
 from speechduet.sampler import Sampling
 from speechduet.study.cache import METHOD, Cache
@@ -128,7 +128,7 @@ def test_the_method_gives_the_scores_that_it_gave(tiny_model: Path, root: Path) 
     """If this fails with good reason, raise `cache.METHOD`, for kept scores are no longer right."""
     clean, noisy = (root / f"samples/{role}/rain.flac" for role in ("clean", "noisy"))
     sampling = Sampling(steps=2, alpha=0.2)
-    pair = Pair("rain", clean, noisy, noisy)
+    pair = ScoredPair("rain", clean, noisy, noisy)
     (ending,) = results(Trajectory(str(tiny_model), sampling, (0.5,), 0, pair))
     assert isinstance(ending.outcome, Scores)
     found = (ending.outcome.pesq, ending.outcome.estoi, ending.outcome.si_sdr)

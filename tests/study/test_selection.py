@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from speechduet.evaluation import Evaluation, Failure
+from speechduet.evaluation import Evaluation, UnscoredFile
 from speechduet.sampler import Sampling
 from speechduet.study.measuring import Measured
 from speechduet.study.selection import (
@@ -73,7 +73,7 @@ def test_a_setting_that_failed_where_others_did_not_is_never_picked(
     ablation: Ablation, measured: Measurements
 ) -> None:
     def without_b(told: Measured) -> Measured:
-        failed = [Failure("b", "broken")]
+        failed = [UnscoredFile("b", "broken")]
         return replace(told, evaluation=Evaluation(told.evaluation.files[:1], failed))
 
     best = picked(ablation, measured)[0].setting

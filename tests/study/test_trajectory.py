@@ -7,7 +7,7 @@ import soundfile
 
 from speechduet.enhancement.enhancer import Enhancer
 from speechduet.errors import SettingError
-from speechduet.evaluation import Failure, Pair, Scores
+from speechduet.evaluation import ScoredPair, Scores, UnscoredFile
 from speechduet.model.folder import Pretrained
 from speechduet.network.compact import Compact
 from speechduet.network.system import Layout, System
@@ -34,9 +34,9 @@ def new(layout: Layout, process: Process | None) -> Enhancer:
     )
 
 
-def pair_of(folder: Path, name: str = "a") -> Pair:
+def pair_of(folder: Path, name: str = "a") -> ScoredPair:
     noisy = folder / f"valid/noisy/{name}.wav"
-    return Pair(name, folder / f"valid/clean/{name}.wav", noisy, noisy)
+    return ScoredPair(name, folder / f"valid/clean/{name}.wav", noisy, noisy)
 
 
 @pytest.mark.parametrize(("steps", "framings"), [(1, 1), (3, 1), (2, 3)])
@@ -122,14 +122,14 @@ def test_failures_are_of_their_file(tiny_model: Path, pairs: Path) -> None:
             str(tiny_model), Sampling(steps=1), (0.5, 1.0), 0, pair_of(pairs, name)
         )
         for ending in results(trajectory):
-            assert isinstance(ending.outcome, Failure) and ending.outcome.file == name
+            assert isinstance(ending.outcome, UnscoredFile) and ending.outcome.file == name
             assert told in ending.outcome.error
 
 
 def test_silence_has_no_score(tiny_model: Path, pairs: Path) -> None:
     soundfile.write(pairs / "valid/noisy/a.wav", np.zeros(24_000), 16_000)
     (ending,) = results(Trajectory(str(tiny_model), Sampling(steps=1), (1.0,), 0, pair_of(pairs)))
-    assert isinstance(ending.outcome, Failure) and "silent" in ending.outcome.error
+    assert isinstance(ending.outcome, UnscoredFile) and "silent" in ending.outcome.error
 
 
 def test_what_a_model_cannot_do(enhancer: Enhancer) -> None:

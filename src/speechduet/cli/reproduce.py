@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
-from rich.console import Console
-from rich.progress import track
 
 from speechduet.cli.prepare import voicebank as prepare
+from speechduet.cli.progress import track
 from speechduet.cli.termination import as_usual, ended_in_order
 from speechduet.cli.usage import LARGEST, MOST_THREADS, Command
 from speechduet.errors import SettingError
@@ -125,8 +124,7 @@ def _enhance(model: Path, noisy: Path, folder: Path, device: str, sampling: "Sam
     enhancer = Enhancer(pretrained, device, backend="pytorch", precision="float32")
     mode = next(iter(pretrained.modes))
     missing = [path for path in sorted(noisy.iterdir()) if not (output / path.name).exists()]
-    console = Console(stderr=True)
-    for path in track(missing, "Enhancing", console=console, transient=True):
+    for path in track(missing, "Enhancing", "recordings", len(missing)):
         enhance_file(path, output / path.name, enhancer, mode, **vars(sampling))
     return output
 
@@ -136,12 +134,9 @@ def _score(test: Path, enhanced: Path, jobs: int | None) -> "Evaluation":
     from speechduet.evaluation import Evaluation, evaluate_pairs, pair_up
 
     pairs, unpaired = pair_up(test / "clean", enhanced)
-    console = Console(stderr=True)
-    outcomes = evaluate_pairs(pairs, jobs or os.cpu_count() or 1)
-    watched = track(
-        outcomes, f"Scoring {enhanced.name}", len(pairs), console=console, transient=True
-    )
-    evaluation = Evaluation.of([*unpaired, *watched])
+    scored = evaluate_pairs(pairs, jobs or os.cpu_count() or 1)
+    label = f"Scoring {enhanced.name}"
+    evaluation = Evaluation.of([*unpaired, *track(scored, label, "recordings", len(pairs))])
     for failure in evaluation.failed:
         typer.echo(shown(f"failed: {failure.file}: {failure.error}"), err=True)
     if evaluation.failed:

@@ -69,13 +69,13 @@ def load(recogniser: str) -> Recogniser:
     if not callable(function):
         raise SettingError(f"{path} has no function {name!r}", "one of samples and sample rate")
 
-    def hear(samples: Samples, sample_rate: int) -> str:
-        told = function(samples, sample_rate)
-        if not isinstance(told, str):
-            raise SettingError(f"{recogniser} returns {type(told).__name__}", "text (str)")
-        return told
+    def recognise(samples: Samples, sample_rate: int) -> str:
+        text = function(samples, sample_rate)
+        if not isinstance(text, str):
+            raise SettingError(f"{recogniser} returns {type(text).__name__}", "text (str)")
+        return text
 
-    return hear
+    return recognise
 
 
 def _resampled(samples: Samples, sample_rate: int) -> Samples:

@@ -8,7 +8,7 @@ from speechduet.errors import AudioError
 from speechduet.evaluation import METRICS
 from speechduet.evaluation.figures import panels
 from speechduet.evaluation.tables import title
-from speechduet.picture import name_in_picture, without_font_warnings
+from speechduet.picture import name_in_picture
 from speechduet.study import published
 from speechduet.study.measuring import Measured
 from speechduet.study.selection import (
@@ -196,8 +196,7 @@ def _legend(figure: "Figure", panel_of: Mapping[str, "Axes"]) -> None:
 
 def _written(figure: "Figure", path: Path) -> Path:
     try:
-        with without_font_warnings():
-            figure.savefig(path, format="png", dpi=110)
+        figure.savefig(path, format="png", dpi=110)
     except OSError as error:
         raise AudioError(f"cannot write {path} ({error.strerror})") from error
     return path

@@ -11,7 +11,7 @@ import torch
 
 from speechduet.enhancement.enhancer import Enhancer
 from speechduet.errors import SettingError
-from speechduet.evaluation import Evaluation, Failure, Interval, Pair, Scores
+from speechduet.evaluation import Evaluation, Interval, ScoredPair, Scores, UnscoredFile
 from speechduet.evaluation.pairing import pair_up
 from speechduet.evaluation.processes import in_processes
 from speechduet.model.find import load_any
@@ -100,7 +100,7 @@ def models(systems: Mapping[str, str], settings: Sequence[Setting]) -> dict[str,
     return found
 
 
-def pairs_of(folders: Folders) -> tuple[list[Pair], list[Failure]]:
+def pairs_of(folders: Folders) -> tuple[list[ScoredPair], list[UnscoredFile]]:
     """The pairs to measure on, and recordings without a partner."""
     for place in (folders.clean, folders.noisy):
         if not Path(place).is_dir():
@@ -126,7 +126,7 @@ class Runner:
     device: str = "cpu"
 
     def measure(
-        self, pairs: Sequence[Pair], settings: Sequence[Setting], progress: Progress
+        self, pairs: Sequence[ScoredPair], settings: Sequence[Setting], progress: Progress
     ) -> dict[Setting, Measured]:
         """Every setting on every pair; what fails is a failure of its file."""
         digests = {
@@ -139,13 +139,13 @@ class Runner:
             for pair in pairs
         }
         missing = [unit for unit, key in keys.items() if self.cache.get(key) is None]
-        failures: dict[str, Failure] = {}
+        failures: dict[str, UnscoredFile] = {}
         trajectories = self._trajectories(missing)
         progress(0, len(trajectories))
         followed = _results(list(trajectories), self.jobs)
         for number, (trajectory, ended) in enumerate(zip(trajectories, followed, strict=True)):
             for unit, ending in zip(trajectories[trajectory], ended, strict=True):
-                if isinstance(ending.outcome, Failure):
+                if isinstance(ending.outcome, UnscoredFile):
                     failures[keys[unit]] = ending.outcome
                 else:
                     seconds = ending.seconds_per_s * self._share(unit[0], trajectory)
@@ -163,7 +163,7 @@ class Runner:
 
     def _trajectories(self, missing: Sequence["_Unit"]) -> dict[Trajectory, list["_Unit"]]:
         """Units that differ in beta alone make one trajectory; model follows upon model."""
-        together: dict[tuple[str, Sampling | None, int, Pair], list[_Unit]] = {}
+        together: dict[tuple[str, Sampling | None, int, ScoredPair], list[_Unit]] = {}
         for unit in sorted(missing, key=lambda unit: unit[0].system):
             (system, sampling), seed, pair = unit
             but_beta = replace(sampling, beta=1.0) if sampling is not None else None
@@ -188,13 +188,13 @@ class Runner:
     def _measured(
         self,
         setting: Setting,
-        pairs: Sequence[Pair],
+        pairs: Sequence[ScoredPair],
         keys: Mapping["_Unit", str],
-        failures: Mapping[str, Failure],
+        failures: Mapping[str, UnscoredFile],
     ) -> Measured:
         runs, seconds = [], []
         for seed in self._seeds(setting):
-            outcomes: list[Scores | Failure] = []
+            outcomes: list[Scores | UnscoredFile] = []
             for pair in pairs:
                 key = keys[setting, seed, pair]
                 known = self.cache.get(key)
@@ -222,15 +222,15 @@ def _mean_over(evaluation: Evaluation, metric: str) -> float:
     return float(np.mean(values)) if values else float("nan")
 
 
-_Unit = tuple[Setting, int, Pair]
+_Unit = tuple[Setting, int, ScoredPair]
 """A setting, a seed and a file."""
 
 
-def _mean(outcomes: Sequence[Scores | Failure]) -> Scores | Failure:
+def _mean(outcomes: Sequence[Scores | UnscoredFile]) -> Scores | UnscoredFile:
     """The mean over seeds of one file's scores, or its first failure."""
     scored: list[Scores] = []
     for outcome in outcomes:
-        if isinstance(outcome, Failure):
+        if isinstance(outcome, UnscoredFile):
             return outcome
         scored.append(outcome)
 
@@ -251,6 +251,6 @@ def _one_thread() -> None:
     torch.set_num_threads(1)
 
 
-def _noisy(pair: Pair) -> Path:
+def _noisy(pair: ScoredPair) -> Path:
     assert pair.noisy is not None
     return pair.noisy

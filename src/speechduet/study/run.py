@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from speechduet.evaluation import Failure
+from speechduet.evaluation import UnscoredFile
 from speechduet.files.atomic import write_text
 from speechduet.study.cache import Cache
 from speechduet.study.figures import draw
@@ -66,7 +66,7 @@ def run(ablation: Ablation, folder: Path, jobs: int, device: str, watch: Watch) 
     return Outcome(sets, picks, failures, text)
 
 
-def _line(name: str, setting: Setting, failure: Failure) -> str:
+def _line(name: str, setting: Setting, failure: UnscoredFile) -> str:
     return (
         f"{name}: {setting.system} ({described(setting.sampling)}): {failure.file}: {failure.error}"
     )

@@ -20,7 +20,7 @@ from speechduet import audio
 from speechduet.enhancement.enhancer import Enhancer
 from speechduet.enhancement.piece import enhance_whole
 from speechduet.errors import AudioError, SettingError
-from speechduet.evaluation import Failure, Pair, Scores, score_samples
+from speechduet.evaluation import ScoredPair, Scores, UnscoredFile, score_samples
 from speechduet.metrics import MetricError
 from speechduet.metrics.signals import Samples
 from speechduet.sampler import Sampling, Step
@@ -35,7 +35,7 @@ class Trajectory(NamedTuple):
     """Its beta does not matter."""
     betas: tuple[float, ...]
     seed: int
-    pair: Pair
+    pair: ScoredPair
     """``noisy`` is the input; ``enhanced`` is not used."""
     device: str = "cpu"
 
@@ -43,7 +43,7 @@ class Trajectory(NamedTuple):
 class Result(NamedTuple):
     """What became of one weight of the final fusion."""
 
-    outcome: Scores | Failure
+    outcome: Scores | UnscoredFile
     seconds_per_s: float
     """Time that the whole trajectory took per second of audio, scores not included: on a CPU that
     of its threads together, else what went by."""
@@ -67,7 +67,7 @@ def results(trajectory: Trajectory) -> list[Result]:
         made = _made(trajectory, enhancer, noisy, rate)
         seconds_per_s = (clock() - begun) / (len(noisy) / rate)
     except (AudioError, SettingError) as error:
-        return [Result(Failure(name, str(error)), 0.0) for _ in trajectory.betas]
+        return [Result(UnscoredFile(name, str(error)), 0.0) for _ in trajectory.betas]
     return [Result(_scored(name, clean, enhanced, noisy, rate), seconds_per_s) for enhanced in made]
 
 
@@ -117,11 +117,11 @@ def _made(
 
 def _scored(
     name: str, clean: Samples, enhanced: Samples, noisy: Samples, rate: int
-) -> Scores | Failure:
+) -> Scores | UnscoredFile:
     try:
         return score_samples(name, clean, enhanced, noisy, sample_rate=rate)
     except (AudioError, MetricError) as error:
-        return Failure(name, str(error))
+        return UnscoredFile(name, str(error))
 
 
 @lru_cache(maxsize=1)
