@@ -43,8 +43,8 @@ def test_files_of_both_are_paired_by_name() -> None:
 
 def test_every_two_systems_are_compared() -> None:
     systems = {name: system(("a", pesq)) for name, pesq in zip("xyz", (1, 2, 3), strict=True)}
-    told = [(c.system, c.other) for c in compare(systems) if c.metric == "pesq"]
-    assert told == [("x", "y"), ("x", "z"), ("y", "z")]
+    compared = [(c.system, c.other) for c in compare(systems) if c.metric == "pesq"]
+    assert compared == [("x", "y"), ("x", "z"), ("y", "z")]
 
 
 def test_a_real_difference_is_found_in_noisy_scores(rng: np.random.Generator) -> None:

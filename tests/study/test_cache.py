@@ -44,7 +44,7 @@ def test_keys_differ_in_all_that_decides() -> None:
         ("model", Sampling(), 1, ("clean", "noisy")),
         ("model", Sampling(), 0, ("clean", "other")),
     ]
-    keys = {key_of(*told) for told in (base, *others)}
+    keys = {key_of(*arguments) for arguments in (base, *others)}
     assert len(keys) == 1 + len(others)
     assert key_of(*base) == key_of(*base)
 

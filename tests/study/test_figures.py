@@ -71,7 +71,7 @@ def test_nothing_scored_gives_no_frontier(
     ablation: Ablation, measured: dict[Setting, Measured], tmp_path: Path
 ) -> None:
     failed = Evaluation([], [UnscoredFile("a", "broken")])
-    nothing = {s: replace(told, evaluation=failed) for s, told in measured.items()}
+    nothing = {s: replace(one, evaluation=failed) for s, one in measured.items()}
     made = draw(ablation, nothing, tmp_path, "valid")
     assert not {path for path in made if "frontier" in path.name}
 
@@ -84,7 +84,7 @@ def test_published_curves_are_drawn_for_their_data_only(
 ) -> None:
     from matplotlib.axes import Axes
 
-    curves = {tuple(curve) for told in published.BY_STEPS.values() for curve in told.values()}
+    curves = {tuple(curve) for metric in published.BY_STEPS.values() for curve in metric.values()}
     drawn: list[tuple[float, ...]] = []
     plot = Axes.plot
 

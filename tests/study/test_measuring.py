@@ -24,26 +24,26 @@ SETTINGS = [Setting(NOISY, None), PLAIN, FUSED]
 def measured(
     ablation: Ablation, folder: Path, chosen: list[Setting] = SETTINGS, jobs: int = 1
 ) -> tuple[dict[Setting, Measured], list[tuple[int, int]]]:
-    told: list[tuple[int, int]] = []
+    calls: list[tuple[int, int]] = []
     cache = Cache(folder / "results.jsonl")
     runner = Runner(models(ablation.systems, chosen), ablation.seeds, cache, jobs)
     pairs, _ = pairs_of(ablation.valid)
-    found = runner.measure(pairs, chosen, lambda done, whole: told.append((done, whole)))
+    found = runner.measure(pairs, chosen, lambda done, whole: calls.append((done, whole)))
     cache.close()
-    return found, told
+    return found, calls
 
 
 def test_every_setting_has_means_over_files_and_seeds(ablation: Ablation, tmp_path: Path) -> None:
     found, progress = measured(ablation, tmp_path)
     assert list(found) == SETTINGS
-    told = found[PLAIN]
-    runs = [{s.file: s.si_sdr for s in run.files} for run in told.seeds]
+    plain = found[PLAIN]
+    runs = [{s.file: s.si_sdr for s in run.files} for run in plain.seeds]
     assert [set(run) for run in runs] == [{"a", "b"}] * 2 and runs[0] != runs[1]
     expected = np.mean([list(run.values()) for run in runs])
-    assert told.mean("si_sdr") == pytest.approx(expected)
-    assert told.summary["si_sdr"] is not None and told.summary["si_sdr"].n == 2
+    assert plain.mean("si_sdr") == pytest.approx(expected)
+    assert plain.summary["si_sdr"] is not None and plain.summary["si_sdr"].n == 2
     means = [np.mean(list(run.values())) for run in runs]
-    assert told.seed_spread("si_sdr") == pytest.approx(np.std(means, ddof=1))
+    assert plain.seed_spread("si_sdr") == pytest.approx(np.std(means, ddof=1))
     # One trajectory for two files and two seeds, and the noisy files once.
     assert progress[-1] == (4 + 2, 4 + 2)
 
@@ -82,18 +82,18 @@ def test_costs_are_counted(ablation: Ablation, tmp_path: Path) -> None:
     assert found[Setting(NOISY, None)].cost.evaluations == 0
 
 
-def test_a_file_that_fails_is_told_and_tried_again(ablation: Ablation, tmp_path: Path) -> None:
+def test_a_file_that_fails_is_a_failure_and_tried_again(ablation: Ablation, tmp_path: Path) -> None:
     path = Path(ablation.valid.noisy) / "a.wav"
     good = path.read_bytes()
     soundfile.write(path, np.zeros(24_000), 16_000)
     found, _ = measured(ablation, tmp_path)
-    for told in found.values():
-        assert [failure.file for failure in told.evaluation.failed] == ["a"]
-        assert [scores.file for scores in told.evaluation.files] == ["b"]
+    for one in found.values():
+        assert [failure.file for failure in one.evaluation.failed] == ["a"]
+        assert [scores.file for scores in one.evaluation.files] == ["b"]
     path.write_bytes(good)
     again, progress = measured(ablation, tmp_path)
     assert progress[-1] == (2 + 1, 2 + 1)
-    assert not any(told.evaluation.failed for told in again.values())
+    assert not any(one.evaluation.failed for one in again.values())
 
 
 @pytest.mark.slow

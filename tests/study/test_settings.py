@@ -39,7 +39,7 @@ def test_settings_are_listed_once(ablation: Ablation) -> None:
 
 
 @pytest.mark.parametrize(
-    ("override", "told"),
+    ("override", "message"),
     [
         ("sweep={}", "did you mean 'sweeps'?"),
         ("sweeps.plain.step=[1]", "did you mean 'steps'?"),
@@ -57,10 +57,10 @@ def test_settings_are_listed_once(ablation: Ablation) -> None:
         ("dataset=voicebank", "expected one of other, voicebank_demand"),
     ],
 )
-def test_errors_are_one_line_and_usage_errors(config: Path, override: str, told: str) -> None:
+def test_errors_are_one_line_and_usage_errors(config: Path, override: str, message: str) -> None:
     with pytest.raises(SettingError) as error:
         read_ablation(config, [override])
-    assert told in str(error.value) and "\n" not in str(error.value)
+    assert message in str(error.value) and "\n" not in str(error.value)
 
 
 def test_recipes_in_the_repository_are_whole(root: Path) -> None:

@@ -117,13 +117,13 @@ def test_failures_are_of_their_file(tiny_model: Path, pairs: Path) -> None:
     soundfile.write(other_rate, np.ones(99), 8_000)
     stereo = pairs / "valid/clean/b.wav"
     soundfile.write(stereo, np.ones((99, 2)), 16_000)
-    for name, told in (("a", "expected one sample rate"), ("b", "has 2 channels")):
+    for name, message in (("a", "expected one sample rate"), ("b", "has 2 channels")):
         trajectory = Trajectory(
             str(tiny_model), Sampling(steps=1), (0.5, 1.0), 0, pair_of(pairs, name)
         )
         for ending in results(trajectory):
             assert isinstance(ending.outcome, UnscoredFile) and ending.outcome.file == name
-            assert told in ending.outcome.error
+            assert message in ending.outcome.error
 
 
 def test_silence_has_no_score(tiny_model: Path, pairs: Path) -> None:

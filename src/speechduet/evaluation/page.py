@@ -80,5 +80,6 @@ def _text(value: float | str | None) -> str | None:
 
 
 def _one_line(value: Any) -> Any:
-    """Names may hold anything; tables, pictures and sounds are left as they are."""
-    return value if not isinstance(value, str) or value.isprintable() else shown(value)
+    """Names may hold anything; what is HTML already, and pictures and sounds, stay as they are."""
+    plain = isinstance(value, str) and not hasattr(value, "__html__")
+    return shown(value) if plain and not value.isprintable() else value
