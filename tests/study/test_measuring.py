@@ -7,13 +7,18 @@ import soundfile
 
 from speechduet.enhancement.enhancer import Enhancer
 from speechduet.errors import ModelError, SettingError
-from speechduet.evaluation import ScoredPair, Scores
+from speechduet.evaluation import ScoredPair
+from speechduet.model.folder import Pretrained, save
+from speechduet.network.compact import Compact
 from speechduet.network.cost import calls
+from speechduet.network.system import Layout, System
+from speechduet.process import OrnsteinUhlenbeck
 from speechduet.sampler import Sampling
-from speechduet.study.cache import METHOD, Cache
+from speechduet.spectrogram import Spectrogram
+from speechduet.study.cache import METHOD, Cache, TimedScores
 from speechduet.study.measuring import Measured, Runner, models, pairs_of
 from speechduet.study.settings import NOISY, Ablation, Folders, Setting
-from speechduet.study.trajectory import Trajectory, results
+from speechduet.study.trajectory import Trajectory, enhance_and_score
 
 BASE = Sampling(steps=2, corrector_steps=0, alpha=0.2)
 PLAIN, FUSED = Setting("tiny", BASE), Setting("tiny", replace(BASE, beta=0.5))
@@ -51,8 +56,10 @@ def test_every_setting_has_means_over_files_and_seeds(ablation: Ablation, tmp_pa
 def test_scores_are_those_of_the_enhancer(ablation: Ablation, tmp_path: Path) -> None:
     found, _ = measured(ablation, tmp_path, [FUSED])
     pair = pairs_of(ablation.valid)[0][0]
-    (alone,) = results(Trajectory(ablation.systems["tiny"], FUSED.sampling, (0.5,), 1, pair))
-    assert found[FUSED].seeds[1].files[0] == alone.outcome
+    trajectory = Trajectory(ablation.systems["tiny"], FUSED.sampling, (0.5,), 1, pair)
+    (alone,) = enhance_and_score(trajectory)
+    assert isinstance(alone, TimedScores)
+    assert found[FUSED].seeds[1].files[0] == alone.scores
 
 
 def test_what_is_known_costs_nothing(
@@ -122,6 +129,13 @@ def test_errors_before_anything_is_measured(ablation: Ablation, tmp_path: Path) 
         pairs_of(Folders(str(tmp_path / "empty"), str(tmp_path / "empty")))
     with pytest.raises(ModelError, match="no model"):
         models({"x": "absent/of/all"}, [])
+    size = Compact(bins=64, channels=(4, 4), width=8, encoder_blocks=1, decoder_blocks=1)
+    generative = System(Layout(True, "none", "clean"), OrnsteinUhlenbeck(), size)
+    modes = {"best": Sampling(steps=2)}
+    save(Pretrained("new", generative, Spectrogram(n_fft=126, hop=64), modes), tmp_path / "new")
+    assert models({"new": str(tmp_path / "new")}, [Setting("new", Sampling(steps=2))])
+    with pytest.raises(SettingError, match="no predictive decoder"):
+        models({"new": str(tmp_path / "new")}, [Setting("new", Sampling(steps=2, beta=0.5))])
 
 
 def test_the_method_gives_the_scores_that_it_gave(tiny_model: Path, root: Path) -> None:
@@ -129,7 +143,7 @@ def test_the_method_gives_the_scores_that_it_gave(tiny_model: Path, root: Path) 
     clean, noisy = (root / f"samples/{role}/rain.flac" for role in ("clean", "noisy"))
     sampling = Sampling(steps=2, alpha=0.2)
     pair = ScoredPair("rain", clean, noisy, noisy)
-    (ending,) = results(Trajectory(str(tiny_model), sampling, (0.5,), 0, pair))
-    assert isinstance(ending.outcome, Scores)
-    found = (ending.outcome.pesq, ending.outcome.estoi, ending.outcome.si_sdr)
+    (timed,) = enhance_and_score(Trajectory(str(tiny_model), sampling, (0.5,), 0, pair))
+    assert isinstance(timed, TimedScores)
+    found = timed.scores[1:4]
     assert (METHOD, *found) == pytest.approx((1, 1.023, 0.214, -15.19), abs=0.02)

@@ -57,9 +57,9 @@ class Scores(NamedTuple):
 
 def score(pair: ScoredPair, further: Mapping[str, Metric] | None = None) -> Scores:
     """All metrics of one enhanced recording; SpeechduetError if one of them has no value."""
-    recordings = {"clean": _read(pair.clean), "enhanced": _read(pair.enhanced)}
+    recordings = {"clean": read_mono(pair.clean), "enhanced": read_mono(pair.enhanced)}
     if pair.noisy is not None:
-        recordings["noisy"] = _read(pair.noisy)
+        recordings["noisy"] = read_mono(pair.noisy)
     rates = {role: rate for role, (_, rate) in recordings.items()}
     if len(set(rates.values())) > 1:
         found = ", ".join(f"{role} {rate} Hz" for role, rate in rates.items())
@@ -144,7 +144,8 @@ def _pesq_at(pesq_rate: int, estimate: Samples, reference: Samples, sample_rate:
     )
 
 
-def _read(path: Path) -> tuple[Samples, int]:
+def read_mono(path: Path) -> tuple[Samples, int]:
+    """A recording of one channel, ``[samples]``, and its rate in Hz; AudioError if it has more."""
     samples, sample_rate = audio.read(path)
     if len(samples) != 1:
         raise AudioError(f"{path} has {len(samples)} channels", "one", "score each channel")

@@ -14,7 +14,7 @@ from speechduet.study.settings import Ablation, Folders, Setting
 from speechduet.study.tables import Sets, files_csv, report, settings_csv
 
 Watch = Callable[[str], Progress]
-"""Given the name of a set, what its progress is told to."""
+"""Given the name of a set, what is called with its progress."""
 
 
 class Outcome(NamedTuple):
@@ -45,8 +45,8 @@ def run(ablation: Ablation, folder: Path, jobs: int, device: str, watch: Watch) 
             pairs, unpaired = pairs_of(folders)
             measured = runner.measure(pairs, chosen, watch(name))
             failures.extend(f"{name}: {failure.file}: {failure.error}" for failure in unpaired)
-            for told in measured.values():
-                failures.extend(_line(name, told.setting, f) for f in told.evaluation.failed)
+            for one in measured.values():
+                failures.extend(_line(name, one.setting, f) for f in one.evaluation.failed)
             return measured
 
         sets = {"valid": measure("valid", ablation.valid, settings)}
