@@ -9,19 +9,19 @@ import pytest
 
 from speechduet.bench.machine import Peak
 from speechduet.bench.memory import Memory
-from speechduet.bench.report import Measured, Report, Spread, times_as_fast
+from speechduet.bench.report import Performance, Record, Spread, times_as_fast
 from speechduet.bench.request import Request
 
 
-def measured(seconds: tuple[float, ...], difference: float, memory: Memory | None) -> Measured:
+def measured(seconds: tuple[float, ...], difference: float, memory: Memory | None) -> Performance:
     shares = {"convolution": 0.9, "copy": 0.097, "activation": 0.003}
     peak = Peak(200.0, 150.0)
-    return Measured(100_000_000_000, 4.0, 2, seconds, difference, shares, 1.0, peak, memory)
+    return Performance(100_000_000_000, 4.0, 2, seconds, difference, shares, 1.0, peak, memory)
 
 
 @pytest.fixture
-def report(clone: Path) -> Report:
-    return Report(
+def report(clone: Path) -> Record:
+    return Record(
         Request(sgmse=clone),
         "1.0",
         "abc1234",
@@ -34,7 +34,7 @@ def report(clone: Path) -> Report:
     )
 
 
-def test_what_follows_from_the_measurements(report: Report) -> None:
+def test_what_follows_from_the_measurements(report: Record) -> None:
     record = json.loads(json.dumps(report.to_json()))
     ours, theirs = record["contestants"].values()
     assert ours["seconds_median"] == 2.0 and theirs["seconds_median"] == 6.0
@@ -52,7 +52,7 @@ def test_ratios_are_of_rounds_so_that_a_slow_machine_cancels_out() -> None:
     assert times_as_fast([1.0, 10.0, 1.0], [2.0, 20.0, 4.0]) == Spread(2.0, 2.0, 4.0)
 
 
-def test_tables(report: Report) -> None:
+def test_tables(report: Record) -> None:
     table = report.to_markdown()
     assert "One evaluation of sgmse_plus: 4.00 s of audio in 2 examples." in table
     row = "| 2 (1–4) | 0.5 | 100 | 100 | 50% of 200 | 50% (1 s) | 1000 |"
@@ -61,7 +61,7 @@ def test_tables(report: Report) -> None:
     assert "| copy | 9.7% | 9.7% |" in table and "activation" not in table
 
 
-def test_the_history_has_a_line_for_each_comparison(report: Report, root: Path) -> None:
+def test_the_history_has_a_line_for_each_comparison(report: Record, root: Path) -> None:
     script = importlib.util.spec_from_file_location("history", root / "benchmarks/history.py")
     assert script is not None and script.loader is not None
     history = importlib.util.module_from_spec(script)
@@ -73,7 +73,7 @@ def test_the_history_has_a_line_for_each_comparison(report: Report, root: Path) 
         assert list(history.lines(json.loads(path.read_text(encoding="utf-8"))))
 
 
-def test_a_backend_that_shows_no_operations(report: Report) -> None:
+def test_a_backend_that_shows_no_operations(report: Record) -> None:
     known = report.candidates["speechduet, float32"]
     unknown = replace(known, shares={}, floor_s=None, peak=None)
     candidates = {"speechduet, openvino, int8": unknown, "speechduet, float32": known}

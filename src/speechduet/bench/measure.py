@@ -16,7 +16,7 @@ from speechduet.backend.allocator import keep_freed_memory, return_freed_memory
 from speechduet.bench.machine import description, finisher, peak
 from speechduet.bench.memory import memory
 from speechduet.bench.operations import Operations, profiled
-from speechduet.bench.report import Measured, Report
+from speechduet.bench.report import Performance, Record
 from speechduet.bench.request import PLAIN, Candidate, Precision, Request
 from speechduet.bench.workloads import Workload, workload
 from speechduet.errors import SettingError
@@ -26,7 +26,7 @@ Name = TypeVar("Name")
 Log = Callable[[str], None]
 
 
-def measure(request: Request, repeats: int, log: Log = lambda _: None) -> Report:
+def measure(request: Request, repeats: int, log: Log = lambda _: None) -> Record:
     """Everything: times by turns, operations and their kinds, the machine's limits, memory.
 
     ``log`` gets a line for each stage. First runs warm up, and serve to count multiplications and
@@ -64,7 +64,7 @@ def measure(request: Request, repeats: int, log: Log = lambda _: None) -> Report
     measured = {}
     for candidate in request.candidates:
         log(f"memory: {candidate.name}")
-        measured[candidate.name] = Measured(
+        measured[candidate.name] = Performance(
             macs.get(candidate, macs.get(PLAIN, 0)),
             audio_s,
             examples,
@@ -76,7 +76,7 @@ def measure(request: Request, repeats: int, log: Log = lambda _: None) -> Report
             memory(request, candidate),
         )
     today = datetime.now(timezone.utc).date().isoformat()
-    return Report(request, __version__, commit(), today, machine, measured)
+    return Record(request, __version__, commit(), today, machine, measured)
 
 
 def _warmed_up(

@@ -1,6 +1,6 @@
 """What was measured, as tables and as plain values."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from speechduet.bench.machine import Peak
 from speechduet.bench.memory import Memory
 from speechduet.bench.request import Request
+from speechduet.evaluation.tables import Table
 
 PATHS = ("model", "recipe", "sgmse")
 SMALL = 0.005
@@ -34,7 +35,7 @@ def times_as_fast(seconds: Sequence[float], other: Sequence[float]) -> Spread:
 
 
 @dataclass(frozen=True)
-class Measured:
+class Performance:
     """What one candidate takes for one run."""
 
     macs: int
@@ -79,7 +80,7 @@ class Measured:
 
 
 @dataclass(frozen=True)
-class Report:
+class Record:
     """All that was measured; the first candidate is what was asked for."""
 
     request: Request
@@ -87,7 +88,7 @@ class Report:
     commit: str | None
     day: str
     machine: Mapping[str, Any]
-    candidates: Mapping[str, Measured]
+    candidates: Mapping[str, Performance]
 
     def ratios(self) -> dict[str, Spread]:
         """How many times as fast as each other candidate the first is."""
@@ -125,7 +126,7 @@ class Report:
         tables = [self._speeds(), self._kinds()]
         if len(self.candidates) > 1:
             tables.insert(1, self._comparison())
-        return "\n\n".join(["\n".join(lines), *tables]) + "\n"
+        return "\n".join(["\n".join(lines) + "\n", *(table.to_markdown() for table in tables)])
 
     def _subject(self) -> str:
         request = self.request
@@ -133,7 +134,7 @@ class Report:
             return request.recipe.name
         return request.network or request.model or ("sgmse_plus" if request.sgmse else "the model")
 
-    def _speeds(self) -> str:
+    def _speeds(self) -> Table:
         training = self.request.train
         repeats = len(next(iter(self.candidates.values())).seconds)
         header = (
@@ -151,9 +152,9 @@ class Report:
             times = f"{spread.median:.3g} ({spread.least:.3g}–{spread.greatest:.3g})"
             amounts = f"{speed:.3g}", f"{one.macs / 1e9:.4g}", f"{one.gflops:.0f}"
             rows.append((name, times, *amounts, share or "–", alone or "–", memory or "–"))
-        return _table(header, rows)
+        return Table(header, rows)
 
-    def _comparison(self) -> str:
+    def _comparison(self) -> Table:
         first = next(iter(self.candidates))
         rows = [
             (
@@ -164,19 +165,13 @@ class Report:
             for name, ratio in self.ratios().items()
         ]
         header = (f"{first}, against", "times as fast (range of rounds)", "difference of results")
-        return _table(header, rows)
+        return Table(header, rows)
 
-    def _kinds(self) -> str:
+    def _kinds(self) -> Table:
         shares = {name: one.shares for name, one in self.candidates.items() if one.shares}
         rows = []
         for kind in dict.fromkeys(kind for known in shares.values() for kind in known):
             row = [known.get(kind, 0) for known in shares.values()]
             if max(row) >= SMALL:
                 rows.append((kind, *(f"{share:.1%}" for share in row)))
-        return _table(("share of operations' time", *shares), rows)
-
-
-def _table(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
-    """A Markdown table, its last line not ended."""
-    head, *body = [f"| {' | '.join(cells)} |" for cells in (header, *rows)]
-    return "\n".join([head, "|---" * len(header) + "|", *body])
+        return Table(("share of operations' time", *shares), rows)

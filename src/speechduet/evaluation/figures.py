@@ -16,15 +16,15 @@ from speechduet.evaluation.conditions import Manifest, by_snr
 from speechduet.evaluation.scoring import Scores
 from speechduet.evaluation.summary import Evaluation, bootstrap
 from speechduet.evaluation.tables import title
-from speechduet.extras import missing
 from speechduet.metrics.signals import Samples
-from speechduet.picture import DYNAMIC_RANGE_DB, level_db, name_in_picture
+from speechduet.picture import draw_level, level_db, name_in_picture, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 EXCERPT_S = 10.0
+DPI = 90
 _COLUMNS = 3
 
 
@@ -80,20 +80,10 @@ def spectrograms(recordings: Iterable[Samples], sample_rate: int) -> list[str]:
     loudest = max(float(level.max()) for level in levels)
     pictures = []
     for level in levels:
-        figure = _figure(4.4, 2.6)
+        figure = new_figure(4.4, 2.6, DPI)
         axes = figure.subplots()
-        axes.imshow(
-            (level - loudest).numpy(),
-            origin="lower",
-            aspect="auto",
-            # Frames are 8 ms apart.
-            extent=(0, 0.008 * level.shape[1], 0, sample_rate / 2000),
-            cmap="magma",
-            vmin=-DYNAMIC_RANGE_DB,
-            vmax=0,
-        )
+        draw_level(axes, level, loudest, sample_rate)
         axes.set_xlabel("s")
-        axes.set_ylabel("kHz")
         pictures.append(_data_uri("image/webp", _saved(figure, "webp")))
     return pictures
 
@@ -109,7 +99,7 @@ def panels(metrics: Sequence[str], height: float) -> tuple["Figure", dict[str, "
     """A figure with axes for each metric, at most three in a row; a row's height is in inches."""
     columns = min(_COLUMNS, len(metrics))
     rows = math.ceil(len(metrics) / columns)
-    figure = _figure(4 * _COLUMNS, rows * height)
+    figure = new_figure(4 * _COLUMNS, rows * height, DPI)
     axes = figure.subplots(rows, columns, squeeze=False).ravel()
     for unused in axes[len(metrics) :]:
         unused.remove()
@@ -156,17 +146,6 @@ def _draw_line(axes: "Axes", groups: list[Samples], colour: str, label: str) -> 
         capsize=3,
         label=label,
     )
-
-
-def _figure(width: float, height: float) -> "Figure":
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise missing(error, "matplotlib") from error
-    figure = Figure(figsize=(width, height), layout="constrained", dpi=90)
-    FigureCanvasAgg(figure)
-    return figure
 
 
 def _svg(figure: "Figure") -> str:

@@ -239,8 +239,8 @@ def _mean(outcomes: Sequence[Scores | UnscoredFile]) -> Scores | UnscoredFile:
     if evaluation.failed:
         return evaluation.failed[0]
     # All metrics are there, for the noisy recording always is.
-    means = {metric: _mean_over(evaluation, metric) for metric in METRICS}
-    return evaluation.files[0]._replace(**means)
+    pesq, estoi, si_sdr, si_sir, si_sar = (_mean_over(evaluation, name) for name in METRICS)
+    return Scores(evaluation.files[0].file, pesq, estoi, si_sdr, si_sir, si_sar)
 
 
 def _one_thread() -> None:
