@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, cast
 
 import torch
 from torch.autograd.profiler_util import FunctionEvent
-from torch.profiler import ProfilerActivity, profile, record_function
+from torch.profiler import ProfilerActivity, profile
 
 KINDS: Mapping[str, tuple[str, ...]] = {
     "matrix product": ("mm", "addmm", "bmm", "baddbmm"),
@@ -43,8 +43,6 @@ PRODUCTS = {
 
 DIRECT = ((1, 1), (1, 1), (1, 1), False, (0, 0), 1)
 """Stride, padding and so on of PyTorch's convolution that gives what Winograd's gives."""
-
-_RUN = "speechduet bench"
 
 
 class Product(NamedTuple):
@@ -113,24 +111,19 @@ def profiled(run: Callable[[], object], device: torch.device) -> Operations:
     activities = [ProfilerActivity.CPU]
     if device.type == "cuda":
         activities.append(ProfilerActivity.CUDA)
-    with profile(activities=activities, record_shapes=True) as profiler, record_function(_RUN):
+    with profile(activities=activities, record_shapes=True) as profiler:
         run()
     seconds: dict[str, float] = {}
     products: Counter[Product] = Counter()
     for event in profiler.events() or ():
+        if event.device_type.name != "CPU":
+            continue  # a kernel, whose time its operation has too
         around = [event]  # from the inside out
         while parent := around[-1].cpu_parent:
             around.append(parent)
-        if event.device_type.name != "CPU" or event.name == _RUN:
-            continue
-        if device.type == "cpu":
-            if around[-1].name != _RUN:
-                continue  # another thread's part of an operation that this one shows whole
-            taken = event.self_cpu_time_total
-        else:  # also of the thread that computes gradients
-            taken = event.self_device_time_total
         kind = next(filter(None, map(_kind, reversed(around))), "other")
-        seconds[kind] = seconds.get(kind, 0.0) + taken / 1e6
+        on_cpu, on_gpu = event.self_cpu_time_total, event.self_device_time_total
+        seconds[kind] = seconds.get(kind, 0.0) + (on_cpu if device.type == "cpu" else on_gpu) / 1e6
         if WINOGRAD not in [outer.name for outer in around[1:]] and (product := _product(event)):
             products[product] += 1
     return Operations(seconds, products)
