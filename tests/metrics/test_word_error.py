@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from speechduet.metrics import MetricError, phoneme_similarity, word_error_rate
-from speechduet.metrics.word_error import Heard, edits, words_in
+from speechduet.metrics.word_error import Recognised, edits, words_in
 
 WORDS = st.lists(st.sampled_from("abc"), max_size=6)
 
@@ -35,7 +35,7 @@ def test_edits_are_those_of_the_definition(spoken: list[str], heard: list[str]) 
 def test_similarity_is_1_for_the_same_alone_and_never_below_0(
     spoken: list[str], heard: list[str]
 ) -> None:
-    words = Heard(spoken, heard)
+    words = Recognised(spoken, heard)
     assert 0 <= words.similarity <= 1
     assert (words.similarity == 1) == (words.error_rate == 0) == (spoken == heard)
 

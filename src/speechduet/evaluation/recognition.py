@@ -10,7 +10,7 @@ import soxr
 
 from speechduet.errors import SettingError
 from speechduet.metrics.signals import Samples
-from speechduet.metrics.word_error import Heard, Recogniser, heard
+from speechduet.metrics.word_error import Recognised, Recogniser, recognised
 
 SAMPLE_RATE = 16_000
 """In Hz, of what a recogniser is given, whatever the recordings have."""
@@ -23,7 +23,7 @@ def word_scores(
 
     ``recogniser`` is ``FILE.py:FUNCTION``; see `load`.
     """
-    words = _heard(estimate, reference, sample_rate, recogniser, "words")
+    words = _recognised(estimate, reference, sample_rate, recogniser, "words")
     return {
         "wer": words.error_rate,
         "wer_words": len(words.reference),
@@ -36,7 +36,7 @@ def phoneme_scores(
     estimate: Samples, reference: Samples, sample_rate: int, recogniser: str
 ) -> dict[str, float | str]:
     """Phoneme similarity and both sequences of phonemes; ``recogniser`` as for words."""
-    phonemes = _heard(estimate, reference, sample_rate, recogniser, "phonemes")
+    phonemes = _recognised(estimate, reference, sample_rate, recogniser, "phonemes")
     return {
         "phoneme_similarity": phonemes.similarity,
         "phonemes_clean": " ".join(phonemes.reference),
@@ -77,12 +77,12 @@ def load(recogniser: str) -> Recogniser:
     return recognise
 
 
-def _heard(
+def _recognised(
     estimate: Samples,
     reference: Samples,
     sample_rate: int,
     recogniser: str,
     unit: Literal["words", "phonemes"],
-) -> Heard:
+) -> Recognised:
     s_hat, s = (soxr.resample(signal, sample_rate, SAMPLE_RATE) for signal in (estimate, reference))
-    return heard(s_hat, s, SAMPLE_RATE, load(recogniser), unit)
+    return recognised(s_hat, s, SAMPLE_RATE, load(recogniser), unit)

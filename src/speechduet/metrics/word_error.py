@@ -13,7 +13,7 @@ Recogniser: TypeAlias = Callable[[Samples, int], str]
 """What is said in ``[samples]`` at a sample rate in Hz: words, or phonemes with spaces between."""
 
 
-class Heard(NamedTuple):
+class Recognised(NamedTuple):
     """Words, or phonemes, that a recogniser hears; the reference has at least one."""
 
     reference: list[str]
@@ -42,7 +42,7 @@ def word_error_rate(
     >>> word_error_rate([0.5], [1.0], 16_000, lambda samples, rate: texts[samples[0]])
     0.3333333333333333
     """
-    return heard(estimate, reference, sample_rate, recogniser, "words").error_rate
+    return recognised(estimate, reference, sample_rate, recogniser, "words").error_rate
 
 
 def phoneme_similarity(
@@ -57,16 +57,16 @@ def phoneme_similarity(
     >>> phoneme_similarity([0.5], [1.0], 16_000, lambda samples, rate: texts[samples[0]])
     0.75
     """
-    return heard(estimate, reference, sample_rate, recogniser, "phonemes").similarity
+    return recognised(estimate, reference, sample_rate, recogniser, "phonemes").similarity
 
 
-def heard(
+def recognised(
     estimate: Signal,
     reference: Signal,
     sample_rate: int,
     recogniser: Recogniser,
     unit: Literal["words", "phonemes"],
-) -> Heard:
+) -> Recognised:
     """The words or phonemes in both; MetricError if the reference has none."""
     s_hat, s = same_length(estimate=estimate, reference=reference)
     not_silent(s, "reference")
@@ -74,7 +74,7 @@ def heard(
     spoken = split(recogniser(s, sample_rate))
     if not spoken:
         raise MetricError(f"the recogniser hears no {unit} in the reference", "at least one")
-    return Heard(spoken, split(recogniser(s_hat, sample_rate)))
+    return Recognised(spoken, split(recogniser(s_hat, sample_rate)))
 
 
 def words_in(text: str) -> list[str]:
