@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from speechduet.attempt import Attempt
 from speechduet.audio.folders import is_there
-from speechduet.audio.partial import remove_leftovers
-from speechduet.cli.progress import Report
+from speechduet.cli.progress import BatchProgress
 from speechduet.errors import SettingError
+from speechduet.files.partial import remove_leftovers
 
 if TYPE_CHECKING:
     from speechduet.cli.targets import Job
@@ -40,7 +40,7 @@ def enhance_files(
     jobs, failures = find_jobs(inputs, output, container)
     if request["confidence"] is not None and len(jobs) > 1:
         raise SettingError(f"a confidence map of {len(jobs)} recordings", "one recording")
-    with Report(len(jobs), aliases) as report:
+    with BatchProgress(len(jobs), aliases) as report:
         for failure in failures:
             report.failed(failure)
         for folder in {job.target.parent for job in jobs}:
@@ -72,7 +72,7 @@ def _enhance(
     enhancer: "Enhancer",
     workers: int,
     request: dict[str, Any],
-    report: Report,
+    report: BatchProgress,
     verbose: bool,
 ) -> None:
     from speechduet.enhancement.files import enhance_file

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, track
+from rich.progress import DownloadColumn
 
+from speechduet.cli.progress import Advance, Bars, track
 from speechduet.cli.usage import (
     HIGHEST_HZ,
     LARGEST,
@@ -184,11 +184,9 @@ def _make(
 ) -> None:
     from speechduet.data.preparation import Failure, Prepared, finish, prepare
 
-    console = Console(stderr=True)
-    outcomes = prepare(tasks, output, sample_rate, settings, jobs or os.cpu_count() or 1)
-    quiet = not console.is_terminal
-    told = list(track(outcomes, "Preparing", len(tasks), console=console, disable=quiet))
-    failed = [outcome for outcome in told if isinstance(outcome, Failure)]
+    made = prepare(tasks, output, sample_rate, settings, jobs or os.cpu_count() or 1)
+    outcomes = list(track(made, "Preparing", "pairs", len(tasks)))
+    failed = [outcome for outcome in outcomes if isinstance(outcome, Failure)]
     for failure in failed[:_FAILURES_TOLD]:
         typer.echo(shown(f"failed: {failure.name}: {failure.error}"), err=True)
     if failed:
@@ -198,7 +196,7 @@ def _make(
             err=True,
         )
         raise typer.Exit(1)
-    prepared = [outcome for outcome in told if isinstance(outcome, Prepared)]
+    prepared = [outcome for outcome in outcomes if isinstance(outcome, Prepared)]
     noted = [f"{pair.task.name}: {pair.told}" for pair in prepared if pair.told]
     for note in noted[:_FAILURES_TOLD]:
         typer.echo(f"note: {note}", err=True)
@@ -215,15 +213,13 @@ def _make(
 def _download(source: Path) -> None:
     from speechduet.data.voicebank import download
 
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-        rows: dict[str, TaskID] = {}
+    with Bars(DownloadColumn()) as bars:
+        advances: dict[str, Advance] = {}
 
         def advance(name: str, held: int, whole: int) -> None:
-            if name not in rows:
-                rows[name] = progress.add_task(name)
-            progress.update(rows[name], completed=held, total=whole or None)
+            if name not in advances:
+                advances[name] = bars.bar(name, "bytes")
+            advances[name](held, whole)
 
         download(source, advance)
 

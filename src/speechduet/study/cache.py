@@ -16,7 +16,7 @@ METHOD = 1
 """To be raised whenever the same weights, settings, seed and audio would get other scores."""
 
 
-class CachedScores(NamedTuple):
+class TimedScores(NamedTuple):
     """The scores of one file, and how long its enhancement took per second of it."""
 
     scores: Scores
@@ -24,7 +24,7 @@ class CachedScores(NamedTuple):
 
 
 class Cache:
-    """Results in a file of JSON lines, to which each is added as soon as it is known."""
+    """Scores in a file of JSON lines, to which each is added as soon as it is known."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -39,17 +39,17 @@ class Cache:
                 f"cannot write {path} ({error.strerror})", "a writable folder"
             ) from None
 
-    def get(self, key: str) -> CachedScores | None:
-        """What is known under a key."""
+    def get(self, key: str) -> TimedScores | None:
+        """The scores under a key, if they are known."""
         return self._known.get(key)
 
-    def add(self, key: str, known: CachedScores) -> None:
-        """Keep a result, on disk too."""
-        self._known[key] = known
+    def add(self, key: str, timed: TimedScores) -> None:
+        """Keep scores, on disk too."""
+        self._known[key] = timed
         scores = {
-            name: value for name, value in known.scores._asdict().items() if name != "further"
+            name: value for name, value in timed.scores._asdict().items() if name != "further"
         }
-        line = {"key": key, "seconds_per_s": known.seconds_per_s, "scores": scores}
+        line = {"key": key, "seconds_per_s": timed.seconds_per_s, "scores": scores}
         self._file.write(json.dumps(line) + "\n")
         self._file.flush()
 
@@ -58,21 +58,21 @@ class Cache:
         self._file.close()
 
 
-def _read(path: Path) -> Iterator[tuple[str, CachedScores]]:
+def _read(path: Path) -> Iterator[tuple[str, TimedScores]]:
     if not path.exists():
         return
     for line in path.read_text(encoding="utf-8").splitlines():
         try:
-            told = json.loads(line)
-            yield told["key"], CachedScores(Scores(**told["scores"]), told["seconds_per_s"])
+            known = json.loads(line)
+            yield known["key"], TimedScores(Scores(**known["scores"]), known["seconds_per_s"])
         except (ValueError, TypeError, KeyError):
             continue  # empty, or the last line of a run that was killed while it wrote
 
 
 def key_of(model: str, sampling: Sampling | None, seed: int, files: tuple[str, ...]) -> str:
-    """The name of a result: a digest of all that decides it. Files and model come as digests."""
-    told = [METHOD, model, asdict(sampling) if sampling else None, seed, files]
-    return hashlib.sha256(json.dumps(told).encode()).hexdigest()
+    """The key of scores: a digest of all that decides them. Files and model come as digests."""
+    decisive = [METHOD, model, asdict(sampling) if sampling else None, seed, files]
+    return hashlib.sha256(json.dumps(decisive).encode()).hexdigest()
 
 
 def digest_of_model(pretrained: Pretrained) -> str:

@@ -50,19 +50,19 @@ def published_sampling(name: str) -> Sampling:
 
 def rows(systems: dict[str, Evaluation]) -> list[Row]:
     """Every published number of these systems (and of *noisy*) beside the measured one."""
-    told = []
+    found = []
     for system, evaluation in systems.items():
         tolerance = NOISY_TOLERANCE if system == "noisy" else TOLERANCE
         summary = evaluation.summary()
         for metric, value in SCORES[system]._asdict().items():
-            told.append(Row(system, metric, value, getattr(tolerance, metric), summary[metric]))
-    return told
+            found.append(Row(system, metric, value, getattr(tolerance, metric), summary[metric]))
+    return found
 
 
-def table(told: list[Row]) -> Table:
+def table(compared: list[Row]) -> Table:
     """The rows with their verdicts."""
     cells = []
-    for row in told:
+    for row in compared:
         mean, between = "–", "–"
         if row.measured is not None:
             mean = f"{row.measured.mean:.3f}"

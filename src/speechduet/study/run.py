@@ -4,9 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from speechduet.audio import replacing
-from speechduet.errors import AudioError
-from speechduet.evaluation import Failure
+from speechduet.evaluation import UnscoredFile
+from speechduet.files.atomic import write_text
 from speechduet.study.cache import Cache
 from speechduet.study.figures import draw
 from speechduet.study.measuring import Measured, Progress, Runner, models, pairs_of
@@ -15,7 +14,7 @@ from speechduet.study.settings import Ablation, Folders, Setting
 from speechduet.study.tables import Sets, files_csv, report, settings_csv
 
 Watch = Callable[[str], Progress]
-"""Given the name of a set, what its progress is told to."""
+"""Given the name of a set, what is called with its progress."""
 
 
 class Outcome(NamedTuple):
@@ -46,8 +45,8 @@ def run(ablation: Ablation, folder: Path, jobs: int, device: str, watch: Watch) 
             pairs, unpaired = pairs_of(folders)
             measured = runner.measure(pairs, chosen, watch(name))
             failures.extend(f"{name}: {failure.file}: {failure.error}" for failure in unpaired)
-            for told in measured.values():
-                failures.extend(_line(name, told.setting, f) for f in told.evaluation.failed)
+            for one in measured.values():
+                failures.extend(_line(name, one.setting, f) for f in one.evaluation.failed)
             return measured
 
         sets = {"valid": measure("valid", ablation.valid, settings)}
@@ -59,23 +58,15 @@ def run(ablation: Ablation, folder: Path, jobs: int, device: str, watch: Watch) 
     finally:
         cache.close()
     text = report(ablation, sets, picks)
-    _write(folder / "report.md", text)
-    _write(folder / "settings.csv", settings_csv(sets))
-    _write(folder / "files.csv", files_csv(sets, ablation.seeds))
+    write_text(folder / "report.md", text)
+    write_text(folder / "settings.csv", settings_csv(sets))
+    write_text(folder / "files.csv", files_csv(sets, ablation.seeds))
     for name, measured in sets.items():
         draw(ablation, measured, folder, name)
     return Outcome(sets, picks, failures, text)
 
 
-def _line(name: str, setting: Setting, failure: Failure) -> str:
+def _line(name: str, setting: Setting, failure: UnscoredFile) -> str:
     return (
         f"{name}: {setting.system} ({described(setting.sampling)}): {failure.file}: {failure.error}"
     )
-
-
-def _write(path: Path, text: str) -> None:
-    with replacing(path) as partial:
-        try:
-            partial.write_text(text, encoding="utf-8")
-        except OSError as error:
-            raise AudioError(f"cannot write {path} ({error.strerror})") from error
