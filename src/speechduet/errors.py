@@ -13,7 +13,11 @@ class SpeechduetError(Exception):
         super().__init__("; ".join(parts))
 
 
-class AudioError(SpeechduetError):
+class FileError(SpeechduetError):
+    """A file that cannot be read or written, whatever it is to hold."""
+
+
+class AudioError(FileError):
     """A recording that cannot be read, or that holds no usable samples."""
 
 

@@ -12,7 +12,6 @@ from speechduet.audio import (
     AudioFormat,
     Samples,
     read,
-    replacing,
     target_format,
     writable_suffix,
     write,
@@ -116,12 +115,6 @@ def test_a_place_below_a_file(tmp_path: Path) -> None:
         write(tmp_path / "file" / "x.wav", tone(), 16_000)
 
 
-def test_a_device_is_never_replaced() -> None:
-    with pytest.raises(AudioError, match="/dev/null is not a file"), replacing(Path("/dev/null")):
-        pass
-    assert Path("/dev/null").exists() and not Path("/dev/null").is_file()
-
-
 @pytest.fixture
 def small_files() -> Iterator[None]:
     """No file can grow beyond 20 kB, which fails writes just as a full disk does."""
@@ -148,13 +141,6 @@ def test_nothing_half_written_is_left(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         write_blocks(tmp_path / "x.wav", AudioFormat(16_000, 1), interrupted())
     assert not list(tmp_path.iterdir())
-
-
-def test_a_result_has_its_name_only_when_it_is_complete(tmp_path: Path) -> None:
-    with replacing(tmp_path / "deep" / "x") as partial:
-        partial.write_text("whole")
-        assert not (tmp_path / "deep" / "x").exists()
-    assert [(p.name, p.read_text()) for p in (tmp_path / "deep").iterdir()] == [("x", "whole")]
 
 
 def test_a_wav_beyond_four_gigabytes_gets_long_lengths(tmp_path: Path) -> None:

@@ -14,12 +14,12 @@ import pytest
 import torch
 from typer.testing import CliRunner, Result
 
-from speechduet.audio.atomic import replacing
 from speechduet.cli import app
 from speechduet.enhancement import files
 from speechduet.enhancement.enhancer import Enhancer
 from speechduet.errors import AudioError, ModelError, SettingError
 from speechduet.evaluation import scoring
+from speechduet.files.atomic import replacing
 
 NAMES = (
     b"not_utf8_\xff.wav",

@@ -18,7 +18,7 @@ import speechduet
 PROGRAM = """
 import sys, time, types
 from pathlib import Path
-from speechduet.audio.atomic import replacing
+from speechduet.files.atomic import replacing
 
 def enhance_file(source, target, *given, **named):
     with replacing(target) as partial:

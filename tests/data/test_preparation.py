@@ -10,11 +10,11 @@ import pytest
 import soundfile
 import soxr
 
-from speechduet.audio.partial import _partial_name
 from speechduet.data import find_pairs
 from speechduet.data.preparation import Failure, Prepared, Task, finish, prepare
 from speechduet.data.sources import Made, read_pair
-from speechduet.errors import AudioError, SettingError
+from speechduet.errors import AudioError, FileError, SettingError
+from speechduet.files.partial import _partial_name
 
 RATE = 16_000
 SETTINGS = {"set": "test"}
@@ -88,8 +88,16 @@ def test_a_folder_of_another_set_is_left_alone(tmp_path: Path) -> None:
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(AudioError, match="cannot write"):
+    with pytest.raises(FileError, match="cannot write"):
         list(prepare([constant(0.1)], tmp_path / "file", RATE, SETTINGS))
+
+
+def test_a_pair_is_there_whole_or_not_at_all(tmp_path: Path) -> None:
+    """A disk that is full of the clean recording leaves none without its noisy one."""
+    (tmp_path / "train/noisy/level0.1.wav").mkdir(parents=True)
+    (outcome,) = prepare([constant(0.1)], tmp_path, RATE, SETTINGS)
+    assert isinstance(outcome, Failure) and "noisy" in outcome.error
+    assert not (tmp_path / "train/clean").exists()
 
 
 def test_a_full_disk_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,7 +107,7 @@ def test_a_full_disk_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(Path, "write_bytes", full)
-    with pytest.raises(AudioError, match=r"cannot write .*manifest\.csv: No space left on device"):
+    with pytest.raises(FileError, match=r"cannot write .*manifest\.csv: No space left on device"):
         finish(tmp_path, pairs)
     assert not (tmp_path / "train/manifest.csv").exists()
 

@@ -3,7 +3,6 @@
 This module imports no PyTorch; `speechduet.audio.waveform` does.
 """
 
-from speechduet.audio.atomic import replacing
 from speechduet.audio.formats import (
     READABLE_SUFFIXES,
     WRITABLE_SUFFIXES,
@@ -23,7 +22,6 @@ __all__ = [
     "probe",
     "read",
     "read_blocks",
-    "replacing",
     "target_format",
     "writable_suffix",
     "write",

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,12 +16,12 @@ from speechduet.audio.notices import Notify, warn
 from speechduet.audio.resampling import resampled
 from speechduet.audio.tag_writing import needs_mask, write_tags
 from speechduet.audio.tags import NO_TAGS, Tags
-from speechduet.audio.together import replacing_together
 from speechduet.errors import AudioError
+from speechduet.files.atomic import replacing
 
 _BYTES = {"PCM_S8": 1, "PCM_U8": 1, "ULAW": 1, "ALAW": 1, "PCM_16": 2, "PCM_24": 3, "DOUBLE": 8}
 _MOST_BYTES = (1 << 32) - (1 << 24)
-"""Bytes of samples where lengths have 32 bits, less what else is in a file."""
+"""Bytes of samples that a file with 32-bit lengths has room for, beside its headers and tags."""
 
 
 def write_blocks(
@@ -30,6 +31,7 @@ def write_blocks(
     samples: int = 0,
     *,
     source: AudioFormat | None = None,
+    partial: Path | None = None,
     tags: Tags = NO_TAGS,
     notify: Notify = warn,
     verbose: bool = False,
@@ -38,42 +40,21 @@ def write_blocks(
 
     PCM is rounded and clipped, never wrapped. ``samples``, if known, decides whether a wav file
     needs 64-bit lengths. ``source`` is the format of the recording behind the blocks, whose rate
-    is theirs. ``notify`` learns what the file cannot hold: samples beyond full scale, the
-    source's rate and, if ``verbose``, its sample format and some of its ``tags``. Raises
-    AudioError if the place or the format cannot be written.
+    is theirs. ``partial`` is a file to write to in place of ``path``, whose name the caller will
+    give it (see `replacing_together`). ``notify`` learns what the file cannot hold: samples beyond
+    full scale, the source's rate and, if ``verbose``, its sample format and some of its ``tags``.
+    Raises AudioError if the place or the format cannot be written.
     """
-    with replacing_together([path]) as (partial,):
-        write_partial(
-            *(partial, path, audio_format, blocks, samples),
-            source=source,
-            tags=tags,
-            notify=notify,
-            verbose=verbose,
-        )
-
-
-def write_partial(
-    partial: Path,
-    path: Path,
-    audio_format: AudioFormat,
-    blocks: Iterable[Samples],
-    samples: int = 0,
-    *,
-    source: AudioFormat | None = None,
-    tags: Tags = NO_TAGS,
-    notify: Notify = warn,
-    verbose: bool = False,
-) -> None:
-    """As `write_blocks`, into a file that will be called ``path`` once others are complete too."""
     source = source or audio_format
     audio_format = _with_room(audio_format, samples, path, needs_mask(tags, audio_format))
     rate = audio_format.sample_rate
     limiter = Limiter(audio_format.subtype)
-    with _opened(partial, audio_format, path) as file:
-        for block in _at_rate(blocks, source.sample_rate, rate):
-            _append(file, as_stored(limiter(block), audio_format.container), path)
-        written = file.frames
-    lost = write_tags(partial, audio_format, tags.at_rate(rate / source.sample_rate), path)
+    with replacing(path, AudioError) if partial is None else nullcontext(partial) as place:
+        with _opened(place, audio_format, path) as file:
+            for block in _at_rate(blocks, source.sample_rate, rate):
+                _append(file, as_stored(limiter(block), audio_format.container), path)
+            written = file.frames
+        lost = write_tags(place, audio_format, tags.at_rate(rate / source.sample_rate), path)
     if account := limiter.account():
         notify(f"{path}: {account}")
     if rate != source.sample_rate:
@@ -88,16 +69,25 @@ def write_partial(
             notify(f"{path}: {audio_format.container} does not keep {', '.join(lost)}")
 
 
-def write(path: Path | str, samples: Samples, sample_rate: int, subtype: str = "PCM_16") -> None:
-    """Write a whole recording ``[channels, samples]`` or ``[samples]``."""
+def write(
+    path: Path | str,
+    samples: Samples,
+    sample_rate: int,
+    subtype: str = "PCM_16",
+    *,
+    partial: Path | None = None,
+) -> None:
+    """Write a whole recording ``[channels, samples]`` or ``[samples]``; see `write_blocks`."""
     columns = np.atleast_2d(samples).T
     source = AudioFormat(sample_rate, columns.shape[1], "", subtype)
     audio_format = target_format(source, Path(path))
-    write_blocks(Path(path), audio_format, [columns], len(columns), source=source)
+    write_blocks(
+        *(Path(path), audio_format, [columns], len(columns)), source=source, partial=partial
+    )
 
 
 def _stored_otherwise(source: AudioFormat, audio_format: AudioFormat) -> bool:
-    """Whether the sample format is another, unless one of the two is a format of its own."""
+    """Whether the sample formats differ, where both name one: compressed sound has none."""
     named = {source.container, audio_format.container} & {"", "MP3", "OGG"}
     return source.subtype != audio_format.subtype and not named
 
@@ -105,7 +95,7 @@ def _stored_otherwise(source: AudioFormat, audio_format: AudioFormat) -> bool:
 def _with_room(
     audio_format: AudioFormat, samples: int, path: Path, needs_mask: bool
 ) -> AudioFormat:
-    """The container that has place for so many samples."""
+    """The format in a container with room for this many samples, and for a channel mask."""
     width = _BYTES.get(audio_format.subtype, 4) * audio_format.channels
     large = samples * width > _MOST_BYTES
     if large and audio_format.container in ("AIFF", "AU"):
@@ -138,7 +128,7 @@ def _opened(partial: Path, audio_format: AudioFormat, path: Path) -> sf.SoundFil
 
 
 def _at_rate(blocks: Iterable[Samples], from_rate: int, to_rate: int) -> Iterator[Samples]:
-    """Blocks at another rate, of the length that is nearest in seconds, but one sample at least."""
+    """Blocks at another rate: of the nearest length in seconds, and at least one sample."""
     if from_rate == to_rate:
         yield from blocks
         return

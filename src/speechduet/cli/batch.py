@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from speechduet.attempt import Attempt
 from speechduet.audio.folders import is_there
-from speechduet.audio.partial import remove_leftovers
 from speechduet.cli.progress import Report
 from speechduet.errors import SettingError
+from speechduet.files.partial import remove_leftovers
 
 if TYPE_CHECKING:
     from speechduet.cli.targets import Job

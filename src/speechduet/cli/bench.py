@@ -6,11 +6,10 @@ from typing import Annotated
 
 import typer
 
-from speechduet import audio
 from speechduet.bench.request import Backend, Precision, Request
 from speechduet.cli.usage import LARGEST, MOST_THREADS, check_output
-from speechduet.errors import AudioError
 from speechduet.extras import missing
+from speechduet.files.atomic import write_text
 
 
 def bench(
@@ -106,11 +105,7 @@ def bench(
 
     report = measure(request, repeats, lambda text: typer.echo(text, err=True))
     if json_file is not None:
-        with audio.replacing(json_file) as partial:
-            try:
-                partial.write_text(json.dumps(report.to_json(), indent=1) + "\n", encoding="utf-8")
-            except OSError as error:
-                raise AudioError(f"cannot write {json_file}: {error.strerror}") from error
+        write_text(json_file, json.dumps(report.to_json(), indent=1) + "\n")
     typer.echo(report.to_markdown(), nl=False)
 
 

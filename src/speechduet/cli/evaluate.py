@@ -14,10 +14,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import track
 
-from speechduet import audio
 from speechduet.audio.folders import is_folder
 from speechduet.cli.usage import MOST_THREADS, check_output
-from speechduet.errors import AudioError, SettingError
+from speechduet.errors import SettingError
 from speechduet.evaluation import (
     FURTHER,
     Condition,
@@ -34,6 +33,7 @@ from speechduet.evaluation import (
 )
 from speechduet.evaluation.page import to_html
 from speechduet.evaluation.report import Report, to_markdown
+from speechduet.files.atomic import write_together
 from speechduet.names import shown, utf8
 
 
@@ -145,12 +145,14 @@ def evaluate(
         {name: {pair.name: pair for pair in pairs} for name, (pairs, _) in paired.items()},
         conditions,
     )
+    texts: dict[Path, str] = {}
     if csv_file is not None:
-        _write(csv_file, _csv(measured))
+        texts[csv_file] = _csv(measured)
     if json_file is not None:
-        _write(json_file, json.dumps(measured.to_json(), indent=1, allow_nan=False) + "\n")
+        texts[json_file] = json.dumps(measured.to_json(), indent=1, allow_nan=False) + "\n"
     if report is not None:
-        _write(report, (to_html if report.suffix == ".html" else to_markdown)(measured))
+        texts[report] = (to_html if report.suffix == ".html" else to_markdown)(measured)
+    write_together(texts)
     if any(evaluation.files for evaluation in measured.systems.values()):
         typer.echo(utf8(measured.terminal()), nl=False)
     for failure in measured.failures():
@@ -216,11 +218,3 @@ def _csv(report: Report) -> str:
             values = scores.row().values()
             table.writerow([*([name] if several else []), scores.file, *values])
     return text.getvalue()
-
-
-def _write(path: Path, text: str) -> None:
-    with audio.replacing(path) as partial:
-        try:
-            partial.write_text(utf8(text), encoding="utf-8")
-        except OSError as error:
-            raise AudioError(f"cannot write {path}: {error.strerror}") from error

@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from multiprocessing import active_children
 from types import FrameType
 
-from speechduet.audio.partial import discard_unfinished
+from speechduet.files.partial import discard_unfinished
 
 ENDING = tuple(
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)

@@ -16,19 +16,18 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from speechduet import audio
-from speechduet.audio.partial import remove_leftovers
 from speechduet.data.clip import Clip
 from speechduet.data.pairs import Pair, check
 from speechduet.data.sources import Made
-from speechduet.errors import AudioError, SettingError
+from speechduet.errors import AudioError, SettingError, SpeechduetError
+from speechduet.files.atomic import LONGEST_NAME, replacing_together, write_bytes
+from speechduet.files.partial import remove_leftovers
 
 RESAMPLING = "VHQ"
 """soxr's quality, one for all sets: numbers on sets resampled otherwise do not compare."""
 
 CHECKSUMS = "SHA256SUMS"
 _SETTINGS = "preparation.json"
-_LONGEST_NAME = 255
-"""Bytes that a file's name may have."""
 
 
 class Task(NamedTuple):
@@ -86,7 +85,7 @@ def _outcome(task: Task, attempt: Future[Prepared]) -> Prepared | Failure:
         return attempt.result()
     if isinstance(error, SettingError) or not isinstance(error, Exception):
         raise error
-    known = isinstance(error, AudioError)
+    known = isinstance(error, SpeechduetError)
     place = (Path(task.split) / task.name).as_posix()
     return Failure(place, str(error) if known else f"{type(error).__name__}: {error}")
 
@@ -111,15 +110,6 @@ def finish(folder: Path, prepared: Iterable[Prepared]) -> None:
     write_bytes(folder / CHECKSUMS, os.fsencode("".join(lines)))
 
 
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file that appears under its name only when complete."""
-    with audio.replacing(path) as partial:
-        try:
-            partial.write_bytes(content)
-        except OSError as error:
-            raise AudioError(f"cannot write {path}: {error.strerror}") from error
-
-
 def _attempt(task: Task, folder: Path, sample_rate: int, known: Mapping[Path, str]) -> Prepared:
     clean, noisy = (
         Path(task.split) / role / file_name(task.name, ".wav") for role in ("clean", "noisy")
@@ -129,8 +119,10 @@ def _attempt(task: Task, folder: Path, sample_rate: int, known: Mapping[Path, st
     checksums = _kept(pair, (clean, noisy), folder, sample_rate, known)
     if checksums is None:
         made = task.make()
-        for path, samples in ((clean, made.clean), (noisy, made.noisy)):
-            audio.write(folder / path, samples, sample_rate, made.subtype)
+        with replacing_together([folder / clean, folder / noisy], AudioError) as partials:
+            roles = zip((clean, noisy), (made.clean, made.noisy), partials, strict=True)
+            for path, samples, partial in roles:
+                audio.write(folder / path, samples, sample_rate, made.subtype, partial=partial)
         checksums = {path: _checksum(folder / path) for path in (clean, noisy)}
         told = made.told
     return Prepared(task, check(pair, sample_rate), checksums, told)
@@ -140,9 +132,9 @@ def file_name(name: str, suffix: str) -> Path:
     """A path of this name; if it is longer than file systems take, its end becomes a checksum."""
     path = Path(name)
     raw = os.fsencode(path.name)
-    if len(raw) + len(suffix) > _LONGEST_NAME:
+    if len(raw) + len(suffix) > LONGEST_NAME:
         mark = f"~{hashlib.sha256(raw).hexdigest()[:8]}"
-        kept = raw[: _LONGEST_NAME - len(suffix) - len(mark)]
+        kept = raw[: LONGEST_NAME - len(suffix) - len(mark)]
         # Not half a letter at the end.
         short = kept.decode(errors="ignore") if _is_utf8(raw) else os.fsdecode(kept)
         path = path.with_name(short + mark)

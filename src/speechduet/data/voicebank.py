@@ -16,9 +16,10 @@ from urllib.error import HTTPError
 from zipfile import BadZipFile, ZipFile
 from zipfile import Path as Member
 
-from speechduet.data.preparation import Task, write_bytes
+from speechduet.data.preparation import Task
 from speechduet.data.sources import Source, read_pair
 from speechduet.errors import AudioError, SettingError
+from speechduet.files.atomic import write_bytes
 
 PAGE = "https://doi.org/10.7488/ds/2117"
 ADDRESS = "https://datashare.ed.ac.uk/bitstream/handle/10283/2791"

@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
-from speechduet.audio import replacing
 from speechduet.enhancement.segments import Segmentation
 from speechduet.errors import AudioError, SettingError
+from speechduet.files.atomic import replacing
 from speechduet.sampler import Sampling
 from speechduet.spectrogram import Spectrogram
 
@@ -73,7 +73,7 @@ def save(path: Path, disagreements: Map, spectrogram: Spectrogram) -> None:
 
     The .npz holds ``map``, ``times_s`` of the frames and ``frequencies_hz`` of the bins.
     """
-    with replacing(path) as partial:
+    with replacing(path, AudioError) as partial:
         save_partial(partial, path, disagreements, spectrogram)
 
 

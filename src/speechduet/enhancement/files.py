@@ -13,11 +13,11 @@ from speechduet.audio import Samples, probe, read_blocks, target_format
 from speechduet.audio.notices import Notify, warn
 from speechduet.audio.recording import Recording, check_strength, mixed
 from speechduet.audio.tags import read_tags
-from speechduet.audio.together import check_replaceable, replacing_together
-from speechduet.audio.writing import write_partial
+from speechduet.audio.writing import write_blocks
 from speechduet.enhancement.confidence import Comparison, check_compared, check_file, save_partial
 from speechduet.enhancement.enhancer import Enhancer, Expert
 from speechduet.errors import AudioError
+from speechduet.files.atomic import check_replaceable, replacing_together
 
 Progress = Callable[[float, float], None]
 """Told how many seconds are done, of how many."""
@@ -55,7 +55,7 @@ def enhance_file(
     enhancer = enhancer or Enhancer.from_pretrained()
     sampling = enhancer.sampling(mode, **expert)
     check_strength(strength)
-    check_replaceable(target)
+    check_replaceable(target, AudioError)
     outputs = [target]
     if confidence is not None:
         confidence = Path(confidence)
@@ -66,7 +66,7 @@ def enhance_file(
     source_format = probe(source, track=track)
     written_format = target_format(source_format, target)
     tags = read_tags(source, track=track)
-    with replacing_together(outputs) as partials, _storage(target) as storage:
+    with replacing_together(outputs, AudioError) as partials, _storage(target) as storage:
         recording = enhancer.recording(
             read_blocks(source, track=track, salvage=salvage, notify=notify),
             source_format.sample_rate,
@@ -83,10 +83,10 @@ def enhance_file(
         blocks = enhancer.enhanced(recording, sampling, seed, comparison=comparison)
         original = read_blocks(source, track=track, salvage=salvage, notify=lambda _: None)
         blocks = mixed(blocks, original, strength)
-        write_partial(
-            *(partials[-1], target, written_format, _watched(blocks, recording, progress)),
-            recording.samples,
+        write_blocks(
+            *(target, written_format, _watched(blocks, recording, progress), recording.samples),
             source=source_format,
+            partial=partials[-1],
             tags=tags,
             notify=notify,
             verbose=verbose,

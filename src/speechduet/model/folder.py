@@ -16,8 +16,8 @@ from safetensors.torch import load_file
 from safetensors.torch import save as to_bytes
 from torch import Tensor
 
-from speechduet.audio.atomic import replacing
-from speechduet.errors import AudioError, ModelError
+from speechduet.errors import FileError, ModelError
+from speechduet.files.atomic import write_bytes
 from speechduet.model.card import model_card
 from speechduet.model.config import Config
 from speechduet.network.system import ActivationRange, System
@@ -76,14 +76,14 @@ def save(pretrained: Pretrained, folder: str | Path, dtype: torch.dtype = torch.
     try:
         path.mkdir(parents=True, exist_ok=True)
         # The config comes last: a folder without one is not yet a model.
-        _write(path / WEIGHTS, to_bytes(weights, {"format": "pt"}))
-        _write(path / CARD, card.encode())
+        write_bytes(path / WEIGHTS, to_bytes(weights, {"format": "pt"}))
+        write_bytes(path / CARD, card.encode())
         # Ranges of other weights must not stay behind.
         (path / RANGES).unlink(missing_ok=True)
         if system.activation_ranges:
-            _write(path / RANGES, _ranges_text(system.activation_ranges).encode())
-        _write(path / CONFIG, text.encode())
-    except (OSError, AudioError) as error:
+            write_bytes(path / RANGES, _ranges_text(system.activation_ranges).encode())
+        write_bytes(path / CONFIG, text.encode())
+    except (OSError, FileError) as error:
         told = error.strerror if isinstance(error, OSError) else error
         raise ModelError(f"cannot write {path} ({told})", "a writable folder") from None
 
@@ -170,8 +170,3 @@ def fill(system: System, weights: Mapping[str, Tensor], source: str) -> None:
     system.load_state_dict(dict(weights))
     system.float()  # built in another type if the program has another default
     system.eval().requires_grad_(False)
-
-
-def _write(path: Path, data: bytes) -> None:
-    with replacing(path) as partial:
-        partial.write_bytes(data)

@@ -4,9 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from speechduet.audio import replacing
-from speechduet.errors import AudioError
 from speechduet.evaluation import Failure
+from speechduet.files.atomic import write_text
 from speechduet.study.cache import Cache
 from speechduet.study.figures import draw
 from speechduet.study.measuring import Measured, Progress, Runner, models, pairs_of
@@ -59,9 +58,9 @@ def run(ablation: Ablation, folder: Path, jobs: int, device: str, watch: Watch) 
     finally:
         cache.close()
     text = report(ablation, sets, picks)
-    _write(folder / "report.md", text)
-    _write(folder / "settings.csv", settings_csv(sets))
-    _write(folder / "files.csv", files_csv(sets, ablation.seeds))
+    write_text(folder / "report.md", text)
+    write_text(folder / "settings.csv", settings_csv(sets))
+    write_text(folder / "files.csv", files_csv(sets, ablation.seeds))
     for name, measured in sets.items():
         draw(ablation, measured, folder, name)
     return Outcome(sets, picks, failures, text)
@@ -71,11 +70,3 @@ def _line(name: str, setting: Setting, failure: Failure) -> str:
     return (
         f"{name}: {setting.system} ({described(setting.sampling)}): {failure.file}: {failure.error}"
     )
-
-
-def _write(path: Path, text: str) -> None:
-    with replacing(path) as partial:
-        try:
-            partial.write_text(text, encoding="utf-8")
-        except OSError as error:
-            raise AudioError(f"cannot write {path} ({error.strerror})") from error

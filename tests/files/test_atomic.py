@@ -12,15 +12,15 @@ from pathlib import Path
 import pytest
 
 import speechduet
-from speechduet.audio import partial as partials
-from speechduet.audio.atomic import replacing
-from speechduet.audio.partial import discard_unfinished, remove_leftovers
-from speechduet.errors import AudioError
+from speechduet.errors import FileError, ModelError
+from speechduet.files import partial as partials
+from speechduet.files.atomic import replacing, write_text, write_together
+from speechduet.files.partial import discard_unfinished, remove_leftovers
 
 WRITER = """
 import sys, time
 from pathlib import Path
-from speechduet.audio.atomic import replacing
+from speechduet.files.atomic import replacing
 with replacing(Path(sys.argv[1])) as partial:
     partial.write_text("half")
     print("writing", flush=True)
@@ -61,8 +61,8 @@ def test_any_name_that_a_file_can_have_can_be_written(tmp_path: Path, name: byte
 
 @pytest.mark.parametrize("name", ["x" * 256, "録" * 86, "deep/" + "x" * 256, "x" * 300 + "/x"])
 def test_a_name_that_is_too_long_is_told_before_any_work(tmp_path: Path, name: str) -> None:
-    told = pytest.raises(AudioError, match="cannot write .*: File name too long")
-    with told, replacing(tmp_path / name):
+    refused = pytest.raises(FileError, match="cannot write .*: File name too long")
+    with refused, replacing(tmp_path / name):
         raise AssertionError("the work has begun")
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
@@ -92,7 +92,7 @@ def test_a_process_number_given_out_again_is_not_taken_for_its_owner(tmp_path: P
     name = partials._partial_name()
     if "-0-" in name:
         pytest.skip("needs to know when a process started")
-    left = tmp_path / re.sub(r"-(\d+)-(\d+)-", lambda told: f"-{told[1]}-{told[2]}7-", name)
+    left = tmp_path / re.sub(r"-(\d+)-(\d+)-", lambda parts: f"-{parts[1]}-{parts[2]}7-", name)
     left.touch()
     remove_leftovers(tmp_path)
     assert not left.exists()
@@ -132,8 +132,52 @@ def test_a_folder_of_that_name_and_a_folder_that_is_gone_do_no_harm(tmp_path: Pa
 
 
 def test_all_that_was_begun_can_be_discarded_at_once(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError), replacing(tmp_path / "a"), replacing(tmp_path / "b"):
+    with pytest.raises(FileError), replacing(tmp_path / "a"), replacing(tmp_path / "b"):
         assert len(names(tmp_path)) == 2
         discard_unfinished()
         assert names(tmp_path) == []
     assert names(tmp_path) == [] and not partials._unfinished
+
+
+def test_a_device_is_never_replaced() -> None:
+    with pytest.raises(FileError, match="/dev/null is not a file"), replacing(Path("/dev/null")):
+        pass
+    assert Path("/dev/null").exists() and not Path("/dev/null").is_file()
+
+
+def test_a_result_has_its_name_only_when_it_is_complete(tmp_path: Path) -> None:
+    with replacing(tmp_path / "deep" / "x") as partial:
+        partial.write_text("whole")
+        assert not (tmp_path / "deep" / "x").exists()
+    assert [(p.name, p.read_text()) for p in (tmp_path / "deep").iterdir()] == [("x", "whole")]
+
+
+def test_a_name_that_is_too_long_is_measured(tmp_path: Path) -> None:
+    with pytest.raises(FileError, match=r"too long \(258 bytes\); expected at most 255; give"):
+        write_text(tmp_path / ("録" * 86), "")
+
+
+def test_an_error_names_the_file_and_not_the_unfinished_one(tmp_path: Path) -> None:
+    with (
+        pytest.raises(ModelError, match="cannot write .*x.json: Is a directory"),
+        replacing(tmp_path / "x.json", ModelError) as partial,
+    ):
+        partial.unlink()
+        partial.mkdir()
+        partial.write_text("{}")
+
+
+@pytest.mark.parametrize("failing", ["a.csv", "b.json"])
+def test_files_that_belong_together_appear_together(tmp_path: Path, failing: str) -> None:
+    (tmp_path / failing).mkdir()
+    with pytest.raises(FileError, match=f"{failing} is not a file but a folder"):
+        write_together({tmp_path / "a.csv": "a", tmp_path / "b.json": "b"})
+    assert names(tmp_path) == [failing]
+    (tmp_path / failing).rmdir()
+    write_together({tmp_path / "a.csv": "a", tmp_path / "b.json": "b"})
+    assert names(tmp_path) == ["a.csv", "b.json"]
+
+
+def test_text_holds_every_name(tmp_path: Path) -> None:
+    write_text(tmp_path / "x", os.fsdecode(b"\xff\n"))
+    assert (tmp_path / "x").read_bytes() == b"\\xff\n"

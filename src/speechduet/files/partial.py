@@ -1,8 +1,8 @@
-"""Files without their name yet: hidden, and removed when their process ended without them.
+"""Unfinished files: hidden, and removed by a later run if their process was killed.
 
-Such a file has a short name in the folder of what it will be, whatever that will be called:
-``.speechduet-HOST-PROCESS-START-RANDOM.partial``. It says whose it is, so that a later run can
-remove what a killed one left, and nothing else.
+Such a file lies in the folder of the file that it will become, and its name is short, however long
+that one's is: ``.speechduet-HOST-PROCESS-START-RANDOM.partial``. The name says which process writes
+it, so that a later run removes what a killed process left, and nothing else.
 """
 
 import os
@@ -28,9 +28,9 @@ _lock = Lock()
 
 @contextmanager
 def unfinished(folder: Path) -> Iterator[Path]:
-    """A name in a folder for a file to begin; it is gone at the end unless it has another by then.
+    """A name in a folder for a file to be begun; at its end the file is removed unless renamed.
 
-    What killed processes left in the folder goes first.
+    What killed processes left in the folder is removed first.
     """
     partial = folder / _partial_name()
     with _lock:
@@ -39,7 +39,7 @@ def unfinished(folder: Path) -> Iterator[Path]:
         _remove_leftovers_once(folder)
         yield partial
     finally:
-        # It is not there after all went well, and its folder may be none.
+        # Renamed if all went well; and its folder may not exist.
         with suppress(OSError):
             partial.unlink()
         with _lock:
@@ -60,8 +60,8 @@ def discard_unfinished() -> None:
 def remove_leftovers(folder: Path) -> None:
     """Remove the unfinished files of processes that no longer live from a folder (not below it).
 
-    Those of living processes stay, those of other hosts for a day, and everything that
-    `unfinished` did not name for ever.
+    Those of living processes stay, those of other hosts for a day. Files that `unfinished` did
+    not name are never touched.
     """
     with suppress(OSError):
         for path in folder.iterdir():
@@ -76,10 +76,10 @@ def _remove_leftovers_once(folder: Path) -> None:
 
 
 def _is_left(path: Path) -> bool:
-    told = _PARTIAL.fullmatch(path.name)
-    if told is None or not path.is_file():
+    parts = _PARTIAL.fullmatch(path.name)
+    if parts is None or not path.is_file():
         return False
-    host, process, start = told[1], int(told[2]), int(told[3])
+    host, process, start = parts[1], int(parts[2]), int(parts[3])
     if host == _host() and os.name == "posix":
         return not _lives(process, start)
     return time() - path.stat().st_mtime > _FOREIGN_S
@@ -113,6 +113,6 @@ def _lives(process: int, start: int) -> bool:
 def _start(process: int) -> int:
     """When a process started, in ticks since the machine did; 0 where that cannot be known."""
     with suppress(OSError, ValueError, IndexError):
-        told = Path(f"/proc/{process}/stat").read_text(encoding="utf-8", errors="replace")
-        return int(told.rpartition(")")[2].split()[19])
+        status = Path(f"/proc/{process}/stat").read_text(encoding="utf-8", errors="replace")
+        return int(status.rpartition(")")[2].split()[19])
     return 0
