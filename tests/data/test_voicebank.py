@@ -165,6 +165,14 @@ def server(archives: Path) -> Iterator[str]:
         served.shutdown()
 
 
+@pytest.mark.parametrize(
+    ("speaker", "nearest"), [("p22", "p22[68]"), ("P287", "p287"), ("", "p"), (" p226", "p226")]
+)
+def test_unknown_speakers_are_refused(archives: Path, speaker: str, nearest: str) -> None:
+    with pytest.raises(SettingError, match=f"no speaker '{speaker}'.*did you mean '{nearest}"):
+        tasks(archives, Release(4, 2, ("p226", speaker)), 16_000)
+
+
 def test_download_goes_on_where_it_was_cut(archives: Path, server: str, tmp_path: Path) -> None:
     source = tmp_path / "fetched"
     told: list[tuple[str, int, int]] = []

@@ -78,7 +78,8 @@ def voicebank(
     from speechduet.data import voicebank as published
 
     check_apart(_filled(output, ("train", "valid", "test")), [source])
-    release = published.Release(expect_train, expect_test, tuple(valid_speakers.split(",")))
+    speakers = tuple(speaker.strip() for speaker in valid_speakers.split(","))
+    release = published.Release(expect_train, expect_test, speakers)
     if download:
         _download(source)
     tasks = published.tasks(source, release, sample_rate)

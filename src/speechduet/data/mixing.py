@@ -11,6 +11,8 @@ from speechduet.data.mono import Samples
 from speechduet.data.recordings import Recordings
 from speechduet.errors import SettingError
 
+_FRAME_S = 0.02
+"""Length of the frames by which pauses are told from speech."""
 _LONGEST_S = 600
 """Beyond this an excerpt is a mistake rather than a wish."""
 
@@ -108,7 +110,8 @@ class Mixtures:
             balance = 10 ** (random.uniform(-10, 10) / 20)
             noise = noise + _rumble(random, length, self.sample_rate) * (_rms(noise) * balance)
         clean, reverberant = self._in_room(degrading, clean)
-        noisy = add_noise(reverberant, noise, random.uniform(*settings.snr_db))
+        snr_db = random.uniform(*settings.snr_db)
+        noisy = add_noise(reverberant, noise, snr_db, self.sample_rate)
         clean, noisy = distorted(degrading, clean, noisy, settings, self.sample_rate)
         return levelled(clean, noisy, random.uniform(*settings.level_db))
 
@@ -155,9 +158,9 @@ def degradation_generator(seed: int, index: int) -> np.random.Generator:
     return np.random.default_rng([seed, index, 1])
 
 
-def add_noise(speech: Samples, noise: Samples, snr_db: float) -> Samples:
+def add_noise(speech: Samples, noise: Samples, snr_db: float, sample_rate: int) -> Samples:
     """The sum at a ratio of the speech's level, without its pauses, to the noise's."""
-    gain = _active_rms(speech) / (_rms(noise) * 10 ** (snr_db / 20) + 1e-9)
+    gain = _active_rms(speech, sample_rate) / (_rms(noise) * 10 ** (snr_db / 20) + 1e-9)
     noisy: Samples = speech + gain * noise
     return noisy
 
@@ -215,8 +218,9 @@ def _rms(samples: Samples) -> float:
     return float(np.sqrt(np.mean(np.square(samples, dtype=np.float64))))
 
 
-def _active_rms(samples: Samples, frame: int = 320) -> float:
-    """Root mean square over the 20 ms frames within 40 dB of the loudest: speech, not pauses."""
+def _active_rms(samples: Samples, sample_rate: int) -> float:
+    """Root mean square over the frames within 40 dB of the loudest: speech, not pauses."""
+    frame = min(round(_FRAME_S * sample_rate), len(samples))
     frames = samples[: len(samples) // frame * frame].reshape(-1, frame)
     power = np.mean(np.square(frames, dtype=np.float64), axis=1)
     return float(np.sqrt(power[power >= power.max() * 1e-4].mean()))

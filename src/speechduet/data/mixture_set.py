@@ -78,7 +78,8 @@ def _mix(
             clean, _sounding(response, impulse, sample_rate), early_samples
         )
     stretch = _stretch(noise.samples, start, len(clean))
-    noisy = add_noise(reverberant, _sounding(stretch, disturbance, sample_rate), snr_db)
+    hum = _sounding(stretch, disturbance, sample_rate)
+    noisy = add_noise(reverberant, hum, snr_db, sample_rate)
     # Both are turned down where their sum would not fit into 16 bits.
     scale = np.float32(0.99 / max(0.99, np.abs(noisy).max(), np.abs(clean).max()))
     told = f"clean and noisy are turned down alike by {-20 * np.log10(scale):.2f} dB"

@@ -13,6 +13,7 @@ from speechduet.audio import READABLE_SUFFIXES
 from speechduet.audio.folders import find_recordings
 from speechduet.data.clip import Clip, Shape
 from speechduet.errors import AudioError, SettingError
+from speechduet.files.text import read_text
 
 _COLUMNS = ("clean", "noisy")
 
@@ -61,7 +62,7 @@ def from_manifest(path: Path) -> list[Pair]:
     They are paths, relative to the manifest's folder; other columns are ignored.
     """
     pairs = []
-    for number, row in _rows(path, _text(path, "a manifest")):
+    for number, row in _rows(path, read_text(path, "a manifest")):
         if not all(isinstance(row.get(column), str) and row[column] for column in _COLUMNS):
             found = ", ".join(str(key) for key, value in row.items() if value) or "nothing"
             raise SettingError(f"line {number} of {path} has {found}", "columns clean and noisy")
@@ -154,17 +155,6 @@ def _shards(folder: Path) -> list[Path]:
     )
 
 
-def _text(path: Path, expected: str) -> str:
-    """A list of file names: UTF-8, but for names that are none, whose bytes are kept."""
-    try:
-        text = path.read_text(encoding="utf-8", errors="surrogateescape")
-    except OSError as error:
-        raise SettingError(f"cannot read {path} ({error.strerror})", expected) from error
-    if "\0" in text:
-        raise SettingError(f"cannot read {path} (it is not text)", expected)
-    return text.removeprefix("\ufeff")
-
-
 def _rows(path: Path, text: str) -> Iterable[tuple[int, dict[str, object]]]:
     if path.suffix.lower() == ".csv":
         reader = csv.DictReader(io.StringIO(text, newline=""))
@@ -182,7 +172,7 @@ def _rows(path: Path, text: str) -> Iterable[tuple[int, dict[str, object]]]:
 
 def _kaldi_list(path: Path) -> dict[str, Clip]:
     clips = {}
-    lines = _text(path, "a list of recordings").split("\n")
+    lines = read_text(path, "a list of recordings").split("\n")
     for number, line in enumerate(lines, start=1):
         if number == len(lines) and not line:
             continue  # what follows the last end of line
