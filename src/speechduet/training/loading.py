@@ -79,6 +79,12 @@ def collate(numbered: Sequence[Numbered]) -> Batch:
     return Batch(torch.stack(clean), torch.stack(noisy), tuple(numbers))
 
 
+def batch_of(examples: Examples, size: int) -> Batch:
+    """The first examples as one batch."""
+    numbered = NumberedExamples(examples)
+    return collate([numbered[index] for index in range(size)])
+
+
 def examples_of(recipe: TrainingRecipe, notify: Notify = warn) -> Examples:
     """The training examples that a recipe describes; ``notify`` learns what is odd about them."""
     data, seed = recipe.data, recipe.run.seed

@@ -14,6 +14,8 @@ from lightning.pytorch.utilities import rank_zero_only
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
+from speechduet.files.atomic import write_text
+from speechduet.names import shown
 from speechduet.training.after_step import AfterStep
 from speechduet.training.errors import TrainingError
 from speechduet.training.module import Training
@@ -22,7 +24,8 @@ from speechduet.training.module import Training
 @rank_zero_only
 def tell(text: str) -> None:
     """A line on stderr, of one process."""
-    Console(stderr=True, soft_wrap=True, highlight=False, markup=False).print(f"note: {text}")
+    console = Console(stderr=True, soft_wrap=True, highlight=False, markup=False, emoji=False)
+    console.print(f"note: {shown(text)}")
 
 
 class JsonLog(Logger):
@@ -40,14 +43,7 @@ class JsonLog(Logger):
     @rank_zero_only
     def _drop_after(self, step: int) -> None:
         kept = [line for line in self.path.read_text().splitlines() if _step(line) <= step]
-        temporary = self.path.with_suffix(".part")
-        try:
-            temporary.write_text("".join(f"{line}\n" for line in kept))
-            temporary.replace(self.path)
-        except OSError as error:
-            raise TrainingError(
-                f"cannot write {self.path} ({error.strerror})", "free disk space"
-            ) from error
+        write_text(self.path, "".join(f"{line}\n" for line in kept), TrainingError)
 
     @property
     def name(self) -> str:
@@ -67,17 +63,22 @@ class JsonLog(Logger):
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """Add a line."""
+        """Add a line of numbers."""
         measured = {k: float(f"{v:.6g}") for k, v in metrics.items() if k != "epoch"}
         if measured:
-            entry = {"step": step, "seconds": round(time(), 1), **measured}
-            try:
-                with self.path.open("a") as file:
-                    file.write(json.dumps(entry) + "\n")
-            except OSError as error:
-                raise TrainingError(
-                    f"cannot write {self.path} ({error.strerror})", "free disk space"
-                ) from error
+            self.write(step, measured)
+
+    @rank_zero_only
+    def write(self, step: int | None, values: Mapping[str, Any]) -> None:
+        """Add a line."""
+        entry = {"step": step, "seconds": round(time(), 1), **values}
+        try:
+            with self.path.open("a") as file:
+                file.write(json.dumps(entry) + "\n")
+        except OSError as error:
+            raise TrainingError(
+                f"cannot write {self.path} ({error.strerror})", "free disk space"
+            ) from error
 
 
 def _step(line: str) -> float:
