@@ -154,7 +154,7 @@ def test_a_header_alone(tmp_path: Path, container: str, unknown: bool) -> None:
     data = bytearray(file.getvalue())
     if unknown:
         data = state(data, container, lambda size, most: most)
-    with pytest.raises(AudioError, match="x.bin (holds no sound|is not audio)"):
+    with pytest.raises(AudioError, match="x.bin (holds no s|is not audio)"):
         read_bytes(tmp_path, data)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from speechduet.audio import Samples, probe, read, read_blocks, write
+from speechduet.audio import Samples, probe, read, read_blocks, read_mono, write
 from speechduet.audio.notices import AudioWarning
 from speechduet.errors import AudioError
 
@@ -138,5 +138,14 @@ def test_a_video_without_sound(tmp_path: Path) -> None:
 
 def test_no_samples(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "x.wav", np.zeros(0), 16_000)
-    with pytest.raises(AudioError, match="holds no sound"):
+    with pytest.raises(AudioError, match="holds no (sound|samples)"):
         read(tmp_path / "x.wav")
+
+
+def test_one_channel_is_read_in_the_precision_of_metrics(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "x.wav", np.full((100, 1), 0.5), 8000)
+    samples, rate = read_mono(tmp_path / "x.wav")
+    assert (samples.dtype, samples.shape, rate) == (np.float64, (100,), 8000)
+    soundfile.write(tmp_path / "x.wav", np.full((100, 2), 0.5), 8000)
+    with pytest.raises(AudioError, match=r"x\.wav has 2 channels; expected one; score each"):
+        read_mono(tmp_path / "x.wav")

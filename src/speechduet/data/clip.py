@@ -14,7 +14,8 @@ import numpy as np
 import soundfile
 from typing_extensions import Buffer
 
-from speechduet.data.mono import SILENCE, Samples, check_finite, read_channels, resampled
+from speechduet import audio
+from speechduet.data.mono import SILENCE, Samples, check_finite, resampled
 from speechduet.errors import AudioError
 
 _SEEKABLE = (b"RIFF", b"RF64", b"riff", b"fLaC", b"OggS", b"FORM", b".snd", b"caff")
@@ -168,12 +169,12 @@ def _stretch(
 def _decoded(clip: Clip) -> tuple[Samples, int]:
     """All of it, ``[channels, samples]``, and its rate."""
     if clip.size is None:
-        return read_channels(clip.path, salvage=True, notify=_unheard)
+        return audio.read(clip.path, salvage=True, notify=_unheard)
     with NamedTemporaryFile() as unpacked:
         _copy(clip, unpacked.file)
         unpacked.flush()
         try:
-            return read_channels(Path(unpacked.name), salvage=True, notify=_unheard)
+            return audio.read(Path(unpacked.name), salvage=True, notify=_unheard)
         except AudioError as error:
             # The temporary name tells nobody anything.
             raise AudioError(str(error).replace(unpacked.name, str(clip))) from error

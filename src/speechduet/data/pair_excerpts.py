@@ -5,11 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from speechduet.attempt import Attempt
 from speechduet.audio.notices import Notify, warn
 from speechduet.data import findings as found
 from speechduet.data.findings import Findings
 from speechduet.data.mixing import Mixing, degradation_generator, distorted, levelled
-from speechduet.data.mono import UNREADABLE, Samples, reason
+from speechduet.data.mono import Samples
 from speechduet.data.pairs import Pair, check_shapes
 from speechduet.errors import AudioError
 
@@ -112,10 +113,10 @@ class PairExcerpts:
 def _fitting(pairs: Sequence[Pair], sample_rate: int, notify: Notify) -> list[FittingPair]:
     findings, fitting = Findings("training pairs", len(pairs)), []
     for pair in pairs:
-        try:
+        with Attempt(pair.name) as attempt:
             fitting.append(fit(pair, sample_rate, findings))
-        except UNREADABLE as error:
-            findings.add(found.LEFT_OUT, reason(error, pair.name))
+        if attempt.failure:
+            findings.add(found.LEFT_OUT, attempt.failure)
     if not fitting:
         raise AudioError(
             f"none of {len(pairs)} pairs can be used", remedy=findings.first(found.LEFT_OUT)

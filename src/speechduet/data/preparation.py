@@ -17,14 +17,12 @@ from typing import Any, NamedTuple
 
 from speechduet import audio
 from speechduet.data.clip import Clip
+from speechduet.data.mono import RESAMPLING
 from speechduet.data.pairs import Pair, check
 from speechduet.data.sources import Made
 from speechduet.errors import AudioError, SettingError, SpeechduetError
 from speechduet.files.atomic import LONGEST_NAME, replacing_together, write_bytes
 from speechduet.files.partial import remove_leftovers
-
-RESAMPLING = "VHQ"
-"""soxr's quality, one for all sets: numbers on sets resampled otherwise do not compare."""
 
 CHECKSUMS = "SHA256SUMS"
 _SETTINGS = "preparation.json"

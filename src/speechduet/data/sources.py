@@ -17,7 +17,6 @@ from speechduet.data.mono import (
     Samples,
     check_finite,
     is_heard,
-    read_channels,
     resampled,
     sounding,
 )
@@ -129,7 +128,7 @@ def _read(source: Source) -> _Read:
     try:
         with as_file(source) as path:
             try:
-                channels, rate = read_channels(path)
+                channels, rate = audio.read(path)
                 return _Read(channels, rate, audio.probe(path).subtype)
             except AudioError as error:
                 # A member of an archive was unpacked under a name that tells nobody anything.

@@ -6,11 +6,11 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
-import numpy as np
 import soxr
 
-from speechduet import audio, metrics
+from speechduet import metrics
 from speechduet.attempt import Attempt
+from speechduet.audio import read_mono
 from speechduet.errors import AudioError, ModelError, SettingError
 from speechduet.evaluation.pairing import Failure, Pair
 from speechduet.evaluation.processes import in_processes
@@ -57,9 +57,9 @@ class Scores(NamedTuple):
 
 def score(pair: Pair, further: Mapping[str, Metric] | None = None) -> Scores:
     """All metrics of one enhanced recording; SpeechduetError if one of them has no value."""
-    recordings = {"clean": _read(pair.clean), "enhanced": _read(pair.enhanced)}
+    recordings = {"clean": read_mono(pair.clean), "enhanced": read_mono(pair.enhanced)}
     if pair.noisy is not None:
-        recordings["noisy"] = _read(pair.noisy)
+        recordings["noisy"] = read_mono(pair.noisy)
     rates = {role: rate for role, (_, rate) in recordings.items()}
     if len(set(rates.values())) > 1:
         told = ", ".join(f"{role} {rate} Hz" for role, rate in rates.items())
@@ -142,10 +142,3 @@ def _pesq_at(pesq_rate: int, estimate: Samples, reference: Samples, sample_rate:
         soxr.resample(reference, sample_rate, pesq_rate),
         pesq_rate,
     )
-
-
-def _read(path: Path) -> tuple[Samples, int]:
-    samples, sample_rate = audio.read(path)
-    if len(samples) != 1:
-        raise AudioError(f"{path} has {len(samples)} channels", "one", "score each channel")
-    return samples[0].astype(np.float64), sample_rate

@@ -8,7 +8,6 @@ generative result (paper eq. 13), and weight 0 is the predictive estimate itself
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
-from pathlib import Path
 from time import perf_counter, process_time
 from typing import NamedTuple
 
@@ -16,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from speechduet import audio
+from speechduet.audio import read_mono
 from speechduet.enhancement.enhancer import Enhancer
 from speechduet.enhancement.piece import enhance_whole
 from speechduet.errors import AudioError, SettingError
@@ -54,8 +53,8 @@ def results(trajectory: Trajectory) -> list[Result]:
     name = trajectory.pair.name
     assert trajectory.pair.noisy is not None
     try:
-        clean, rate = _mono(trajectory.pair.clean)
-        noisy, noisy_rate = _mono(trajectory.pair.noisy)
+        clean, rate = read_mono(trajectory.pair.clean)
+        noisy, noisy_rate = read_mono(trajectory.pair.noisy)
         if rate != noisy_rate:
             raise AudioError(f"clean has {rate} Hz and noisy {noisy_rate} Hz", "one sample rate")
         if not noisy.any():
@@ -128,10 +127,3 @@ def _scored(
 def _enhancer(model: str, device: str) -> Enhancer:
     """The enhancer of this process: trajectories come model by model."""
     return Enhancer.from_pretrained(model, device, backend="pytorch", precision="float32")
-
-
-def _mono(path: Path) -> tuple[Samples, int]:
-    samples, sample_rate = audio.read(path)
-    if len(samples) != 1:
-        raise AudioError(f"{path} has {len(samples)} channels", "one")
-    return samples[0].astype(np.float64), sample_rate
