@@ -99,7 +99,7 @@ STEADY = [0.02 * index for index in range(50)]
 
 def test_steady_stamps() -> None:
     timeline = placed(STEADY)
-    assert timeline.position_s == pytest.approx(1.0) and not timeline.told()
+    assert timeline.position_s == pytest.approx(1.0) and not timeline.remarks()
 
 
 @pytest.mark.parametrize("off_s", [-0.5, 0.5, 30.0, 1e6, -1e6])
@@ -121,7 +121,9 @@ def test_gaps_up_to_the_limit(gap_s: float) -> None:
 def test_a_clock_set_anew_is_not_followed(step_s: float) -> None:
     timeline = placed([s + step_s * (s > 0.5) for s in STEADY])
     assert timeline.position_s == pytest.approx(1.0)
-    assert not timeline.gaps and len(timeline.jumps) == 1 and "not followed" in timeline.told()[0]
+    assert (
+        not timeline.gaps and len(timeline.jumps) == 1 and "not followed" in timeline.remarks()[0]
+    )
 
 
 def test_overlapping_sound_is_left_out() -> None:

@@ -203,7 +203,7 @@ def test_the_first_channel_with_sound_is_taken_and_told(tmp_path: Path) -> None:
     np.testing.assert_allclose(read(tmp_path / "clean/x.wav", RATE).samples, tone(), atol=1e-4)
     made = read_pair(tmp_path / "clean/x.wav", tmp_path / "noisy/x.wav", RATE)
     np.testing.assert_allclose(made.noisy, tone(), atol=1e-4)
-    assert "channel 2" in made.told
+    assert "channel 2" in made.note
 
 
 def test_both_of_a_pair_are_read_from_the_channel_of_the_clean_sound(tmp_path: Path) -> None:
@@ -224,7 +224,7 @@ def test_noise_in_another_channel_than_the_speech_is_found(tmp_path: Path) -> No
     assert len(told) == 1 and "x: channel 2 of noisy" in told[0]
     made = read_pair(tmp_path / "clean/x.wav", tmp_path / "noisy/x.wav", RATE)
     np.testing.assert_allclose(made.noisy, tone(), atol=1e-3)
-    assert "channel 2 of noisy is taken" in made.told
+    assert "channel 2 of noisy is taken" in made.note
 
 
 SILENT = {

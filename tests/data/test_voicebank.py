@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from speechduet.data.preparation import Failure, Prepared, finish, prepare
+from speechduet.data.preparation import FailedTask, Prepared, finish, prepare
 from speechduet.data.voicebank import PARTS, Release, copy_transcripts, download, tasks
 from speechduet.errors import AudioError, SettingError
 
@@ -45,7 +45,7 @@ def archives(tmp_path: Path) -> Path:
     return folder
 
 
-def made(source: Path, folder: Path) -> list[Prepared | Failure]:
+def made(source: Path, folder: Path) -> list[Prepared | FailedTask]:
     return list(prepare(tasks(source, SMALL, 16_000), folder, 16_000, {}))
 
 
@@ -118,7 +118,7 @@ def test_damage_is_told_by_its_place(archives: Path, tmp_path: Path) -> None:
     held = bytearray(path.read_bytes())
     held[2000:2100] = bytes(100)
     path.write_bytes(held)
-    failures = [x for x in made(archives, tmp_path / "set") if isinstance(x, Failure)]
+    failures = [x for x in made(archives, tmp_path / "set") if isinstance(x, FailedTask)]
     assert [failure.name for failure in failures] == ["test/p232_001"]
     assert "clean_testset_wav.zip/clean_testset_wav/p232_001.wav" in failures[0].error
     path.write_bytes(held[:3000])

@@ -63,7 +63,7 @@ def test_terms_for_both_raise_the_generative_loss_by_the_terms_of_its_estimate(
         if terms_for == "predictive":
             assert losses.generative == without.generative
     _, x_t = module._state(module.system.process, x_0, y, y, (0, 1))  # type: ignore[arg-type]
-    t = module.times.of(draw(0, (0, 1), y.shape[1:], y.device).chance, 0.03)
+    t = module.times.of(draw(0, (0, 1), y.shape[1:], y.device).uniform, 0.03)
     clean = module.system.estimate(x_t, y, y, t).generative
     assert clean is not None
     terms = 2 * magnitude_error(clean, x_0).mean()
@@ -139,8 +139,8 @@ def test_what_a_state_is_drawn_around(
     assert process is not None
     watched, (x_0, y), examples = Watched(module, monkeypatch), pair, (0, 1)
     module.part_losses(x_0, y, 5000, examples).predictive.backward()  # type: ignore[union-attr,no-untyped-call]
-    chance, z, first_z = draw(module.seed, examples, y.shape[1:], y.device)
-    t = module.times.of(chance, process.t_min)
+    uniform, z, first_z = draw(module.seed, examples, y.shape[1:], y.device)
+    t = module.times.of(uniform, process.t_min)
     centre = x_0
     if kind == "at_start":
         assert (t == 1).all()

@@ -1,8 +1,8 @@
 """Recordings read block by block: any container, rate and number of channels.
 
 libsndfile reads containers of plain samples, FFmpeg (through PyAV) all that is compressed and the
-sound of videos. All the sound that is there is read: what is damaged or not as its header says is
-told, and a file that is truncated is an error unless it is to be salvaged.
+sound of videos. All the sound that is there is read. The caller is notified of what is damaged or
+not as the header says; a truncated file is an error unless it is to be salvaged.
 """
 
 from collections.abc import Iterator

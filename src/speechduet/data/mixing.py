@@ -12,7 +12,7 @@ from speechduet.data.recordings import Recordings
 from speechduet.errors import SettingError
 
 _FRAME_S = 0.02
-"""Length of the frames by which pauses are told from speech."""
+"""Length of the frames by which pauses are distinguished from speech."""
 _LONGEST_S = 600
 """Beyond this an excerpt is a mistake rather than a wish."""
 
@@ -116,8 +116,8 @@ class Mixtures:
         return levelled(clean, noisy, random.uniform(*settings.level_db))
 
     def _in_room(self, random: np.random.Generator, speech: Samples) -> tuple[Samples, Samples]:
-        chance, room = random.random(2)
-        if chance >= self.settings.reverberation or self.rooms is None:
+        draw, room = random.random(2)
+        if draw >= self.settings.reverberation or self.rooms is None:
             return speech, speech
         early_samples = round(self.settings.early_s * self.sample_rate)
         return in_room(speech, self.rooms.at(room), early_samples)
@@ -171,12 +171,12 @@ def distorted(
     """Clean and noisy waveforms after the clipping and the low-pass that may befall them."""
     threshold_db = random.uniform(*settings.clipping_db)
     cutoff_hz = random.uniform(*settings.band_limit_hz)
-    chances = random.random(3)
-    if chances[0] < settings.clipping:
+    draws = random.random(3)
+    if draws[0] < settings.clipping:
         noisy = clipped(noisy, threshold_db)
-    if chances[1] < settings.band_limit:
+    if draws[1] < settings.band_limit:
         noisy = low_passed(noisy, cutoff_hz, sample_rate)
-        if chances[2] < settings.band_limit_target:
+        if draws[2] < settings.band_limit_target:
             clean = low_passed(clean, cutoff_hz, sample_rate)
     return clean, noisy
 

@@ -18,7 +18,7 @@ from speechduet.files.text import read_text
 _COLUMNS = ("clean", "noisy")
 
 
-class Pair(NamedTuple):
+class ClipPair(NamedTuple):
     """Two recordings of the same speech."""
 
     name: str
@@ -26,7 +26,7 @@ class Pair(NamedTuple):
     noisy: Clip
 
 
-def find_pairs(source: Path) -> list[Pair]:
+def find_pairs(source: Path) -> list[ClipPair]:
     """All pairs of a place, in the order of their names (of a manifest: of its lines).
 
     It is a manifest (.csv or .jsonl), a WebDataset shard (.tar), or a folder that holds the
@@ -50,13 +50,13 @@ def find_pairs(source: Path) -> list[Pair]:
     )
 
 
-def from_folders(clean: Path, noisy: Path) -> list[Pair]:
+def from_folders(clean: Path, noisy: Path) -> list[ClipPair]:
     """Recordings of two folders with the same path in them but for the suffix."""
     found = [_by_name(folder) for folder in (clean, noisy)]
     return _matched(found[0], found[1], str(clean), str(noisy))
 
 
-def from_manifest(path: Path) -> list[Pair]:
+def from_manifest(path: Path) -> list[ClipPair]:
     """Lines with the columns (CSV) or keys (JSONL) ``clean`` and ``noisy``.
 
     They are paths, relative to the manifest's folder; other columns are ignored.
@@ -67,18 +67,18 @@ def from_manifest(path: Path) -> list[Pair]:
             found = ", ".join(str(key) for key, value in row.items() if value) or "nothing"
             raise SettingError(f"line {number} of {path} has {found}", "columns clean and noisy")
         clean, noisy = (path.parent / str(row[column]) for column in _COLUMNS)
-        pairs.append(Pair(str(row["clean"]), Clip(clean), Clip(noisy)))
+        pairs.append(ClipPair(str(row["clean"]), Clip(clean), Clip(noisy)))
     if not pairs:
         raise AudioError(f"{path} lists no pairs", "at least one")
     return pairs
 
 
-def from_kaldi(clean: Path, noisy: Path) -> list[Pair]:
+def from_kaldi(clean: Path, noisy: Path) -> list[ClipPair]:
     """Two lists of ``utterance path`` that name the same utterances."""
     return _matched(_kaldi_list(clean), _kaldi_list(noisy), str(clean), str(noisy))
 
 
-def from_shards(shards: Iterable[Path]) -> list[Pair]:
+def from_shards(shards: Iterable[Path]) -> list[ClipPair]:
     """WebDataset shards whose samples have ``NAME.clean.SUFFIX`` and ``NAME.noisy.SUFFIX``.
 
     Shards are not streamed: an index of their members allows any to be read at any time.
@@ -102,12 +102,12 @@ def from_shards(shards: Iterable[Path]) -> list[Pair]:
     return _matched(found["clean"], found["noisy"], f"{place} (clean)", f"{place} (noisy)")
 
 
-def check(pair: Pair, sample_rate: int | None = None) -> int:
+def check(pair: ClipPair, sample_rate: int | None = None) -> int:
     """The length in samples of a pair; AudioError unless both have the same, and one rate."""
     return check_shapes(pair, pair.clean.shape(), pair.noisy.shape(), sample_rate)
 
 
-def check_shapes(pair: Pair, clean: Shape, noisy: Shape, sample_rate: int | None = None) -> int:
+def check_shapes(pair: ClipPair, clean: Shape, noisy: Shape, sample_rate: int | None = None) -> int:
     """As `check`, of a pair whose shapes are known."""
     if clean.sample_rate != noisy.sample_rate:
         raise AudioError(
@@ -126,7 +126,7 @@ def check_shapes(pair: Pair, clean: Shape, noisy: Shape, sample_rate: int | None
     return clean.samples
 
 
-def _matched(clean: dict[str, Clip], noisy: dict[str, Clip], *places: str) -> list[Pair]:
+def _matched(clean: dict[str, Clip], noisy: dict[str, Clip], *places: str) -> list[ClipPair]:
     if not clean and not noisy:
         raise AudioError(f"no recordings in {places[0]} and {places[1]}", "pairs of them")
     for lone, place in ((clean.keys() - noisy, places[1]), (noisy.keys() - clean, places[0])):
@@ -135,7 +135,7 @@ def _matched(clean: dict[str, Clip], noisy: dict[str, Clip], *places: str) -> li
                 f"{len(lone)} recordings have no partner in {place} (first: {min(lone)})",
                 "every clean recording and its noisy one under the same name",
             )
-    return [Pair(name, clean[name], noisy[name]) for name in sorted(clean)]
+    return [ClipPair(name, clean[name], noisy[name]) for name in sorted(clean)]
 
 
 def _by_name(folder: Path) -> dict[str, Clip]:

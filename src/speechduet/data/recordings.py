@@ -77,7 +77,7 @@ class Recordings:
             )
         if findings.count(found.SILENT) == len(self._held):
             raise AudioError(f"all {len(self._held)} recordings in {folder} are silent", "sound")
-        findings.tell(notify)
+        findings.report(notify)
         shares = [
             len(held.steps) * _weight(name, weights or {})
             for name, held in zip(self.names, self._held, strict=True)
@@ -99,7 +99,7 @@ class Recordings:
         return self._held[int(place * len(self._held))].samples()
 
     def excerpt(self, random: np.random.Generator, length: int, pause: int) -> Samples:
-        """So many samples: a random stretch, or short recordings joined by pauses of silence.
+        """``length`` samples: a random stretch, or short recordings joined by pauses of silence.
 
         A pause lasts up to ``pause`` samples.
         """

@@ -118,7 +118,7 @@ def download(
 ) -> None:
     """Fetch the archives that a folder lacks, going on where an earlier attempt stopped.
 
-    ``progress`` is told the archive's name, and the bytes that are there and in all (0 if the
+    ``progress`` gets the archive's name, the number of bytes fetched and that of all (0 if the
     server does not say). Raises AudioError, saying what to fetch by hand, if it fails.
     """
     audible = [part for parts in PARTS.values() for part in parts]

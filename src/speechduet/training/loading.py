@@ -132,7 +132,7 @@ def validation_pairs(recipe: TrainingRecipe, notify: Notify = warn) -> list[Fitt
         pairs = pairs[:: -(-len(pairs) // data.valid_limit)]
     findings = Findings("validation pairs", len(pairs))
     fitting = [fit(pair, recipe.model.spectrogram.sample_rate, findings) for pair in pairs]
-    findings.tell(notify)
+    findings.report(notify)
     return fitting
 
 

@@ -1,4 +1,4 @@
-"""What a run tells: a line of JSON per event, and a bar or lines on stderr."""
+"""The log of a run: a file with a line of JSON per event, and a bar or lines on stderr."""
 
 import json
 from argparse import Namespace
@@ -22,8 +22,8 @@ from speechduet.training.module import Training
 
 
 @rank_zero_only
-def tell(text: str) -> None:
-    """A line on stderr, of one process."""
+def print_note(text: str) -> None:
+    """A line on stderr, from the first process only."""
     console = Console(stderr=True, soft_wrap=True, highlight=False, markup=False, emoji=False)
     console.print(f"note: {shown(text)}")
 
@@ -111,7 +111,7 @@ class ProgressLog(AfterStep):
             self._bar.start()
 
     def after_step(self, trainer: lightning.Trainer, module: Training, step: int) -> None:
-        """Tell, once in a while."""
+        """Log every so often, and after the last step."""
         if step % self.every_steps and step != trainer.max_steps:
             return
         now = monotonic()
@@ -119,16 +119,16 @@ class ProgressLog(AfterStep):
         pace = (module.examples_seen - self._examples) / seconds
         left = timedelta(seconds=round((trainer.max_steps - step) * seconds / (step - self._steps)))
         self._clock, self._steps, self._examples = now, step, module.examples_seen
-        told = {
+        measured = {
             f"train/{name}": float(trainer.strategy.reduce(mean, reduce_op="mean"))
             for name, mean in module.running_means.means().items()
         }
-        told["train/examples_per_s"] = pace
-        told["train/learning_rate"] = trainer.optimizers[0].param_groups[0]["lr"]
+        measured["train/examples_per_s"] = pace
+        measured["train/learning_rate"] = trainer.optimizers[0].param_groups[0]["lr"]
         for logger in trainer.loggers:
-            logger.log_metrics(told, step)
+            logger.log_metrics(measured, step)
         text = (
-            f"step {step}/{trainer.max_steps}  loss {told['train/loss']:.4g}  "
+            f"step {step}/{trainer.max_steps}  loss {measured['train/loss']:.4g}  "
             f"{pace:.1f} examples/s  {left} left"
         )
         if self._bar.tasks:

@@ -33,13 +33,13 @@ from speechduet.training.loading import (
 from speechduet.training.module import Training
 from speechduet.training.pictures import has_tensorboard
 from speechduet.training.precision import candidates, device_of, fastest
-from speechduet.training.progress import JsonLog, ProgressLog, tell
+from speechduet.training.progress import JsonLog, ProgressLog, print_note
 from speechduet.training.recipe_file import TrainingRecipe
 from speechduet.training.settings import Precision, RunSettings
 from speechduet.training.validation import Validation, metrics
 
 
-def train(recipe: TrainingRecipe, folder: Path, notify: Notify = tell) -> Path:
+def train(recipe: TrainingRecipe, folder: Path, notify: Notify = print_note) -> Path:
     """Train, or go on training, and return the model folder ``folder/model``.
 
     ``folder`` holds ``last.ckpt`` and ``previous.ckpt`` to resume from, ``log.jsonl``, TensorBoard
@@ -86,7 +86,7 @@ def train(recipe: TrainingRecipe, folder: Path, notify: Notify = tell) -> Path:
 
 
 class _Start(NamedTuple):
-    """Where a run begins or goes on."""
+    """Where a run starts or resumes."""
 
     step: int = 0
     examples: int = 0
@@ -96,7 +96,7 @@ class _Start(NamedTuple):
 
 
 def _start(resumed: Resumed | None, folder: Path, settings: RunSettings, notify: Notify) -> _Start:
-    """Where the run goes on; what has changed, or that nothing is left to do, is told."""
+    """Where the run resumes; notifies of changed settings, and if nothing is left to do."""
     if resumed is None:
         return _Start()
     state = resumed.state
@@ -120,7 +120,7 @@ def _start(resumed: Resumed | None, folder: Path, settings: RunSettings, notify:
 def _chosen(
     recipe: TrainingRecipe, module: Training, examples: Examples, log: JsonLog, notify: Notify
 ) -> Precision:
-    """The precision of a new run that leaves it open, told and logged."""
+    """The precision of a new run whose recipe says auto; it is notified of and logged."""
     settings = recipe.run
     device = device_of(settings.accelerator)
     choices = candidates(device)
@@ -172,7 +172,7 @@ def _fit(
 
 
 def build(recipe: TrainingRecipe, with_weights: bool = True) -> Training:
-    """The module with the weights that a run begins with."""
+    """The module with the initial weights of a run."""
     settings = recipe.run
     _check_excerpt(recipe)
     # config.build() restores the random state, which therefore has to be set for it.

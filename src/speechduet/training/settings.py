@@ -40,7 +40,7 @@ class DataSettings:
     valid_noisy: str = ""
     """Folder of their noisy partners, under the same names."""
     valid_limit: int = 0
-    """At most so many pairs, evenly picked from all; 0: all."""
+    """At most this many pairs, evenly picked from all; 0: all."""
 
     def __post_init__(self) -> None:
         mixed = bool(self.speech and self.noise)
@@ -65,7 +65,7 @@ class RunSettings:
     max_steps: int = 100_000
     """Steps of the whole run; the learning rate falls towards its end."""
     max_minutes: float = 0.0
-    """Stop after so many minutes with a checkpoint, to be resumed later; 0: no limit."""
+    """Stop after this many minutes with a checkpoint, to be resumed later; 0: no limit."""
     batch_size: int = 8
     """Examples that one process takes at once."""
     accumulate: int = 1
@@ -104,7 +104,7 @@ class RunSettings:
     log_every_steps: int = 50
     """How often losses and speed are written down."""
     start_from: str = ""
-    """A model whose weights to begin with: a folder, a .ckpt file or a bundled model's name."""
+    """A model whose weights to start from: a folder, a .ckpt file or a bundled model's name."""
 
     def __post_init__(self) -> None:
         for name in (
