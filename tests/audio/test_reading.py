@@ -50,7 +50,7 @@ def test_what_only_pyav_reads(
 
 
 def _delay(late: Samples, early: Samples) -> int:
-    """Encoder delay in samples, by the tone's phase: at most one period is told apart."""
+    """Encoder delay in samples, by the tone's phase: it is known within one period."""
     scores = [float(late[4000 + d : 8000 + d] @ early[4000:8000]) for d in range(240)]
     return int(np.argmax(scores))
 

@@ -158,8 +158,8 @@ def test_pairs_are_written_as_they_are_read(folder: Path, subtype: str) -> None:
     )
     assert soundfile.info(folder / "set/noisy/a.wav").subtype == subtype
     np.testing.assert_allclose(noisy, 2 * loud * clean, atol=1e-3)
-    told = "note: a: clean and noisy are turned down alike by"
-    assert (told in result.stderr) == (subtype != "FLOAT")
+    note = "note: a: clean and noisy are turned down alike by"
+    assert (note in result.stderr) == (subtype != "FLOAT")
 
 
 NAMES = (

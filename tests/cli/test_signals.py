@@ -50,7 +50,7 @@ USUAL = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Batch:
-    """An enhancement of four files that goes no further than it is told to."""
+    """An enhancement of four files that waits within each file."""
 
     def __init__(self, *given: str, before: Callable[[], object] | None = None) -> None:
         def prepare() -> None:

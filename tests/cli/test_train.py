@@ -14,8 +14,8 @@ def run(
     monkeypatch.setattr(sys, "argv", ["speechduet", "train", *arguments])
     with pytest.raises(SystemExit) as ended:
         main()
-    told = capsys.readouterr()
-    return int(ended.value.code or 0), told.out, told.err
+    output = capsys.readouterr()
+    return int(ended.value.code or 0), output.out, output.err
 
 
 def test_settings_are_listed(

@@ -31,7 +31,7 @@ def sweep(peak: float, rate: int = RATE) -> np.ndarray:
 def made(
     folder: Path, subtypes: tuple[str, str], peaks: tuple[float, float], rate: int = RATE
 ) -> tuple[np.ndarray, np.ndarray, str, str]:
-    """A pair of files through prepare: both as written, their subtype, what was told."""
+    """A pair of files through prepare: both as written, their subtype, the note on it."""
     for role, subtype, peak in zip(("clean", "noisy"), subtypes, peaks, strict=True):
         (folder / role).mkdir()
         soundfile.write(folder / role / "x.wav", sweep(peak, rate), rate, subtype)
@@ -60,8 +60,8 @@ def made(
     ],
 )
 def test_the_format_holds_both(subtypes: tuple[str, str], written: str, tmp_path: Path) -> None:
-    clean, noisy, subtype, told = made(tmp_path, subtypes, (0.5, 0.4))
-    assert subtype == written and not told
+    clean, noisy, subtype, note = made(tmp_path, subtypes, (0.5, 0.4))
+    assert subtype == written and not note
     for held, role in ((clean, "clean"), (noisy, "noisy")):
         source = soundfile.read(tmp_path / role / "x.wav")[0]
         np.testing.assert_allclose(held, source, atol=1e-7)

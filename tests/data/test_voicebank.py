@@ -175,11 +175,11 @@ def test_unknown_speakers_are_refused(archives: Path, speaker: str, nearest: str
 
 def test_download_goes_on_where_it_was_cut(archives: Path, server: str, tmp_path: Path) -> None:
     source = tmp_path / "fetched"
-    told: list[tuple[str, int, int]] = []
+    calls: list[tuple[str, int, int]] = []
     (archives / "testset_txt.zip").write_bytes((archives / "trainset_28spk_txt.zip").read_bytes())
 
     def fetch() -> None:
-        download(source, lambda *values: told.append(values), server)
+        download(source, lambda *values: calls.append(values), server)
 
     for _ in range(2):
         with pytest.raises(AudioError, match=r"cannot fetch .*testset_wav\.zip .*run it again"):
@@ -188,7 +188,7 @@ def test_download_goes_on_where_it_was_cut(archives: Path, server: str, tmp_path
     assert content(source) == content(archives)
     length = (archives / "clean_testset_wav.zip").stat().st_size
     assert ("clean_testset_wav.zip", f"bytes={length // 2}-") in Server.asked
-    assert ("clean_testset_wav.zip", length, length) in told
+    assert ("clean_testset_wav.zip", length, length) in calls
     asked = len(Server.asked)
     fetch()
     assert len(Server.asked) == asked

@@ -1,4 +1,4 @@
-"""Names of unfinished files: short, told apart from all others, and removed when left behind."""
+"""Names of unfinished files: short, unlike all other names, and removed when left behind."""
 
 import os
 import re

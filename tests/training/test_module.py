@@ -116,14 +116,14 @@ class Watched:
 
     def __init__(self, module: Training, monkeypatch: pytest.MonkeyPatch) -> None:
         self.states: list[Tensor] = []
-        self.told: list[Tensor] = []
+        self.predictions: list[Tensor] = []
         estimate = module.system.estimate
 
         def watching(x_t: Tensor, *rest: Any, **wanted: bool) -> Any:
-            told = estimate(x_t, *rest, **wanted)
+            result = estimate(x_t, *rest, **wanted)
             self.states.append(x_t)
-            self.told.append(told.predictive)
-            return told
+            self.predictions.append(result.predictive)
+            return result
 
         monkeypatch.setattr(module.system, "estimate", watching)
 
@@ -148,7 +148,7 @@ def test_what_a_state_is_drawn_around(
     if kind == "own_states":
         first = process.perturb(y, y, torch.ones(2), first_z)
         torch.testing.assert_close(watched.states[0], first)
-        centre = watched.told[0]
+        centre = watched.predictions[0]
         assert not centre.requires_grad
     assert len(watched.states) == (2 if kind == "own_states" else 1)
     torch.testing.assert_close(watched.states[-1], process.perturb(centre, y, t, z))
@@ -164,12 +164,12 @@ def test_a_chain_trains_each_decoder_where_inference_asks_it(
     losses = module.part_losses(x_0, y, 5000, examples)
     _, z, first_z = draw(module.seed, examples, y.shape[1:], y.device)
     torch.testing.assert_close(watched.states[0], process.perturb(y, y, torch.ones(2), first_z))
-    state = process.perturb(watched.told[0], y, torch.full((2,), 0.3), z)
+    state = process.perturb(watched.predictions[0], y, torch.full((2,), 0.3), z)
     torch.testing.assert_close(watched.states[1], state)
     assert losses.generative is not None and losses.predictive is not None
     losses.generative.backward(retain_graph=True)  # type: ignore[no-untyped-call]
     assert system.predictive_decoder.head.weight.grad is None
-    assert watched.told[1] is None
+    assert watched.predictions[1] is None
     losses.predictive.backward()  # type: ignore[no-untyped-call]
     assert system.predictive_decoder.head.weight.grad is not None
 

@@ -1,4 +1,4 @@
-"""A setting that is changed on resume is applied, and told, or refused by its name."""
+"""A setting that is changed on resume is applied, with a note, or refused by its name."""
 
 import json
 from collections.abc import Callable
@@ -46,13 +46,13 @@ def test_every_change_is_refused_or_told_by_name(name: str, recipe: Path) -> Non
     recorded = settings_of(now)
     assert changes(recorded, now) == ([], [])
     found = changes({**recorded, name: "another"}, now)
-    told = found.refused if ON_RESUME[name] == "fixed" else found.applied
-    assert len(found.refused) + len(found.applied) == len(told) == 1
-    assert told[0].startswith(f"{name} is another, here ")
+    differences = found.refused if ON_RESUME[name] == "fixed" else found.applied
+    assert len(found.refused) + len(found.applied) == len(differences) == 1
+    assert differences[0].startswith(f"{name} is another, here ")
 
 
 @pytest.mark.parametrize(
-    ("override", "told"),
+    ("override", "message"),
     [
         ("run.seed=1", "run.seed is 0, here 1"),
         ("run.ema_decay=0.5", "run.ema_decay is 0.999, here 0.5"),
@@ -65,11 +65,11 @@ def test_every_change_is_refused_or_told_by_name(name: str, recipe: Path) -> Non
     ],
 )
 def test_what_a_run_is_made_of_is_refused(
-    override: str, told: str, begun: Callable[..., Path], recipe: Path
+    override: str, message: str, begun: Callable[..., Path], recipe: Path
 ) -> None:
     folder = begun()
     before = (folder / "last.ckpt").read_bytes()
-    with pytest.raises(ModelError, match=f"is of another run: .*{told}.*give another --folder"):
+    with pytest.raises(ModelError, match=f"is of another run: .*{message}.*give another --folder"):
         train(read_recipe(recipe, [override, *GO_ON]), folder)
     assert (folder / "last.ckpt").read_bytes() == before
 
@@ -92,23 +92,23 @@ def test_several_are_refused_at_once(begun: Callable[..., Path], recipe: Path) -
 
 
 def test_changes_that_are_applied_are_told(begun: Callable[..., Path], recipe: Path) -> None:
-    told: list[str] = []
+    notes: list[str] = []
     folder = begun()
     overrides = [*GO_ON, "optimisation.learning_rate=1e-5", "run.batch_size=1"]
-    train(read_recipe(recipe, overrides), folder, told.append)
+    train(read_recipe(recipe, overrides), folder, notes.append)
     settings = "goes on after step 1 with another setting: "
-    assert [line.partition(settings)[2] for line in told if settings in line] == [
+    assert [line.partition(settings)[2] for line in notes if settings in line] == [
         "optimisation.learning_rate is 0.003, here 1e-05",
         "run.max_minutes is 1e-09, here 0.0",
         "run.batch_size is 2, here 1",
     ]
-    told.clear()
-    train(read_recipe(recipe, overrides), folder, told.append)
+    notes.clear()
+    train(read_recipe(recipe, overrides), folder, notes.append)
     complete = f"{folder} is complete after step 9: nothing was trained; to go on, raise "
-    assert told == [f"{complete}run.max_steps"]
-    train(read_recipe(recipe, [*overrides, "losses.magnitude=0.5"]), folder, told.append)
+    assert notes == [f"{complete}run.max_steps"]
+    train(read_recipe(recipe, [*overrides, "losses.magnitude=0.5"]), folder, notes.append)
     other = "; other settings than before: losses.magnitude is 0.0, here 0.5"
-    assert told[1:] == [f"{complete}run.max_steps{other}"]
+    assert notes[1:] == [f"{complete}run.max_steps{other}"]
 
 
 def test_the_learning_rate_and_its_course_are_those_of_the_recipe(
@@ -162,8 +162,8 @@ def test_others_are_applied(
 ) -> None:
     folder = begun()
     now = read_recipe(recipe, [*GO_ON, *overrides])
-    told: list[str] = []
-    train(now, folder, told.append)
+    notes: list[str] = []
+    train(now, folder, notes.append)
     state = saved(folder)
     assert state["global_step"] == now.run.max_steps
     if examples is not None:
@@ -173,7 +173,7 @@ def test_others_are_applied(
     for override in overrides:
         name = override.partition("=")[0]
         if name != "modes.fast.steps":
-            assert any(f": {name} is " in line for line in told), name
+            assert any(f": {name} is " in line for line in notes), name
 
 
 def test_data_are_those_of_the_recipe(
@@ -181,19 +181,19 @@ def test_data_are_those_of_the_recipe(
 ) -> None:
     folder = begun()
     data = f"data={{speech: {root}/samples/clean, noise: {root}/samples/noisy}}"
-    told: list[str] = []
-    train(read_recipe(recipe, [*GO_ON, data]), folder, told.append)
-    assert any(f"data.speech is empty, here {root}/samples/clean" in line for line in told)
-    assert any("data.pairs is " in line and "here empty" in line for line in told)
+    notes: list[str] = []
+    train(read_recipe(recipe, [*GO_ON, data]), folder, notes.append)
+    assert any(f"data.speech is empty, here {root}/samples/clean" in line for line in notes)
+    assert any("data.pairs is " in line and "here empty" in line for line in notes)
 
 
 def test_another_number_of_processes_is_told(begun: Callable[..., Path], recipe: Path) -> None:
     folder = begun()
     state = saved(folder)
     torch.save({**state, "processes": 4}, folder / "last.ckpt")
-    told: list[str] = []
-    train(read_recipe(recipe, GO_ON), folder, told.append)
-    assert any("goes on with 1 processes instead of 4" in line for line in told)
+    notes: list[str] = []
+    train(read_recipe(recipe, GO_ON), folder, notes.append)
+    assert any("goes on with 1 processes instead of 4" in line for line in notes)
 
 
 def test_checkpoints_of_earlier_versions_go_on(begun: Callable[..., Path], recipe: Path) -> None:
@@ -206,9 +206,9 @@ def test_checkpoints_of_earlier_versions_go_on(begun: Callable[..., Path], recip
     torch.save(state, folder / "last.ckpt")
     with pytest.raises(ModelError, match=r"run.ema_decay is 0.999, here 0.9"):
         train(read_recipe(recipe, ["run.ema_decay=0.9"]), folder)
-    told: list[str] = []
-    train(read_recipe(recipe, [*GO_ON, "run.seed=5"]), folder, told.append)
-    assert saved(folder)["global_step"] == 9 and not told
+    notes: list[str] = []
+    train(read_recipe(recipe, [*GO_ON, "run.seed=5"]), folder, notes.append)
+    assert saved(folder)["global_step"] == 9 and not notes
 
 
 def test_the_documentation_names_every_fixed_setting(root: Path) -> None:
