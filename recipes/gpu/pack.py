@@ -17,6 +17,8 @@ from pathlib import Path
 
 import soundfile
 
+from speechduet.audio.folders import find_recordings
+
 HERE = Path(__file__).parent
 SUFFIXES = (".flac", ".wav", ".ogg", ".opus")
 # libsndfile's scale: 0 is 256 kbit/s, 1 is 6. About 70 kbit/s for targets, 32 for what hides them.
@@ -70,7 +72,7 @@ def copy(source: Path, target: Path, most: int | None) -> None:
 
 
 def recordings(folder: Path) -> list[Path]:
-    paths = sorted(path for path in folder.rglob("*") if path.suffix in SUFFIXES)
+    paths = find_recordings(folder, SUFFIXES)
     if not paths:
         sys.exit(f"no recordings in {folder}; expected {', '.join(SUFFIXES)}")
     return paths

@@ -1,4 +1,4 @@
-"""One of many: what goes wrong with it is told under its name, and the others go on."""
+"""Work on one of many recordings: if it fails, the failure is noted and the others go on."""
 
 import traceback
 from types import TracebackType
@@ -7,21 +7,21 @@ from speechduet.errors import SpeechduetError
 
 
 class Attempt:
-    """A context for the work on one of many recordings, which ends no more than itself.
+    """A context that keeps an error of the work on one recording from ending the others.
 
-    Whatever it raises, a bug's error included, becomes the text ``failure``; nothing is passed
-    over in silence, for that text is what is to be reported. Only what ends a program
-    (KeyboardInterrupt, SystemExit) goes on up, and ``ends``: errors that concern all of them.
+    Every exception, that of a bug included, becomes the text ``failure``, which the caller
+    reports. KeyboardInterrupt and SystemExit are raised on, and so are the types in ``ends``:
+    errors that concern all recordings.
 
-    The error itself is not kept. Its frames would hold on to the memory whose lack may have
+    The exception itself is not kept: its frames would hold on to the memory whose lack may have
     caused it.
     """
 
     def __init__(self, name: str = "", ends: tuple[type[Exception], ...] = ()) -> None:
         self.failure = ""
-        """One line that tells what went wrong, with the name in it; empty if nothing did."""
+        """One line that says what went wrong, with the name in it; empty if nothing did."""
         self.trace = ""
-        """Where an error came from that nobody foresaw."""
+        """The traceback of an exception other than a SpeechduetError."""
         self._name = name
         self._ends = ends
 
@@ -36,10 +36,10 @@ class Attempt:
     ) -> bool:
         if not isinstance(error, Exception) or isinstance(error, self._ends):
             return False
-        told = str(error).strip()
+        text = str(error).strip()
         if not isinstance(error, SpeechduetError):
             # The type says the most: some errors have no text at all.
-            told = f"{type(error).__name__}: {' '.join(told.split())}".removesuffix(": ")
+            text = f"{type(error).__name__}: {' '.join(text.split())}".removesuffix(": ")
             self.trace = "".join(traceback.format_exception(error))
-        self.failure = told if self._name in told else f"{self._name}: {told}"
+        self.failure = text if self._name in text else f"{self._name}: {text}"
         return True

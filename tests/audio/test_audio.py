@@ -65,7 +65,7 @@ def test_rounding_keeps_the_mean(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("suffix", [".mp3", ".ogg"])
 def test_lossy_containers_keep_length_and_level(tmp_path: Path, suffix: str) -> None:
-    # Long enough for several blocks, whose borders must not be heard.
+    # Long enough for several blocks, whose borders must not be audible.
     samples = tone(200_001, 44_100, 2)
     write(tmp_path / f"x{suffix}", samples, 44_100)
     again, _ = read(tmp_path / f"x{suffix}")

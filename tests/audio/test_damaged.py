@@ -1,4 +1,4 @@
-"""Compressed sound in pieces, with tags, or damaged: what can be decoded is, the rest is told."""
+"""Compressed sound in pieces, with tags, or damaged: what can be decoded is, the rest is noted."""
 
 import io
 from pathlib import Path

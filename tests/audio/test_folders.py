@@ -106,12 +106,12 @@ def test_a_folder_that_is_shut_is_told_and_the_rest_is_found(
         return listed(path)
 
     monkeypatch.setattr(folders.Path, "iterdir", guarded)
-    told: list[AudioError] = []
+    failures: list[AudioError] = []
     expected = [tmp_path / "a/x.wav", tmp_path / "z/x.wav"]
-    assert find_recordings(tmp_path, unreadable=told.append) == expected
+    assert find_recordings(tmp_path, unreadable=failures.append) == expected
     root, pattern = split_pattern(tmp_path / "*" / "*.wav")
-    assert match_recordings(root, pattern, unreadable=told.append) == expected
-    assert [str(error) for error in told] == [
+    assert match_recordings(root, pattern, unreadable=failures.append) == expected
+    assert [str(error) for error in failures] == [
         f"cannot read folder {tmp_path / 'shut'}: Permission denied"
     ] * 2
     with pytest.raises(AudioError, match="cannot read folder"):

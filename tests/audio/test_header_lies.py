@@ -1,4 +1,4 @@
-"""Headers that do not tell the truth about the length: every sample that is there is read."""
+"""Headers that state a wrong length: every sample that is there is read."""
 
 import io
 import struct
@@ -154,7 +154,7 @@ def test_a_header_alone(tmp_path: Path, container: str, unknown: bool) -> None:
     data = bytearray(file.getvalue())
     if unknown:
         data = state(data, container, lambda size, most: most)
-    with pytest.raises(AudioError, match="x.bin (holds no sound|is not audio)"):
+    with pytest.raises(AudioError, match="x.bin (holds no s|is not audio)"):
         read_bytes(tmp_path, data)
 
 
@@ -215,15 +215,15 @@ def test_no_silent_loss(
     believed = outer_too and (whole + lie) % width == 0
     promised = min(whole + lie, whole - lost) if believed else whole - lost
     if whole + lie == whole - lost - 1 and width == 1 and not outer_too and lie % 2:
-        promised -= 1  # one byte behind an odd size is its padding, or nobody can tell
+        promised -= 1  # one byte behind an odd size is its padding, or nobody can know
     assert samples.shape[1] in (promised // width, -(-promised // width))
     if lie != -lost and abs(lie + lost) > 1:
         assert notes
-    arrived, told = through_pipe(bytes(data))
-    assert arrived.shape[0] == samples.shape[1], (notes, told)
+    arrived, pipe_notes = through_pipe(bytes(data))
+    assert arrived.shape[0] == samples.shape[1], (notes, pipe_notes)
     np.testing.assert_allclose(arrived.T, samples, atol=1e-7)
     if (whole + lie) % width == 0:
-        assert bool(told) == bool(notes), (told, notes)
+        assert bool(pipe_notes) == bool(notes), (pipe_notes, notes)
 
 
 def through_pipe(data: bytes) -> tuple[np.ndarray, list[str]]:

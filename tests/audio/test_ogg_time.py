@@ -29,7 +29,7 @@ def made(tmp_path: Path, encode):
     return make
 
 
-def told(path: Path, **options) -> tuple[np.ndarray, str]:
+def read_with_notes(path: Path, **options) -> tuple[np.ndarray, str]:
     notes: list[str] = []
     samples, _ = read(path, notify=notes.append, **options)
     assert all(path.name in note and "\n" not in note for note in notes)
@@ -79,10 +79,10 @@ def put(folder: Path, parts: list[bytes]) -> Path:
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_gap_becomes_silence(tmp_path: Path, made, kind: str) -> None:
     parts = made(kind)
-    whole, nothing = told(put(tmp_path, parts))
+    whole, nothing = read_with_notes(put(tmp_path, parts))
     assert nothing == ""
     gap = round(1.5 * RATE)
-    samples, notes = told(put(tmp_path, shifted(parts, len(parts) // 2, gap)))
+    samples, notes = read_with_notes(put(tmp_path, shifted(parts, len(parts) // 2, gap)))
     assert "has gaps in its sound (once, 1.5" in notes
     assert abs(samples.shape[1] - whole.shape[1] - gap) < 0.03 * RATE
     assert silent_s(samples) == pytest.approx(1.5, abs=0.05)
@@ -93,8 +93,8 @@ def test_a_gap_becomes_silence(tmp_path: Path, made, kind: str) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_step_back(tmp_path: Path, made, kind: str) -> None:
     parts, step = made(kind), RATE // 2
-    whole, _ = told(put(tmp_path, parts))
-    samples, notes = told(put(tmp_path, shifted(parts, len(parts) // 2, -step)))
+    whole, _ = read_with_notes(put(tmp_path, parts))
+    samples, notes = read_with_notes(put(tmp_path, shifted(parts, len(parts) // 2, -step)))
     assert "has sound that overlaps what is before it" in notes
     assert samples.shape[1] == pytest.approx(whole.shape[1] - step, abs=0.1 * RATE)
 
@@ -106,9 +106,9 @@ def test_a_step_back(tmp_path: Path, made, kind: str) -> None:
 )
 def test_a_clock_that_begins_anywhere(tmp_path: Path, made, kind: str, late_s: float) -> None:
     parts = made(kind)
-    whole, _ = told(put(tmp_path, parts))
+    whole, _ = read_with_notes(put(tmp_path, parts))
     headers = sum(not any(page[6:14]) for page in parts)
-    samples, notes = told(put(tmp_path, shifted(parts, headers, round(late_s * RATE))))
+    samples, notes = read_with_notes(put(tmp_path, shifted(parts, headers, round(late_s * RATE))))
     assert notes == "" and samples.shape == whole.shape and silent_s(samples) < 0.02
 
 
@@ -116,7 +116,7 @@ def test_a_clock_that_begins_anywhere(tmp_path: Path, made, kind: str, late_s: f
 def test_a_station_that_is_joined_midway(tmp_path: Path, made, kind: str) -> None:
     parts = made(kind)
     headers, half = sum(not any(page[6:14]) for page in parts), len(parts) // 2
-    samples, notes = told(put(tmp_path, parts[:headers] + parts[half:]))
+    samples, notes = read_with_notes(put(tmp_path, parts[:headers] + parts[half:]))
     assert "lacks" in notes and "gaps" not in notes
     assert silent_s(samples) < 0.02 and 3 * RATE < samples.shape[1] < 6 * RATE
 
@@ -124,8 +124,8 @@ def test_a_station_that_is_joined_midway(tmp_path: Path, made, kind: str) -> Non
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_lost_page_is_silent_in_its_place(tmp_path: Path, made, kind: str) -> None:
     parts = made(kind)
-    whole, _ = told(put(tmp_path, parts))
-    samples, notes = told(put(tmp_path, parts[:4] + parts[5:]))
+    whole, _ = read_with_notes(put(tmp_path, parts))
+    samples, notes = read_with_notes(put(tmp_path, parts[:4] + parts[5:]))
     assert "gaps in its sound (once" in notes and samples.shape == whole.shape
     start, stop = silence(samples)
     before, behind = samples[0, : start - 2000], samples[0, stop + 6000 :]
@@ -139,7 +139,7 @@ def test_where_libsndfile_gives_up_ffmpeg_goes_on(
     tmp_path: Path, made, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     path = put(tmp_path, made(kind))
-    whole, _ = told(path)
+    whole, _ = read_with_notes(path)
     reading = soundfile.SoundFile.read
 
     def broken(file: soundfile.SoundFile, *args, **options):
@@ -148,7 +148,7 @@ def test_where_libsndfile_gives_up_ffmpeg_goes_on(
         return reading(file, *args, **options)
 
     monkeypatch.setattr(soundfile.SoundFile, "read", broken)
-    samples, notes = told(path)
+    samples, notes = read_with_notes(path)
     assert notes == "" and abs(samples.shape[1] - whole.shape[1]) < 1000
     np.testing.assert_allclose(samples[0, : 7 * RATE], whole[0, : 7 * RATE], atol=0.01)
 
@@ -163,7 +163,7 @@ def test_tracks(tmp_path: Path, made, kind: str, track: int | None) -> None:
     headers = sum(not any(page[6:14]) for page in one)
     parts = [page for pair in zip(one[:headers], two[:headers], strict=True) for page in pair]
     path = put(tmp_path, parts + two[headers:] + one[headers:])
-    samples, notes = told(path, track=track)
+    samples, notes = read_with_notes(path, track=track)
     assert ("has 2 sound tracks" in notes) == (track is None)
     assert len(samples) == probe(path, track=track).channels == (2 if track == 2 else 1)
     assert samples.shape[1] == pytest.approx((3 if track == 2 else 8) * RATE, abs=0.1 * RATE)

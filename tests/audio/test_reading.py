@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from speechduet.audio import Samples, probe, read, read_blocks, write
+from speechduet.audio import Samples, probe, read, read_blocks, read_mono, write
 from speechduet.audio.notices import AudioWarning
 from speechduet.errors import AudioError
 
@@ -50,7 +50,7 @@ def test_what_only_pyav_reads(
 
 
 def _delay(late: Samples, early: Samples) -> int:
-    """Encoder delay in samples, by the tone's phase: at most one period is told apart."""
+    """Encoder delay in samples, by the tone's phase: it is known within one period."""
     scores = [float(late[4000 + d : 8000 + d] @ early[4000:8000]) for d in range(240)]
     return int(np.argmax(scores))
 
@@ -138,5 +138,14 @@ def test_a_video_without_sound(tmp_path: Path) -> None:
 
 def test_no_samples(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "x.wav", np.zeros(0), 16_000)
-    with pytest.raises(AudioError, match="holds no sound"):
+    with pytest.raises(AudioError, match="holds no (sound|samples)"):
         read(tmp_path / "x.wav")
+
+
+def test_one_channel_is_read_in_the_precision_of_metrics(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "x.wav", np.full((100, 1), 0.5), 8000)
+    samples, rate = read_mono(tmp_path / "x.wav")
+    assert (samples.dtype, samples.shape, rate) == (np.float64, (100,), 8000)
+    soundfile.write(tmp_path / "x.wav", np.full((100, 2), 0.5), 8000)
+    with pytest.raises(AudioError, match=r"x\.wav has 2 channels; expected one; score each"):
+        read_mono(tmp_path / "x.wav")

@@ -18,7 +18,7 @@ STAMPED = [
 ]  # fmt: skip
 
 
-def told(path: Path, **options) -> tuple[np.ndarray, str]:
+def read_with_notes(path: Path, **options) -> tuple[np.ndarray, str]:
     notes: list[str] = []
     samples, _ = read(path, notify=notes.append, **options)
     assert all(path.name in note and "\n" not in note for note in notes)
@@ -37,10 +37,10 @@ def test_a_gap_becomes_silence(
     if codec == "pcm_s16le":
         pytest.skip("samples without packets have no time stamps")
     gap, at = round(gap_s * RATE), 2 * RATE
-    whole, nothing = told(encode(tmp_path / f"whole{suffix}", SIGNAL, RATE, codec))
+    whole, nothing = read_with_notes(encode(tmp_path / f"whole{suffix}", SIGNAL, RATE, codec))
     assert nothing == ""
     path = encode(tmp_path / f"x{suffix}", SIGNAL, RATE, codec, stamp=lambda n: after(n, at, gap))
-    samples, notes = told(path)
+    samples, notes = read_with_notes(path)
     assert abs(samples.shape[1] - whole.shape[1] - gap) < 100
     assert f"gaps in its sound (once, {gap_s:.2f} s together, first at 2.0" in notes
     silent = np.flatnonzero(samples[0] == 0)
@@ -53,11 +53,13 @@ def test_a_gap_becomes_silence(
 def test_a_late_start_is_kept(tmp_path: Path, encode, suffix: str, codec: str, video: bool) -> None:
     if video and suffix not in (".mp4", ".mkv", ".mov", ".ts"):
         pytest.skip("a container of sound")
-    whole, nothing = told(encode(tmp_path / f"whole{suffix}", SIGNAL, RATE, codec, video))
+    whole, nothing = read_with_notes(
+        encode(tmp_path / f"whole{suffix}", SIGNAL, RATE, codec, video)
+    )
     assert nothing == ""
     late = round(1.5 * RATE)
     path = encode(tmp_path / f"x{suffix}", SIGNAL, RATE, codec, video, stamp=lambda n: n + late)
-    samples, notes = told(path)
+    samples, notes = read_with_notes(path)
     if suffix == ".ts" and not video:
         # Its clock starts anywhere, and there is nothing to compare with.
         assert samples.shape == whole.shape
@@ -77,7 +79,7 @@ def test_jitter_changes_nothing(tmp_path: Path, encode, jitter_s: float) -> None
         "pcm_s16le",
         stamp=lambda n: max(0, n + int(steps[n // 1024])),
     )
-    samples, notes = told(path)
+    samples, notes = read_with_notes(path)
     assert samples.shape == SIGNAL.shape and notes == ""
 
 
@@ -99,7 +101,7 @@ STEADY = [0.02 * index for index in range(50)]
 
 def test_steady_stamps() -> None:
     timeline = placed(STEADY)
-    assert timeline.position_s == pytest.approx(1.0) and not timeline.told()
+    assert timeline.position_s == pytest.approx(1.0) and not timeline.remarks()
 
 
 @pytest.mark.parametrize("off_s", [-0.5, 0.5, 30.0, 1e6, -1e6])
@@ -121,7 +123,9 @@ def test_gaps_up_to_the_limit(gap_s: float) -> None:
 def test_a_clock_set_anew_is_not_followed(step_s: float) -> None:
     timeline = placed([s + step_s * (s > 0.5) for s in STEADY])
     assert timeline.position_s == pytest.approx(1.0)
-    assert not timeline.gaps and len(timeline.jumps) == 1 and "not followed" in timeline.told()[0]
+    assert (
+        not timeline.gaps and len(timeline.jumps) == 1 and "not followed" in timeline.remarks()[0]
+    )
 
 
 def test_overlapping_sound_is_left_out() -> None:
@@ -148,14 +152,14 @@ def two_tracks(tmp_path: Path, encode) -> Path:
 
 
 def test_several_tracks_are_told(two_tracks: Path) -> None:
-    samples, notes = told(two_tracks)
+    samples, notes = read_with_notes(two_tracks)
     assert samples.shape == SIGNAL.shape
     assert "has 2 sound tracks, the first is taken; --track chooses another" in notes
 
 
 @pytest.mark.parametrize(("track", "channels"), [(1, 1), (2, 2)])
 def test_a_track_is_chosen(two_tracks: Path, track: int, channels: int) -> None:
-    samples, notes = told(two_tracks, track=track)
+    samples, notes = read_with_notes(two_tracks, track=track)
     assert len(samples) == channels and "tracks" not in notes
     assert probe(two_tracks, track=track).channels == channels
     assert abs(samples).max() == pytest.approx(0.5 if track == 1 else 0.05, rel=0.02)

@@ -1,4 +1,4 @@
-"""Files that end too early are named wherever it can be told, with true numbers, and salvaged."""
+"""Files that end too early are named wherever that can be seen, with true numbers, and salvaged."""
 
 import io
 import re

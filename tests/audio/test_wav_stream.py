@@ -180,7 +180,7 @@ def test_mask_and_chunks_in_front_of_the_samples_go_along() -> None:
 
 def test_clipped_samples_are_reported() -> None:
     header = replace(HEADER, samples=4)
-    told: list[str] = []
+    notes: list[str] = []
     block = np.array([[0.5, 1.2], [1.0, -1.5], [0, 0], [0.1, 0]], np.float32)
-    write_stream(io.BytesIO(), header, [block], notify=told.append)
-    assert told == ["stdout: 2 of 8 samples clipped (peak 1.50, +3.5 dB)"]
+    write_stream(io.BytesIO(), header, [block], notify=notes.append)
+    assert notes == ["stdout: 2 of 8 samples clipped (peak 1.50, +3.5 dB)"]

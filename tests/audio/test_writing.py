@@ -298,8 +298,8 @@ def test_each_channel_comes_from_its_loudspeaker(
     again = np.concatenate(frames, axis=1).reshape(-1, channels)
     stored = soundfile.read(tmp_path / f"x{suffix}")[0]
     by_sndfile = as_heard(stored, soundfile.info(tmp_path / f"x{suffix}").format)
-    for heard in (again, by_sndfile):
-        spectrum = np.abs(np.fft.rfft(heard[:48_000].astype(np.float64), axis=0))
+    for decoded in (again, by_sndfile):
+        spectrum = np.abs(np.fft.rfft(decoded[:48_000].astype(np.float64), axis=0))
         found = np.argmax(spectrum[20:200], axis=0) + 20
         assert list(found) == list(pitches.astype(int))
 

@@ -96,12 +96,12 @@ def test_each_is_named_and_none_is_averaged(folders: Folders, tmp_path: Path) ->
         *("--json", str(json_file), "--csv", str(csv_file), "--report", str(report))
     )
     assert result.exit_code == 1
-    told = json.loads(json_file.read_text())
-    assert [row["file"] for row in told["files"]] == ["good"]
-    assert {interval["n"] for interval in told["summary"].values()} == {1}
+    scores = json.loads(json_file.read_text())
+    assert [row["file"] for row in scores["files"]] == ["good"]
+    assert {interval["n"] for interval in scores["summary"].values()} == {1}
     assert [row["file"] for row in csv.DictReader(csv_file.open())] == ["good"]
-    errors = {failure["file"]: failure["error"] for failure in told["failed"]}
-    assert len(errors) == len(told["failed"]) and errors.keys() == expected.keys()
+    errors = {failure["file"]: failure["error"] for failure in scores["failed"]}
+    assert len(errors) == len(scores["failed"]) and errors.keys() == expected.keys()
     for name, reason in expected.items():
         assert reason in errors[name]
         assert f"failed: {name}: {errors[name]}" in result.stderr
@@ -117,8 +117,8 @@ def test_an_empty_folder_beside_a_full_one_fails_every_file(folders: Folders) ->
     assert result.stderr.strip().splitlines() == [
         f"failed: {name}: no enhanced recording of this name" for name in "ab"
     ]
-    told = json.loads(json_file.read_text())
-    assert told["files"] == [] and told["summary"]["pesq"]["n"] == 0
+    scores = json.loads(json_file.read_text())
+    assert scores["files"] == [] and scores["summary"]["pesq"]["n"] == 0
 
 
 def test_empty_folders_are_a_mistake(folders: Folders) -> None:

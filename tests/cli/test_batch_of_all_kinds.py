@@ -1,6 +1,6 @@
-"""Names of every kind, and errors of every kind, in a batch: each file is done or told by itself.
+"""Names and errors of every kind in a batch: each file is done or reported by itself.
 
-Nothing is enhanced here. A stand-in copies each file, or raises what it is told to.
+Nothing is enhanced here. A stand-in copies each file, or raises what the test says.
 """
 
 import json
@@ -134,8 +134,8 @@ def test_whatever_one_file_raises_the_others_are_done(
     result = enhance("in", "--workers", workers)
     assert result.exit_code == 1, result.stderr
     assert found("out") == {Path("a.wav"), Path("c.wav"), Path("d.wav")}
-    told = [line for line in result.stderr.splitlines() if line.startswith("failed: ")]
-    assert len(told) == 1 and "in/b.wav" in told[0]
+    failures = [line for line in result.stderr.splitlines() if line.startswith("failed: ")]
+    assert len(failures) == 1 and "in/b.wav" in failures[0]
     assert result.stderr.splitlines()[-1].endswith("1 failed")
     assert "Traceback" not in result.stderr
 
@@ -204,9 +204,9 @@ def test_names_of_every_kind_are_scored(scored: dict[str, Callable[[], Any]]) ->
     result = evaluate("--csv", reports[0], "--json", reports[1], "--report", reports[2])
     assert result.exit_code == 1, result.output
     assert "failed: two\\nlines: it is empty" in result.stderr.splitlines()
-    told = json.loads(Path("scores.json").read_text())
-    assert len(told["files"]) == len(NAMES) - 1 and len(told["failed"]) == 1
-    assert "not_utf8_\udcff" in {row["file"] for row in told["files"]}
+    scores = json.loads(Path("scores.json").read_text())
+    assert len(scores["files"]) == len(NAMES) - 1 and len(scores["failed"]) == 1
+    assert "not_utf8_\udcff" in {row["file"] for row in scores["files"]}
     assert "not_utf8_\\xff" in Path("scores.csv").read_text(encoding="utf-8")
 
 
@@ -222,9 +222,9 @@ def test_whatever_scoring_one_file_raises_the_others_are_scored(
         assert result.exit_code == 2, "what is wrong with the request ends it at once"
         return
     assert result.exit_code == 1 and "failed: b: " in result.stderr
-    told = json.loads(Path("scores.json").read_text())
-    assert [row["file"] for row in told["files"]] == ["a", "c"]
-    assert [row["file"] for row in told["failed"]] == ["b"]
+    scores = json.loads(Path("scores.json").read_text())
+    assert [row["file"] for row in scores["files"]] == ["a", "c"]
+    assert [row["file"] for row in scores["failed"]] == ["b"]
 
 
 @pytest.mark.usefixtures("scored")

@@ -76,10 +76,10 @@ def outcomes(root: Path, tiny_model: Path, tmp_path_factory: pytest.TempPathFact
 def test_commands_without_a_package(module: str, outcomes: Path) -> None:
     absent = EXTRAS if module == "base" else [module]
     names = {name for one in absent for name in (one, PACKAGES.get(one, one))}
-    untried, *told = map(json.loads, (outcomes / f"{module}.jsonl").read_text().splitlines())
+    untried, *results = map(json.loads, (outcomes / f"{module}.jsonl").read_text().splitlines())
     assert not untried["untried"], "give these commands arguments in without.py"
-    assert len(told) > 20
-    for outcome in told:
+    assert len(results) > 20
+    for outcome in results:
         said = outcome["command"]
         assert not outcome["trace"], f"{said}: {outcome['trace']}"
         if outcome["status"] == 0:

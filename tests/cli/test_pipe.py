@@ -58,9 +58,9 @@ def test_wav_is_enhanced_as_by_the_live_mode(
     assert result.exit_code == 0, result.stderr
     out = samples_of(result.stdout_bytes)
     np.testing.assert_allclose(out, streamed(tiny_model, noisy, latency_s, mode), atol=1e-6)
-    backend, told, summary = result.stderr.splitlines()
+    backend, latency, summary = result.stderr.splitlines()
     assert backend.startswith("backend pytorch, float32, on cpu")
-    assert told.startswith(f"enhanced while it comes, at most {latency_s:.2f} s late")
+    assert latency.startswith(f"enhanced while it comes, at most {latency_s:.2f} s late")
     assert summary.startswith("1 enhanced (6.0 s of sound in ")
 
 
@@ -211,8 +211,8 @@ def test_headers_that_lie(tiny_model: Path, noisy: np.ndarray, change, note: str
     result = run(tiny_model, change(wav(noisy)), "--mode", "fast")
     assert result.exit_code == 0, result.stderr
     assert samples_of(result.stdout_bytes).shape == noisy.shape
-    (told,) = [line for line in result.stderr.splitlines() if line.startswith("stdin ")]
-    assert note in told
+    (line,) = [line for line in result.stderr.splitlines() if line.startswith("stdin ")]
+    assert note in line
 
 
 def test_a_truncated_stream_gives_all_that_came(tiny_model: Path, noisy: np.ndarray) -> None:

@@ -124,15 +124,24 @@ def test_voicebank(folder: Path) -> None:
     result = run("voicebank", source, "-o", folder / "set")
     assert result.exit_code == 2 and "clean_trainset_28spk_wav.zip" in result.stderr
     for role in ("clean", "noisy"):
-        for part, names in (("trainset_28spk", ("p226_1", "p300_1")), ("testset", ("p232_1",))):
+        for part, names in (
+            ("trainset_28spk", ("p226_1", "p287_1", "p300_1")),
+            ("testset", ("p232_1",)),
+        ):
             with ZipFile(source / f"{role}_{part}_wav.zip", "w") as archive:
                 for name in names:
                     archive.write(folder / role / "a.wav", f"{role}_{part}_wav/{name}.wav")
-    few = ("--expect-train", 2, "--expect-test", 1)
-    result = run("voicebank", source, "-o", folder / "set", *few)
-    assert result.exit_code == 0, result.stderr
-    for split, name in (("train", "p300_1"), ("valid", "p226_1"), ("test", "p232_1")):
-        assert [pair.name for pair in find_pairs(folder / "set" / split)] == [name]
+    few = ("--expect-train", 3, "--expect-test", 1)
+    for number, speakers in enumerate(((), ("--valid-speakers", " p226 , p287"))):
+        made = folder / f"set{number}"
+        result = run("voicebank", source, "-o", made, *few, *speakers)
+        assert result.exit_code == 0, result.stderr
+        splits = (("train", ["p300_1"]), ("valid", ["p226_1", "p287_1"]), ("test", ["p232_1"]))
+        for split, names in splits:
+            assert [pair.name for pair in find_pairs(made / split)] == names
+    result = run("voicebank", source, "-o", folder / "set2", *few, "--valid-speakers", "p226,P287")
+    assert result.exit_code == 2 and "no speaker 'P287'" in result.stderr
+    assert "did you mean 'p287'?" in result.stderr and not (folder / "set2").exists()
 
 
 @pytest.mark.parametrize("subtype", ["FLOAT", "PCM_24", "PCM_16"])
@@ -149,8 +158,8 @@ def test_pairs_are_written_as_they_are_read(folder: Path, subtype: str) -> None:
     )
     assert soundfile.info(folder / "set/noisy/a.wav").subtype == subtype
     np.testing.assert_allclose(noisy, 2 * loud * clean, atol=1e-3)
-    told = "note: a: clean and noisy are turned down alike by"
-    assert (told in result.stderr) == (subtype != "FLOAT")
+    note = "note: a: clean and noisy are turned down alike by"
+    assert (note in result.stderr) == (subtype != "FLOAT")
 
 
 NAMES = (

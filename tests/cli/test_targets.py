@@ -135,11 +135,11 @@ def touch(*names: str | Path) -> None:
 
 def made(inputs: list[str], output: str, container: str | None = None) -> dict[str, str]:
     """What is planned, once it is done: each result that is not there yet is made."""
-    told = planned(inputs, output, container)
-    for target in told.values():
+    plan = planned(inputs, output, container)
+    for target in plan.values():
         if not Path(target).exists():
             touch(target)
-    return told
+    return plan
 
 
 def test_one_of_several_keeps_the_name_that_all_would_have() -> None:
@@ -164,27 +164,27 @@ def test_what_is_added_later_renames_nothing(order: tuple[str, ...], container: 
     before: dict[str, str] = {}
     for name in order:
         touch(f"talk/{name}")
-        told = made(["talk"], "out", container)
-        assert {source: told[source] for source in before} == before
-        assert len(set(told.values())) == len(told)
-        assert planned(["talk"], "out", container) == told, "a second run does nothing new"
-        before = told
+        plan = made(["talk"], "out", container)
+        assert {source: plan[source] for source in before} == before
+        assert len(set(plan.values())) == len(plan)
+        assert planned(["talk"], "out", container) == plan, "a second run does nothing new"
+        before = plan
 
 
 @pytest.mark.parametrize("order", list(permutations(SAME_STEM, 2)), ids=" ".join)
 def test_an_interrupted_batch_goes_on_under_the_same_names(order: tuple[str, ...]) -> None:
     touch(*(f"talk/{name}" for name in order))
-    told = planned(["talk"], "out", "wav")
-    for target in told.values():
+    plan = planned(["talk"], "out", "wav")
+    for target in plan.values():
         touch(target)
-        assert planned(["talk"], "out", "wav") == told
+        assert planned(["talk"], "out", "wav") == plan
 
 
 def test_a_recording_that_has_the_name_of_a_result_keeps_it() -> None:
     touch("talk/a.wav", "talk/a.mp3", "talk/a.mp3.wav")
-    told = made(["talk"], "out", "wav")
-    assert len(set(told.values())) == 3 and told["talk/a.mp3.wav"] == "out/a.mp3.wav"
-    assert planned(["talk"], "out", "wav") == told
+    plan = made(["talk"], "out", "wav")
+    assert len(set(plan.values())) == 3 and plan["talk/a.mp3.wav"] == "out/a.mp3.wav"
+    assert planned(["talk"], "out", "wav") == plan
 
 
 def test_beside_its_source_a_result_has_the_whole_name() -> None:
@@ -203,29 +203,29 @@ def test_beside_its_source_a_result_has_the_whole_name() -> None:
 def test_results_are_never_inputs(tmp_path: Path, given: str, output: str) -> None:
     Path("link").symlink_to("in")
     given, output = (text.format(here=tmp_path) for text in (given, output))
-    told = made([given], output, "ogg")
-    assert len(told) == 3
+    plan = made([given], output, "ogg")
+    assert len(plan) == 3
     for _ in range(2):
-        assert made([given], output, "ogg") == told, "a second run does nothing new"
+        assert made([given], output, "ogg") == plan, "a second run does nothing new"
     other = made([given], output, "mp3")
-    assert other.keys() == told.keys(), "nor are results of another format inputs"
-    assert made([given], output, "mp3") == other and made([given], output, "ogg") == told
+    assert other.keys() == plan.keys(), "nor are results of another format inputs"
+    assert made([given], output, "mp3") == other and made([given], output, "ogg") == plan
 
 
 def test_results_among_the_recordings_of_another_folder_are_never_inputs() -> None:
     touch("more/x.wav", "more/y.m4a")
     for container in ("flac", "ogg"):
-        told = made(["more", "fresh"] if Path("fresh").exists() else ["more"], "in", container)
-        assert made(["more"], "in", container) == told
+        plan = made(["more", "fresh"] if Path("fresh").exists() else ["more"], "in", container)
+        assert made(["more"], "in", container) == plan
     Path("in/a.wav").unlink()
-    told = made(["in/deep/er", "more"], "in/deep/er", "flac")
-    assert made(["in/deep/er", "more"], "in/deep/er", "flac") == told
+    plan = made(["in/deep/er", "more"], "in/deep/er", "flac")
+    assert made(["in/deep/er", "more"], "in/deep/er", "flac") == plan
 
 
 def test_a_recording_beside_others_of_its_name_is_an_input_of_its_own() -> None:
     touch("in/a.flac")
-    told = planned(["in"], "in", "ogg")
-    assert told["in/a.flac"] == "in/a.flac.ogg" and told["in/a.wav"] == "in/a.wav.ogg"
+    plan = planned(["in"], "in", "ogg")
+    assert plan["in/a.flac"] == "in/a.flac.ogg" and plan["in/a.wav"] == "in/a.wav.ogg"
 
 
 @pytest.mark.parametrize(
@@ -251,8 +251,8 @@ def test_names_that_are_too_long_fail_by_themselves(name: str) -> None:
     assert planned([name, "in/a.wav"], "out")["in/a.wav"] == "out/a.wav"
     assert planned(["in/a.wav"], f"{name}/out")
     touch("in/" + "x" * 251 + ".ts")
-    told = planned(["in", name], "out", "wav")
-    assert told["in/a.wav"] == "out/a.wav" and len(told) == 5
+    plan = planned(["in", name], "out", "wav")
+    assert plan["in/a.wav"] == "out/a.wav" and len(plan) == 5
 
 
 @pytest.mark.parametrize("inputs", [[""], ["in/a.wav", ""]])

@@ -59,8 +59,8 @@ def running(pid: int) -> bool:
 
 
 def children(pid: int) -> list[int]:
-    told = (PROC / str(pid) / "task" / str(pid) / "children").read_text()
-    return [child for child in map(int, told.split()) if running(child)]
+    children = (PROC / str(pid) / "task" / str(pid) / "children").read_text()
+    return [child for child in map(int, children.split()) if running(child)]
 
 
 def wait_for(reached: Callable[[], bool], what: str) -> None:

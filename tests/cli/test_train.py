@@ -15,8 +15,8 @@ def run(
     monkeypatch.setattr(sys, "argv", ["speechduet", "train", *arguments])
     with pytest.raises(SystemExit) as ended:
         main()
-    written = capsys.readouterr()
-    return int(ended.value.code or 0), written.out, written.err
+    output = capsys.readouterr()
+    return int(ended.value.code or 0), output.out, output.err
 
 
 def test_settings_are_listed(

@@ -44,9 +44,11 @@ class Command(NamedTuple):
 
 
 def commands(group: Typer = app, words: tuple[str, ...] = ()) -> Iterator[Command]:
-    for told in group.registered_commands:
-        assert told.callback is not None
-        yield Command((*words, told.name or told.callback.__name__), (*values(told.callback),))
+    for command in group.registered_commands:
+        assert command.callback is not None
+        yield Command(
+            (*words, command.name or command.callback.__name__), (*values(command.callback),)
+        )
     for below in group.registered_groups:
         assert below.typer_instance is not None
         yield from commands(below.typer_instance, (*words, str(below.name)))
@@ -55,8 +57,8 @@ def commands(group: Typer = app, words: tuple[str, ...] = ()) -> Iterator[Comman
 def values(callback: Callable[..., Any]) -> Iterator[Value]:
     hints = get_type_hints(callback, include_extras=True)
     for name, parameter in signature(callback).parameters.items():
-        hint, *told = get_args(hints[name])
-        (info,) = (one for one in told if isinstance(one, OptionInfo | ArgumentInfo))
+        hint, *details = get_args(hints[name])
+        (info,) = (one for one in details if isinstance(one, OptionInfo | ArgumentInfo))
         kinds = {kind for kind in (get_args(hint) or (hint,)) if kind is not type(None)}
         if kinds != {bool}:
             names = info.param_decls or (f"--{name.replace('_', '-')}",)
@@ -85,11 +87,11 @@ def call(command: Command, option: Value, *given: str) -> Result:
     return CliRunner().invoke(app, [*command.words, *required, *given])
 
 
-def assert_refused(result: Result, *told: str) -> None:
+def assert_refused(result: Result, *texts: str) -> None:
     assert result.exit_code == 2, result.output
     assert isinstance(result.exception, SystemExit) and "Traceback" not in result.output
     stderr = " ".join(result.stderr.replace("│", " ").split())
-    for text in told:
+    for text in texts:
         assert text in stderr
     assert result.stdout == "" and os.listdir() == []  # noqa: PTH208
 
@@ -155,7 +157,7 @@ def recording(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.usefixtures("recording")
 @pytest.mark.parametrize(
-    ("model", "told"),
+    ("model", "message"),
     [
         (" ", "no model ' '; expected a bundled model"),
         ("nan", "no model 'nan'; expected a bundled model"),
@@ -173,18 +175,18 @@ def recording(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ],
 )
 def test_wrong_models(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, model: str, told: str
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, model: str, message: str
 ) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     result = CliRunner().invoke(app, ["enhance", "a.wav", "-o", "out.wav", "-m", model])
     assert result.exit_code == 2, result.output
-    assert told in result.stderr and result.stderr.count("\n") == 1
+    assert message in result.stderr and result.stderr.count("\n") == 1
     assert result.stderr.startswith("speechduet: ") and not Path("out.wav").exists()
 
 
 @pytest.mark.usefixtures("recording")
 @pytest.mark.parametrize(
-    ("given", "told"),
+    ("given", "message"),
     [
         (["a.wav", "-o", "/dev/null"], "/dev/null is neither a file nor a folder; expected"),
         (["a.wav", "-o", "text"], "text is a file; expected a folder"),
@@ -202,7 +204,7 @@ def test_wrong_models(
     ],
 )
 def test_wrong_wishes(
-    monkeypatch: pytest.MonkeyPatch, tiny_model: Path, given: list[str], told: str
+    monkeypatch: pytest.MonkeyPatch, tiny_model: Path, given: list[str], message: str
 ) -> None:
     from speechduet.enhancement.enhancer import Enhancer
 
@@ -218,7 +220,7 @@ def test_wrong_wishes(
     before = sorted(Path().rglob("*"))
     result = CliRunner().invoke(app, ["enhance", "-m", str(tiny_model), *given])
     assert result.exit_code == 2, result.output
-    assert told in " ".join(result.stderr.split()) and "Traceback" not in result.output
+    assert message in " ".join(result.stderr.split()) and "Traceback" not in result.output
     assert sorted(Path().rglob("*")) == before
 
 

@@ -147,8 +147,8 @@ def run(modules: set[str], root: Path, model: str, folder: Path) -> Iterator[Any
             trace = ""
             if result.exception is not None and not isinstance(result.exception, SystemExit):
                 trace = "".join(traceback.format_exception(result.exception))
-            told = {"status": result.exit_code, "stderr": result.stderr, "trace": trace}
-            yield {"command": f"{name} {' '.join(arguments)}", **told}
+            outcome = {"status": result.exit_code, "stderr": result.stderr, "trace": trace}
+            yield {"command": f"{name} {' '.join(arguments)}", **outcome}
 
 
 def main(root: Path, model: str, folder: Path, modules: list[str]) -> None:
@@ -165,8 +165,8 @@ def main(root: Path, model: str, folder: Path, modules: list[str]) -> None:
             missing = set(EXTRAS) if module == BASE else {module}
             (folder / module).mkdir()
             with (folder / f"{module}.jsonl").open("w") as file:
-                for told in run(missing, root, model, folder / module):
-                    file.write(json.dumps(told) + "\n")
+                for outcome in run(missing, root, model, folder / module):
+                    file.write(json.dumps(outcome) + "\n")
             os._exit(0)
         os.wait()
 

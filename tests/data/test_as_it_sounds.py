@@ -116,12 +116,12 @@ def loudness(error: np.ndarray, sound: np.ndarray) -> float:
     return float(np.sqrt(np.mean(error**2) / np.mean(sound**2)))
 
 
-def aligned(heard: np.ndarray, sound: np.ndarray) -> np.ndarray:
-    """What was heard, shifted by the delay that a lossy coder may leave."""
-    heard = np.append(heard, np.zeros(4096))
-    whole = np.fft.irfft(np.fft.rfft(heard, 65_536) * np.fft.rfft(sound, 65_536).conj(), 65_536)
+def aligned(decoded: np.ndarray, sound: np.ndarray) -> np.ndarray:
+    """A decoded recording, shifted by the delay that a lossy coder may leave."""
+    decoded = np.append(decoded, np.zeros(4096))
+    whole = np.fft.irfft(np.fft.rfft(decoded, 65_536) * np.fft.rfft(sound, 65_536).conj(), 65_536)
     delay = int(whole[:4096].argmax())
-    return heard[delay : delay + len(sound)]
+    return decoded[delay : delay + len(sound)]
 
 
 @pytest.mark.parametrize("reader", READERS)
@@ -132,8 +132,8 @@ def test_every_kind_in_every_reader(
     suffix, subtype, tolerance = KINDS[kind]
     path = tmp_path / "set" / f"x.{suffix}"
     write(path, tone(), subtype)
-    heard = aligned(reader(path, tone()), tone())
-    assert loudness(heard - tone(), tone()) < tolerance
+    decoded = aligned(reader(path, tone()), tone())
+    assert loudness(decoded - tone(), tone()) < tolerance
 
 
 @pytest.mark.parametrize("reader", [r for r in READERS if r is not prepared_pair])
@@ -181,29 +181,29 @@ def test_other_rates_are_resampled_alike_by_all(rate: int, tmp_path: Path) -> No
 def test_pairs_at_another_rate(rate: int, tmp_path: Path) -> None:
     for role in ("clean", "noisy"):
         write(tmp_path / role / "x.wav", tone(0.5, 2 * rate, rate), "PCM_16", rate)
-    told: list[str] = []
-    excerpts = PairExcerpts(find_pairs(tmp_path), PLAIN, RATE, 0, told.append)
+    notes: list[str] = []
+    excerpts = PairExcerpts(find_pairs(tmp_path), PLAIN, RATE, 0, notes.append)
     clean, noisy = excerpts.example(1)
     assert np.array_equal(clean, noisy) and len(clean) == RATE
     assert np.abs(np.fft.rfft(clean)).argmax() == pytest.approx(300, abs=3)
-    assert bool(told) == (rate != RATE)
+    assert bool(notes) == (rate != RATE)
 
 
 def test_the_first_channel_with_sound_is_taken_and_told(tmp_path: Path) -> None:
     one_sided = np.stack([np.zeros(LENGTH), tone(), 0.1 * tone()], 1)
     for role in ("clean", "noisy"):
         write(tmp_path / role / "x.wav", one_sided, "PCM_16")
-    told: list[str] = []
-    held = Recordings(tmp_path / "clean", RATE, notify=told.append).at(0)
+    notes: list[str] = []
+    held = Recordings(tmp_path / "clean", RATE, notify=notes.append).at(0)
     np.testing.assert_allclose(held, tone(), atol=1e-4)
-    clean, _ = PairExcerpts(find_pairs(tmp_path), PLAIN, RATE, 0, told.append).example(0)
+    clean, _ = PairExcerpts(find_pairs(tmp_path), PLAIN, RATE, 0, notes.append).example(0)
     assert np.abs(clean).max() == pytest.approx(1.0, abs=1e-3)
-    assert len(told) == 2
-    assert all("silent in the first channel" in line and "channel 2" in line for line in told)
+    assert len(notes) == 2
+    assert all("silent in the first channel" in line and "channel 2" in line for line in notes)
     np.testing.assert_allclose(read(tmp_path / "clean/x.wav", RATE).samples, tone(), atol=1e-4)
     made = read_pair(tmp_path / "clean/x.wav", tmp_path / "noisy/x.wav", RATE)
     np.testing.assert_allclose(made.noisy, tone(), atol=1e-4)
-    assert "channel 2" in made.told
+    assert "channel 2" in made.note
 
 
 def test_both_of_a_pair_are_read_from_the_channel_of_the_clean_sound(tmp_path: Path) -> None:
@@ -218,13 +218,13 @@ def test_both_of_a_pair_are_read_from_the_channel_of_the_clean_sound(tmp_path: P
 def test_noise_in_another_channel_than_the_speech_is_found(tmp_path: Path) -> None:
     write(tmp_path / "clean/x.wav", tone(), "PCM_16")
     write(tmp_path / "noisy/x.wav", np.stack([np.zeros(LENGTH), tone()], 1), "PCM_16")
-    told: list[str] = []
-    excerpts = PairExcerpts(find_pairs(tmp_path), PLAIN, RATE, 0, told.append)
+    notes: list[str] = []
+    excerpts = PairExcerpts(find_pairs(tmp_path), PLAIN, RATE, 0, notes.append)
     np.testing.assert_allclose(*excerpts.example(0), atol=1e-3)
-    assert len(told) == 1 and "x: channel 2 of noisy" in told[0]
+    assert len(notes) == 1 and "x: channel 2 of noisy" in notes[0]
     made = read_pair(tmp_path / "clean/x.wav", tmp_path / "noisy/x.wav", RATE)
     np.testing.assert_allclose(made.noisy, tone(), atol=1e-3)
-    assert "channel 2 of noisy is taken" in made.told
+    assert "channel 2 of noisy is taken" in made.note
 
 
 SILENT = {
@@ -247,13 +247,13 @@ def test_single_silent_recordings_are_told_and_all_of_them_refused(
         PairExcerpts(find_pairs(tmp_path), PLAIN, RATE, 0)
     for role in ("clean", "noisy"):
         write(tmp_path / role / "c.wav", tone(), "FLOAT")
-    told: list[str] = []
-    Recordings(tmp_path / "clean", RATE, notify=told.append)
-    assert len(told) == 1
-    assert "4 of 5 recordings are silent (a.wav, b.wav, d.wav, and 1 more)" in told[0]
-    told.clear()
-    PairExcerpts(find_pairs(tmp_path), PLAIN, RATE, 0, told.append)
-    assert [line.partition(" (")[0] for line in told] == [
+    notes: list[str] = []
+    Recordings(tmp_path / "clean", RATE, notify=notes.append)
+    assert len(notes) == 1
+    assert "4 of 5 recordings are silent (a.wav, b.wav, d.wav, and 1 more)" in notes[0]
+    notes.clear()
+    PairExcerpts(find_pairs(tmp_path), PLAIN, RATE, 0, notes.append)
+    assert [line.partition(" (")[0] for line in notes] == [
         "training pairs: 4 of 5 recordings are silent in clean",
         "training pairs: 4 of 5 recordings are silent in noisy",
     ]
@@ -272,21 +272,21 @@ def test_what_is_not_finite_is_left_out_and_told(bad: float, subtype: str, tmp_p
         PairExcerpts(find_pairs(tmp_path), PLAIN, RATE, 0)
     for role in ("clean", "noisy"):
         write(tmp_path / role / "good.wav", tone(), subtype)
-    told: list[str] = []
-    assert Recordings(tmp_path / "clean", RATE, notify=told.append).names == ["good"]
-    excerpts = PairExcerpts(find_pairs(tmp_path), PLAIN, RATE, 0, told.append)
+    notes: list[str] = []
+    assert Recordings(tmp_path / "clean", RATE, notify=notes.append).names == ["good"]
+    excerpts = PairExcerpts(find_pairs(tmp_path), PLAIN, RATE, 0, notes.append)
     assert [pair.name for pair in excerpts.pairs] == ["good"]
-    assert len(told) == 2 and all("1 of 2 recordings are left out" in line for line in told)
+    assert len(notes) == 2 and all("1 of 2 recordings are left out" in line for line in notes)
 
 
 def test_what_is_above_full_scale_or_cut_off_is_told(tmp_path: Path) -> None:
     write(tmp_path / "a" / "loud.wav", tone(2.5), "FLOAT")
     write(tmp_path / "b" / "cut.wav", tone(2.5).clip(-1, 1), "PCM_16")
-    told: list[str] = []
+    notes: list[str] = []
     for name in ("a", "b"):
-        Recordings(tmp_path / name, RATE, notify=told.append)
-    assert "above full scale" in told[0] and "loud.wav: 2.5" in told[0]
-    assert "cut off" in told[1] and "cut.wav" in told[1]
+        Recordings(tmp_path / name, RATE, notify=notes.append)
+    assert "above full scale" in notes[0] and "loud.wav: 2.5" in notes[0]
+    assert "cut off" in notes[1] and "cut.wav" in notes[1]
 
 
 def test_one_unusable_recording_does_not_end_training(tmp_path: Path) -> None:
@@ -295,11 +295,11 @@ def test_one_unusable_recording_does_not_end_training(tmp_path: Path) -> None:
         (tmp_path / role / "text.wav").write_text("not audio")
         (tmp_path / role / "empty.wav").touch()
         write(tmp_path / role / "short.wav", np.zeros(0), "PCM_16")
-    told: list[str] = []
-    assert Recordings(tmp_path / "clean", RATE, notify=told.append).names == ["good"]
-    excerpts = PairExcerpts(find_pairs(tmp_path), PLAIN, RATE, 0, told.append)
+    notes: list[str] = []
+    assert Recordings(tmp_path / "clean", RATE, notify=notes.append).names == ["good"]
+    excerpts = PairExcerpts(find_pairs(tmp_path), PLAIN, RATE, 0, notes.append)
     assert len(excerpts.pairs) == 1
-    assert len(told) == 2 and all("3 of 4 recordings are left out" in line for line in told)
+    assert len(notes) == 2 and all("3 of 4 recordings are left out" in line for line in notes)
 
 
 NAMES = {
@@ -323,9 +323,9 @@ def test_every_name_works_in_training_sets(name: str, tmp_path: Path) -> None:
         write(tmp_path / role / "x.wav", tone(), "PCM_16")
         (tmp_path / role / "x.wav").rename(tmp_path / role / os.fsdecode(NAMES[name]))
         (tmp_path / role / "._x.wav").write_bytes(b"\0\5\x16\7Mac OS X")
-    told: list[str] = []
-    assert len(Recordings(tmp_path / "clean", RATE, notify=told.append).names) == 1
-    excerpts = PairExcerpts(find_pairs(tmp_path), PLAIN, RATE, 0, told.append)
+    notes: list[str] = []
+    assert len(Recordings(tmp_path / "clean", RATE, notify=notes.append).names) == 1
+    excerpts = PairExcerpts(find_pairs(tmp_path), PLAIN, RATE, 0, notes.append)
     assert len(excerpts.pairs) == 1
     assert len(tasks(tmp_path / "clean", tmp_path / "noisy", MixtureSet())) == 1
-    assert not told
+    assert not notes

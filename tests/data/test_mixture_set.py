@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from speechduet.data.mixing import add_noise
 from speechduet.data.mixture_set import MixtureSet, tasks
 from speechduet.data.preparation import Task
 from speechduet.errors import AudioError
@@ -86,3 +87,24 @@ def test_what_cannot_be_mixed_is_named(folders: tuple[Path, Path], tmp_path: Pat
         soundfile.write(path, np.full(100, 0.5), RATE)
     with pytest.raises(AudioError, match=r"speech/\d\.wav is silent or shorter"):
         tasks(*folders, MixtureSet())[0].make()
+
+
+@pytest.mark.parametrize("rate", [1000, 8000, 11_025, 16_000, 44_100])
+@pytest.mark.parametrize("shortest_s", [0.02, 0.021, 0.039])
+def test_short_speech_is_mixed_at_any_rate(
+    folders: tuple[Path, Path], rate: int, shortest_s: float, rng: np.random.Generator
+) -> None:
+    for path in folders[0].iterdir():
+        soundfile.write(path, rng.uniform(-0.5, 0.5, round(shortest_s * rate + 1)), rate)
+    for task in tasks(*folders, MixtureSet((5.0,), sample_rate=rate)):
+        assert ratio_db(task) == pytest.approx(5, abs=0.5)
+
+
+@pytest.mark.parametrize("rate", [8000, 16_000, 48_000])
+def test_pauses_are_told_from_speech_alike_at_any_rate(rate: int, rng: np.random.Generator) -> None:
+    """Clicks of 5 ms every 30 ms: one of three frames of 20 ms is a pause."""
+    speech = np.tile(np.append(rng.normal(0, 0.1, rate // 200), np.zeros(rate // 40)), 50)
+    noise = rng.normal(0, 0.1, len(speech)).astype(np.float32)
+    added = add_noise(speech.astype(np.float32), noise, 0, rate) - speech
+    ratio = np.mean(speech**2) / np.mean(added**2)
+    assert ratio == pytest.approx(2 / 3, rel=0.02)

@@ -11,7 +11,7 @@ import soundfile
 
 from speechduet.data import Mixing, PairExcerpts, find_pairs
 from speechduet.data.clip import Clip
-from speechduet.data.pairs import Pair, check
+from speechduet.data.pairs import ClipPair, check
 from speechduet.errors import AudioError, SettingError
 
 RATE = 16_000
@@ -208,7 +208,7 @@ def test_pairs_that_do_not_fit_are_named_at_once(tmp_path: Path) -> None:
 
     def refused(message: str) -> None:
         with pytest.raises(AudioError, match=message):
-            PairExcerpts([Pair("x", Clip(clean), Clip(noisy))], PLAIN, RATE, 0)
+            PairExcerpts([ClipPair("x", Clip(clean), Clip(noisy))], PLAIN, RATE, 0)
 
     refused(r"cannot read .*noisy\.wav")
     noisy.write_bytes(b"not audio at all")

@@ -11,7 +11,7 @@ import soundfile
 import soxr
 
 from speechduet.data import find_pairs
-from speechduet.data.preparation import Failure, Prepared, Task, finish, prepare
+from speechduet.data.preparation import FailedTask, Prepared, Task, finish, prepare
 from speechduet.data.sources import Made, read_pair
 from speechduet.errors import AudioError, FileError, SettingError
 from speechduet.files.partial import _partial_name
@@ -74,7 +74,7 @@ def test_a_failure_is_told_and_the_others_are_made(tmp_path: Path) -> None:
         raise AudioError("no such luck")
 
     outcomes = list(prepare([Task("x", broken), constant(0.1)], tmp_path, RATE, SETTINGS))
-    assert outcomes[0] == Failure("x", "no such luck")
+    assert outcomes[0] == FailedTask("x", "no such luck")
     assert isinstance(outcomes[1], Prepared) and outcomes[1].samples == 1600
     assert not (tmp_path / "SHA256SUMS").exists()
 
@@ -96,7 +96,7 @@ def test_a_pair_is_there_whole_or_not_at_all(tmp_path: Path) -> None:
     """A disk that is full of the clean recording leaves none without its noisy one."""
     (tmp_path / "train/noisy/level0.1.wav").mkdir(parents=True)
     (outcome,) = prepare([constant(0.1)], tmp_path, RATE, SETTINGS)
-    assert isinstance(outcome, Failure) and "noisy" in outcome.error
+    assert isinstance(outcome, FailedTask) and "noisy" in outcome.error
     assert not (tmp_path / "train/clean").exists()
 
 

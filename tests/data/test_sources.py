@@ -10,7 +10,7 @@ import soundfile
 
 from speechduet.data.pairs import find_pairs, from_folders
 from speechduet.data.preparation import (
-    Failure,
+    FailedTask,
     Prepared,
     Task,
     file_name,
@@ -31,7 +31,7 @@ def sweep(peak: float, rate: int = RATE) -> np.ndarray:
 def made(
     folder: Path, subtypes: tuple[str, str], peaks: tuple[float, float], rate: int = RATE
 ) -> tuple[np.ndarray, np.ndarray, str, str]:
-    """A pair of files through prepare: both as written, their subtype, what was told."""
+    """A pair of files through prepare: both as written, their subtype, the note on it."""
     for role, subtype, peak in zip(("clean", "noisy"), subtypes, peaks, strict=True):
         (folder / role).mkdir()
         soundfile.write(folder / role / "x.wav", sweep(peak, rate), rate, subtype)
@@ -42,7 +42,7 @@ def made(
     infos = [soundfile.info(path) for path in paths]
     assert infos[0].subtype == infos[1].subtype
     clean, noisy = (soundfile.read(path)[0] for path in paths)
-    return clean, noisy, infos[0].subtype, outcome.told
+    return clean, noisy, infos[0].subtype, outcome.note
 
 
 @pytest.mark.parametrize(
@@ -60,8 +60,8 @@ def made(
     ],
 )
 def test_the_format_holds_both(subtypes: tuple[str, str], written: str, tmp_path: Path) -> None:
-    clean, noisy, subtype, told = made(tmp_path, subtypes, (0.5, 0.4))
-    assert subtype == written and not told
+    clean, noisy, subtype, note = made(tmp_path, subtypes, (0.5, 0.4))
+    assert subtype == written and not note
     for held, role in ((clean, "clean"), (noisy, "noisy")):
         source = soundfile.read(tmp_path / role / "x.wav")[0]
         np.testing.assert_allclose(held, source, atol=1e-7)
@@ -86,7 +86,7 @@ def test_what_resampling_lifts_above_full_scale_is_turned_down_with_its_partner(
         soundfile.write(tmp_path / f"{role}.wav", gain * square, 48_000, subtype)
     pair = read_pair(tmp_path / "clean.wav", tmp_path / "noisy.wav", RATE)
     assert pair.subtype == subtype
-    assert "turned down alike by" in pair.told
+    assert "turned down alike by" in pair.note
     assert 0.99 < np.abs(pair.noisy).max() <= 1
     np.testing.assert_allclose(pair.noisy, 2 * pair.clean, atol=1e-3)
 
@@ -115,7 +115,7 @@ def test_whatever_one_pair_raises_the_others_are_made(error: Exception, tmp_path
     good = np.full(1600, 0.5, np.float32)
     tasks = [Task("bad", broken), Task("good", lambda: Made(good, good))]
     outcomes = list(prepare(tasks, tmp_path, RATE, {}))
-    assert isinstance(outcomes[0], Failure) and outcomes[0].name == "bad"
+    assert isinstance(outcomes[0], FailedTask) and outcomes[0].name == "bad"
     assert type(error).__name__ in outcomes[0].error
     assert isinstance(outcomes[1], Prepared)
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from speechduet.data.preparation import Failure, Prepared, finish, prepare
+from speechduet.data.preparation import FailedTask, Prepared, finish, prepare
 from speechduet.data.voicebank import PARTS, Release, copy_transcripts, download, tasks
 from speechduet.errors import AudioError, SettingError
 
@@ -45,7 +45,7 @@ def archives(tmp_path: Path) -> Path:
     return folder
 
 
-def made(source: Path, folder: Path) -> list[Prepared | Failure]:
+def made(source: Path, folder: Path) -> list[Prepared | FailedTask]:
     return list(prepare(tasks(source, SMALL, 16_000), folder, 16_000, {}))
 
 
@@ -118,7 +118,7 @@ def test_damage_is_told_by_its_place(archives: Path, tmp_path: Path) -> None:
     held = bytearray(path.read_bytes())
     held[2000:2100] = bytes(100)
     path.write_bytes(held)
-    failures = [x for x in made(archives, tmp_path / "set") if isinstance(x, Failure)]
+    failures = [x for x in made(archives, tmp_path / "set") if isinstance(x, FailedTask)]
     assert [failure.name for failure in failures] == ["test/p232_001"]
     assert "clean_testset_wav.zip/clean_testset_wav/p232_001.wav" in failures[0].error
     path.write_bytes(held[:3000])
@@ -165,13 +165,21 @@ def server(archives: Path) -> Iterator[str]:
         served.shutdown()
 
 
+@pytest.mark.parametrize(
+    ("speaker", "nearest"), [("p22", "p22[68]"), ("P287", "p287"), ("", "p"), (" p226", "p226")]
+)
+def test_unknown_speakers_are_refused(archives: Path, speaker: str, nearest: str) -> None:
+    with pytest.raises(SettingError, match=f"no speaker '{speaker}'.*did you mean '{nearest}"):
+        tasks(archives, Release(4, 2, ("p226", speaker)), 16_000)
+
+
 def test_download_goes_on_where_it_was_cut(archives: Path, server: str, tmp_path: Path) -> None:
     source = tmp_path / "fetched"
-    told: list[tuple[str, int, int]] = []
+    calls: list[tuple[str, int, int]] = []
     (archives / "testset_txt.zip").write_bytes((archives / "trainset_28spk_txt.zip").read_bytes())
 
     def fetch() -> None:
-        download(source, lambda *values: told.append(values), server)
+        download(source, lambda *values: calls.append(values), server)
 
     for _ in range(2):
         with pytest.raises(AudioError, match=r"cannot fetch .*testset_wav\.zip .*run it again"):
@@ -180,7 +188,7 @@ def test_download_goes_on_where_it_was_cut(archives: Path, server: str, tmp_path
     assert content(source) == content(archives)
     length = (archives / "clean_testset_wav.zip").stat().st_size
     assert ("clean_testset_wav.zip", f"bytes={length // 2}-") in Server.asked
-    assert ("clean_testset_wav.zip", length, length) in told
+    assert ("clean_testset_wav.zip", length, length) in calls
     asked = len(Server.asked)
     fetch()
     assert len(Server.asked) == asked

@@ -1,10 +1,11 @@
-"""Names of unfinished files: short, told apart from all others, and removed when left behind."""
+"""Names of unfinished files: short, unlike all other names, and removed when left behind."""
 
 import os
 import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -181,3 +182,16 @@ def test_files_that_belong_together_appear_together(tmp_path: Path, failing: str
 def test_text_holds_every_name(tmp_path: Path) -> None:
     write_text(tmp_path / "x", os.fsdecode(b"\xff\n"))
     assert (tmp_path / "x").read_bytes() == b"\\xff\n"
+
+
+def test_a_second_signal_may_discard_while_the_first_does(tmp_path: Path) -> None:
+    """Handlers of signals run in the thread that they interrupt, which may hold the lock."""
+
+    def interrupted() -> None:
+        with partials._lock:
+            discard_unfinished()
+
+    thread = threading.Thread(target=interrupted, daemon=True)
+    thread.start()
+    thread.join(10)
+    assert not thread.is_alive()

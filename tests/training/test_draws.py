@@ -20,19 +20,20 @@ def test_an_example_has_its_own_numbers_in_any_company() -> None:
 
 
 def test_the_noise_is_standard_complex_normal() -> None:
-    chance, noise, _ = draw(0, range(40), (1, 20, 30), CPU)
+    uniform, noise, _ = draw(0, range(40), (1, 20, 30), CPU)
     assert float(noise.abs().square().mean()) == pytest.approx(1, abs=0.02)
     assert float((noise.real * noise.imag).mean()) == pytest.approx(0, abs=0.01)
-    assert float(chance.mean()) == pytest.approx(0.5, abs=0.1)
+    assert float(uniform.mean()) == pytest.approx(0.5, abs=0.1)
 
 
 def test_times_keep_to_their_range_and_share() -> None:
-    chance = torch.rand(20_000, 3)
+    uniform = torch.rand(20_000, 3)
     times = TrainingTime(at_start=0.25, own_states=0.6)
-    t = times.of(chance, 0.03)
-    assert torch.equal(t == 1, times.begins(chance))
-    assert float(times.own(chance).float().mean()) == pytest.approx(0.75 * 0.6, abs=0.02)
-    assert not (times.own(chance) & times.begins(chance)).any()
+    t = times.of(uniform, 0.03)
+    assert torch.equal(t == 1, times.is_initial(uniform))
+    self_predicted = times.is_self_predicted(uniform)
+    assert float(self_predicted.float().mean()) == pytest.approx(0.75 * 0.6, abs=0.02)
+    assert not (self_predicted & times.is_initial(uniform)).any()
     assert float(t.min()) >= 0.03 and float(t.max()) == 1.0
     assert float((t == 1).float().mean()) == pytest.approx(0.25, abs=0.02)
     assert float(t[t < 1].mean()) == pytest.approx(0.515, abs=0.02)
@@ -52,8 +53,8 @@ def test_two_times_in_order_are_needed(between: tuple[float, ...]) -> None:
 
 
 def test_times_lie_between_those_given() -> None:
-    chance = torch.rand(2000, 3)
-    t = TrainingTime(between=(0.25, 0.35)).of(chance, 0.03)
+    uniform = torch.rand(2000, 3)
+    t = TrainingTime(between=(0.25, 0.35)).of(uniform, 0.03)
     assert float(t.min()) >= 0.25 and float(t.max()) <= 0.35
     assert float(t.mean()) == pytest.approx(0.3, abs=0.01)
-    assert float(TrainingTime(between=(0.0, 0.2)).of(chance, 0.03).min()) >= 0.03
+    assert float(TrainingTime(between=(0.0, 0.2)).of(uniform, 0.03).min()) >= 0.03

@@ -71,7 +71,7 @@ def test_loss_of_silence_is_finite() -> None:
 
 @pytest.mark.parametrize("hop", [128, 256])
 def test_waveform_terms_end_where_frames_still_overlap(hop: int) -> None:
-    """What lies behind the last frame's centre has no say, for the inverse cannot tell it."""
+    """What lies behind the last frame's centre does not count, for it cannot be decoded."""
     transform = Spectrogram(hop=hop)
     waveform = 0.1 * torch.randn(1, 20 * hop + hop - 1)
     x_0 = transform.encode(waveform)

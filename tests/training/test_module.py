@@ -63,7 +63,7 @@ def test_terms_for_both_raise_the_generative_loss_by_the_terms_of_its_estimate(
         if terms_for == "predictive":
             assert losses.generative == without.generative
     _, x_t = module._state(module.system.process, x_0, y, y, (0, 1))  # type: ignore[arg-type]
-    t = module.times.of(draw(0, (0, 1), y.shape[1:], y.device).chance, 0.03)
+    t = module.times.of(draw(0, (0, 1), y.shape[1:], y.device).uniform, 0.03)
     clean = module.system.estimate(x_t, y, y, t).generative
     assert clean is not None
     terms = 2 * magnitude_error(clean, x_0).mean()
@@ -116,14 +116,14 @@ class Watched:
 
     def __init__(self, module: Training, monkeypatch: pytest.MonkeyPatch) -> None:
         self.states: list[Tensor] = []
-        self.told: list[Tensor] = []
+        self.predictions: list[Tensor] = []
         estimate = module.system.estimate
 
         def watching(x_t: Tensor, *rest: Any, **wanted: bool) -> Any:
-            told = estimate(x_t, *rest, **wanted)
+            result = estimate(x_t, *rest, **wanted)
             self.states.append(x_t)
-            self.told.append(told.predictive)
-            return told
+            self.predictions.append(result.predictive)
+            return result
 
         monkeypatch.setattr(module.system, "estimate", watching)
 
@@ -139,8 +139,8 @@ def test_what_a_state_is_drawn_around(
     assert process is not None
     watched, (x_0, y), examples = Watched(module, monkeypatch), pair, (0, 1)
     module.part_losses(x_0, y, 5000, examples).predictive.backward()  # type: ignore[union-attr,no-untyped-call]
-    chance, z, first_z = draw(module.seed, examples, y.shape[1:], y.device)
-    t = module.times.of(chance, process.t_min)
+    uniform, z, first_z = draw(module.seed, examples, y.shape[1:], y.device)
+    t = module.times.of(uniform, process.t_min)
     centre = x_0
     if kind == "at_start":
         assert (t == 1).all()
@@ -148,7 +148,7 @@ def test_what_a_state_is_drawn_around(
     if kind == "own_states":
         first = process.perturb(y, y, torch.ones(2), first_z)
         torch.testing.assert_close(watched.states[0], first)
-        centre = watched.told[0]
+        centre = watched.predictions[0]
         assert not centre.requires_grad
     assert len(watched.states) == (2 if kind == "own_states" else 1)
     torch.testing.assert_close(watched.states[-1], process.perturb(centre, y, t, z))
@@ -164,12 +164,12 @@ def test_a_chain_trains_each_decoder_where_inference_asks_it(
     losses = module.part_losses(x_0, y, 5000, examples)
     _, z, first_z = draw(module.seed, examples, y.shape[1:], y.device)
     torch.testing.assert_close(watched.states[0], process.perturb(y, y, torch.ones(2), first_z))
-    state = process.perturb(watched.told[0], y, torch.full((2,), 0.3), z)
+    state = process.perturb(watched.predictions[0], y, torch.full((2,), 0.3), z)
     torch.testing.assert_close(watched.states[1], state)
     assert losses.generative is not None and losses.predictive is not None
     losses.generative.backward(retain_graph=True)  # type: ignore[no-untyped-call]
     assert system.predictive_decoder.head.weight.grad is None
-    assert watched.told[1] is None
+    assert watched.predictions[1] is None
     losses.predictive.backward()  # type: ignore[no-untyped-call]
     assert system.predictive_decoder.head.weight.grad is not None
 

@@ -125,9 +125,9 @@ def test_a_measure_that_is_missing_is_told(
     validated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(validation, "installed", lambda *_: False)
-    told: list[str] = []
-    train(read_recipe(validated, ["run.max_steps=1"]), tmp_path / "run", told.append)
-    (line,) = [line for line in told if "SI-SDR" in line]
+    notes: list[str] = []
+    train(read_recipe(validated, ["run.max_steps=1"]), tmp_path / "run", notes.append)
+    (line,) = [line for line in notes if "SI-SDR" in line]
     assert "speechduet[evaluation]" in line
     assert [path.name[:6] for path in (tmp_path / "run" / "best").iterdir()] == ["si_sdr"]
 

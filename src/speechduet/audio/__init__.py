@@ -11,7 +11,7 @@ from speechduet.audio.formats import (
     target_format,
     writable_suffix,
 )
-from speechduet.audio.reading import probe, read, read_blocks
+from speechduet.audio.reading import probe, read, read_blocks, read_mono
 from speechduet.audio.writing import write, write_blocks
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "probe",
     "read",
     "read_blocks",
+    "read_mono",
     "target_format",
     "writable_suffix",
     "write",

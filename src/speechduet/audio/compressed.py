@@ -10,7 +10,14 @@ from speechduet.audio import sndfile_reading
 from speechduet.audio.byte_view import ByteView
 from speechduet.audio.conforming import Conformer
 from speechduet.audio.declared_size import is_fragmented, missing_bytes
-from speechduet.audio.ffmpeg_reading import Account, is_seamless, opened, sound_of, told, track_of
+from speechduet.audio.ffmpeg_reading import (
+    Account,
+    is_seamless,
+    opened,
+    remarks,
+    sound_of,
+    track_of,
+)
 from speechduet.audio.formats import AudioFormat, Samples
 from speechduet.audio.loudspeakers import as_heard
 from speechduet.audio.mp3 import stated_of, without_inner_tags
@@ -52,7 +59,7 @@ def compressed_blocks(
         _check_whole(path, account.found_s, promised_s, missing, salvage, notify)
         if audio_format.container == "FLAC":
             _check_flac(path, account, audio_format.sample_rate, notify)
-        for line in told(account):
+        for line in remarks(account):
             notify(f"{path} {line}")
 
 
@@ -70,7 +77,7 @@ def _promised_by_mp3(file: BinaryIO, account: Account) -> float | None:
 
 
 def _check_flac(path: Path, account: Account, sample_rate: int, notify: Notify) -> None:
-    """Tell of a header that states no length, or another than there is."""
+    """Notify of a header that states no length, or another than there is."""
     found, promised = (round((s or 0) * sample_rate) for s in (account.found_s, account.promised_s))
     if not promised:
         notify(f"{path} states no length in its header; it is read to its end")
@@ -95,9 +102,9 @@ def _linked(
     for number, link in enumerate(chain.links, 1):
         account = Account(lost_pages=link.lost_pages > 0)
         view = ByteView(file, list(link.pages))
-        tell = notify if number == 1 else _silent
+        notify_link = notify if number == 1 else _silent
         try:
-            yield from _link(path, view, conformer, account, track, tell)
+            yield from _link(path, view, conformer, account, track, notify_link)
         except AudioError as error:
             if len(chain.links) == 1:
                 raise
@@ -106,7 +113,7 @@ def _linked(
         if first not in (None, account.kind) and account.kind is not None:
             account.changes.insert(0, account.kind)
         first = first or account.kind
-        for line in told(account, found_s):
+        for line in remarks(account, found_s):
             notify(f"{path} {line}")
         found_s += account.found_s
     _check_chain(path, chain, found_s, salvage, notify)
@@ -194,8 +201,8 @@ def _mended(
         return None
     if promise.next_at is not None:
         notify(f"{path} is joined of several; another recording behind it is left out")
-    if words := promise.told():
-        notify(f"{path} {words}")
+    if remark := promise.remark():
+        notify(f"{path} {remark}")
     return promise.view(file)
 
 

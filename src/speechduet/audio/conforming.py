@@ -10,7 +10,7 @@ from speechduet.audio.resampling import Resampler
 _BLOCK = 1 << 16
 
 
-def change_told(kind: tuple[int, int]) -> str:
+def change_remark(kind: tuple[int, int]) -> str:
     """What to say of sound that changes to another rate in Hz and number of channels."""
     rate, channels = kind
     return (
@@ -33,7 +33,7 @@ class Conformer:
         self._rate = sample_rate
 
     def push(self, block: Samples, sample_rate: int) -> Iterator[Samples]:
-        """What can be told after this block ``[samples, channels]`` at this rate."""
+        """What is ready after this block ``[samples, channels]`` at this rate."""
         if sample_rate != self._rate:
             yield from self.flush()
             self._rate = sample_rate

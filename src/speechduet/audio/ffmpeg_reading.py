@@ -17,7 +17,7 @@ from av.container import InputContainer
 from av.error import FFmpegError
 
 from speechduet.audio.byte_view import ByteView, whole
-from speechduet.audio.conforming import Conformer, change_told
+from speechduet.audio.conforming import Conformer, change_remark
 from speechduet.audio.declared_size import has_index
 from speechduet.audio.formats import AudioFormat, Samples
 from speechduet.audio.ogg import is_cut_ogg
@@ -214,7 +214,7 @@ def _frames(
 
 
 def _late_s(container: InputContainer, stamp_s: float | None, account: Account) -> float:
-    """How much later than the file its sound starts, where that can be told."""
+    """How much later than the file its sound starts, where that is known."""
     if stamp_s is None:
         return 0.0
     starts = [
@@ -248,7 +248,7 @@ def _promised_s(container: InputContainer, stream: AudioStream) -> float | None:
     return None
 
 
-def told(account: Account, shift_s: float = 0.0) -> list[str]:
+def remarks(account: Account, shift_s: float = 0.0) -> list[str]:
     """What a user should know of a container, in words behind the file's name."""
     lines = []
     if account.lost:
@@ -262,5 +262,5 @@ def told(account: Account, shift_s: float = 0.0) -> list[str]:
     if account.late_s:
         lines.append(f"starts its sound {account.late_s:.2f} s late; silence stands there")
     if account.changes:
-        lines.append(change_told(account.changes[0]))
-    return lines + account.timeline.told(shift_s)
+        lines.append(change_remark(account.changes[0]))
+    return lines + account.timeline.remarks(shift_s)

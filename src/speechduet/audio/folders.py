@@ -16,23 +16,23 @@ from pathlib import Path
 from speechduet.audio.formats import READABLE_SUFFIXES
 from speechduet.errors import AudioError
 
-Told = Callable[[AudioError], None]
-"""Learns of a folder that cannot be read."""
+OnUnreadable = Callable[[AudioError], None]
+"""Is called with the error of a folder that cannot be read."""
 
 
 def find_recordings(
     folder: Path,
     suffixes: tuple[str, ...] = READABLE_SUFFIXES,
     *,
-    unreadable: Told | None = None,
+    unreadable: OnUnreadable | None = None,
     apart_from: Path | None = None,
 ) -> list[Path]:
     """All recordings below a folder, in the order of their paths.
 
     Links to folders are followed, but not to one that the search came from. A link that leads
-    nowhere is listed if it has the name of a recording, so that it fails under its name and is
-    not left out unseen. A folder that cannot be read is told to ``unreadable``; without that it
-    is an AudioError. The folder ``apart_from`` (of results, say) is left out.
+    nowhere is listed if it has the name of a recording, so that its failure is reported. The error
+    of a folder that cannot be read goes to ``unreadable``, or is raised without that. The folder
+    ``apart_from`` (of results, say) is left out.
     """
     search = _Search(unreadable, apart_from)
     return sorted(path for path in search.below(folder) if is_recording(path, suffixes))
@@ -42,7 +42,7 @@ def match_recordings(
     root: Path,
     pattern: tuple[str, ...],
     *,
-    unreadable: Told | None = None,
+    unreadable: OnUnreadable | None = None,
     apart_from: Path | None = None,
 ) -> list[Path]:
     """The recordings below a folder whose path in it matches, in the order of their paths.
@@ -101,7 +101,7 @@ def resolved(path: Path) -> Path:
 class _Search:
     """Walks through folders; never in a circle, and past those that cannot be read."""
 
-    def __init__(self, unreadable: Told | None, apart_from: Path | None) -> None:
+    def __init__(self, unreadable: OnUnreadable | None, apart_from: Path | None) -> None:
         self._unreadable = unreadable
         self._apart_from = resolved(apart_from) if apart_from else None
 
@@ -149,10 +149,10 @@ class _Search:
         try:
             paths = sorted(folder.iterdir())
         except OSError as error:
-            told = AudioError(f"cannot read folder {folder}: {error.strerror or error}")
+            failure = AudioError(f"cannot read folder {folder}: {error.strerror or error}")
             if self._unreadable is None:
-                raise told from error
-            self._unreadable(told)
+                raise failure from error
+            self._unreadable(failure)
             return
         yield from (path for path in paths if hidden or not path.name.startswith("."))
 

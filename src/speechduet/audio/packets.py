@@ -1,4 +1,4 @@
-"""Packets of a container decoded one by one: a bad one is told, and the next is tried."""
+"""Packets of a container decoded one by one: a bad one is noted, and the next is tried."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple, TypeAlias
@@ -42,8 +42,8 @@ def decoded(
 ) -> Iterator[av.AudioFrame | Lost]:
     """The frames of a sound track, and in their place the packets that could not be decoded.
 
-    What is lost of a container without time stamps is told by its bytes. Whether pages of Ogg are
-    missing tells where its gaps are.
+    What is lost of a container without time stamps is seen from its bytes. Where pages of Ogg
+    are missing, there are its gaps.
     """
     good, good_bytes = 0, 0
     context: AudioCodecContext = stream.codec_context

@@ -77,7 +77,7 @@ class Promise:
         exact = self.promised == self.found and self.layout.consistent and not self.layout.magic
         return exact and not torn and not self.behind and self.next_at is None
 
-    def told(self) -> str:
+    def remark(self) -> str:
         """What a user should know, in words behind the file's name; empty if there is nothing."""
         parts = []
         if self.promised is None:

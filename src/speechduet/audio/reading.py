@@ -1,8 +1,8 @@
 """Recordings read block by block: any container, rate and number of channels.
 
 libsndfile reads containers of plain samples, FFmpeg (through PyAV) all that is compressed and the
-sound of videos. All the sound that is there is read: what is damaged or not as its header says is
-told, and a file that is truncated is an error unless it is to be salvaged.
+sound of videos. All the sound that is there is read. The caller is notified of what is damaged or
+not as the header says; a truncated file is an error unless it is to be salvaged.
 """
 
 from collections.abc import Iterator
@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from speechduet.audio import sndfile_reading
 from speechduet.audio.formats import AudioFormat, Samples
@@ -82,8 +83,19 @@ def read(
     audio_format = probe(path, track=track)
     blocks = list(read_blocks(path, track=track, salvage=salvage, notify=notify))
     if not blocks:
-        raise AudioError(f"{path} holds no sound", "at least one sample")
+        raise AudioError(f"{path} holds no samples", "at least one")
     return np.ascontiguousarray(np.concatenate(blocks).T), audio_format.sample_rate
+
+
+def read_mono(path: Path | str) -> tuple[npt.NDArray[np.float64], int]:
+    """A recording of one channel, ``[samples]`` in the precision of metrics, and its rate in Hz.
+
+    Raises AudioError for several channels; the rest is as for `read`.
+    """
+    samples, sample_rate = read(path)
+    if len(samples) != 1:
+        raise AudioError(f"{path} has {len(samples)} channels", "one", "score each channel")
+    return samples[0].astype(np.float64), sample_rate
 
 
 def _check_readable(path: Path) -> None:

@@ -20,7 +20,7 @@ class Resampler:
             self._stream = soxr.ResampleStream(from_rate, to_rate, channels, dtype="float32")
 
     def push(self, block: Samples) -> Samples:
-        """What can be told after this block."""
+        """What is ready after this block."""
         if self._stream is None:
             return block
         made: Samples = self._stream.resample_chunk(np.ascontiguousarray(block))

@@ -8,7 +8,7 @@ from pathlib import Path
 import soundfile as sf
 
 from speechduet.audio.byte_view import ByteView
-from speechduet.audio.conforming import Conformer, change_told
+from speechduet.audio.conforming import Conformer, change_remark
 from speechduet.audio.formats import LENGTH_UNKNOWN, AudioFormat, Samples
 from speechduet.audio.notices import Notify
 from speechduet.audio.promises import TOLERATED_S, Promise, recordings_in, truncated
@@ -50,7 +50,7 @@ def blocks_of(path: Path, salvage: bool, notify: Notify) -> Iterator[Samples]:
                 if conformer is None:
                     conformer = Conformer(*kind)
                 elif kind != (conformer.sample_rate, conformer.channels):
-                    notify(f"{path} {change_told(kind)}")
+                    notify(f"{path} {change_remark(kind)}")
                 for block in _part(path, file, promise, salvage, notify):
                     yield from conformer.push(block, file.samplerate)
         if conformer is not None:
@@ -68,15 +68,15 @@ def _part(
         if not salvage:
             raise error
         notify(f"{path} is truncated: {found_s:.2f} s of the {promised_s:.2f} s are read")
-    elif promise is not None and file.frames and (told := promise.told()):
-        notify(f"{path} {told}")
+    elif promise is not None and file.frames and (remark := promise.remark()):
+        notify(f"{path} {remark}")
     elif "truncated file" in file.extra_info:
         notify(f"{path} seems to be truncated: {found_s:.2f} s are read")
     yield from _read(path, file, salvage, notify)
 
 
 def whole_ogg(view: ByteView) -> sf.SoundFile | None:
-    """An undamaged recording of Ogg, of which libsndfile tells every sample; None if it cannot."""
+    """An undamaged recording of Ogg, all of whose samples libsndfile gives; None if it cannot."""
     try:
         return sf.SoundFile(view)
     except sf.LibsndfileError:

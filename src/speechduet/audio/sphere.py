@@ -1,4 +1,4 @@
-"""The header of NIST SPHERE: text that tells where samples begin and how many there are."""
+"""The header of NIST SPHERE: text with the place and the number of the samples."""
 
 import re
 from typing import NamedTuple
@@ -9,18 +9,18 @@ _FIELD = re.compile(rb"^(\w+) -(?:i|s\d+) (\S+)", re.MULTILINE)
 
 
 class Sphere(NamedTuple):
-    """What the header tells."""
+    """What the header states."""
 
     data: int
     """Place of the first byte of samples."""
     frames: int
-    """Samples of each channel; 0 if it does not tell."""
+    """Samples of each channel; 0 if it is not stated."""
     frame_bytes: int
     sample_rate: int
 
 
 def sphere_of(head: bytes) -> Sphere | None:
-    """What the beginning of a file tells; None if it is another, or compressed."""
+    """The header at the beginning of a file; None if it is another, or the sound is compressed."""
     begin = _HEADER.match(head)
     if begin is None:
         return None

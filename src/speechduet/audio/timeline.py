@@ -108,7 +108,7 @@ class Timeline:
         self.position_s += shift_s + frame.duration_s
         return Placed(shift_s, frame.sound)
 
-    def told(self, shift_s: float = 0.0) -> list[str]:
+    def remarks(self, shift_s: float = 0.0) -> list[str]:
         """What a user should know, in words behind the file's name; times are shifted."""
         gaps, overlaps, jumps = (
             _summary(places, shift_s) for places in (self.gaps, self.overlaps, self.jumps)

@@ -30,9 +30,9 @@ def enhance_files(
     """Enhance what there is to enhance; return the number of failures.
 
     ``load`` gives the one enhancer that all workers share, ``request`` what `enhance_file` takes.
-    Whatever one file raises is told under its name and ends none of the others, ``verbose``ly
-    with where it came from. ``aliases`` are names by which people know
-    files. Raises SettingError or ModelError if nothing can be enhanced so.
+    Whatever one file raises is reported under its name, if ``verbose`` with its traceback, and the
+    others go on. ``aliases`` are the names of files to show in place of their own.
+    Raises SettingError or ModelError if nothing can be enhanced so.
     """
     # PyTorch, behind these imports, takes seconds to load: not before the usage is known good.
     from speechduet.cli.targets import find_jobs

@@ -177,7 +177,7 @@ def _through(live: "Live", blocks: Iterator[Samples], label: str) -> Iterator[Sa
         for block in blocks:
             yield live.process(block.T).T
     except AudioError as error:
-        # What came before the stream broke off is told all the same.
+        # What came before the stream broke off is given out all the same.
         failure = error
     if live.duration_s:
         yield live.finish().T

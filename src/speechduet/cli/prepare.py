@@ -31,7 +31,7 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
-_FAILURES_TOLD = 20
+_FAILURES_SHOWN = 20
 _MOST_DB = 200
 
 Output = Annotated[
@@ -78,7 +78,8 @@ def voicebank(
     from speechduet.data import voicebank as published
 
     check_apart(_filled(output, ("train", "valid", "test")), [source])
-    release = published.Release(expect_train, expect_test, tuple(valid_speakers.split(",")))
+    speakers = tuple(speaker.strip() for speaker in valid_speakers.split(","))
+    release = published.Release(expect_train, expect_test, speakers)
     if download:
         _download(source)
     tasks = published.tasks(source, release, sample_rate)
@@ -182,12 +183,12 @@ def _make(
     settings: Mapping[str, Any],
     jobs: int | None,
 ) -> None:
-    from speechduet.data.preparation import Failure, Prepared, finish, prepare
+    from speechduet.data.preparation import FailedTask, Prepared, finish, prepare
 
     made = prepare(tasks, output, sample_rate, settings, jobs or os.cpu_count() or 1)
     outcomes = list(track(made, "Preparing", "pairs", len(tasks)))
-    failed = [outcome for outcome in outcomes if isinstance(outcome, Failure)]
-    for failure in failed[:_FAILURES_TOLD]:
+    failed = [outcome for outcome in outcomes if isinstance(outcome, FailedTask)]
+    for failure in failed[:_FAILURES_SHOWN]:
         typer.echo(shown(f"failed: {failure.name}: {failure.error}"), err=True)
     if failed:
         typer.echo(
@@ -197,17 +198,17 @@ def _make(
         )
         raise typer.Exit(1)
     prepared = [outcome for outcome in outcomes if isinstance(outcome, Prepared)]
-    noted = [f"{pair.task.name}: {pair.told}" for pair in prepared if pair.told]
-    for note in noted[:_FAILURES_TOLD]:
+    noted = [f"{pair.task.name}: {pair.note}" for pair in prepared if pair.note]
+    for note in noted[:_FAILURES_SHOWN]:
         typer.echo(f"note: {note}", err=True)
-    if more := len(noted[_FAILURES_TOLD:]):
+    if more := len(noted[_FAILURES_SHOWN:]):
         typer.echo(f"and {more} more pairs with notes", err=True)
     finish(output, prepared)
     splits = sorted({pair.task.split for pair in prepared})
     for split in splits:
-        own = [pair.samples for pair in prepared if pair.task.split == split]
-        hours = sum(own) / sample_rate / 3600
-        typer.echo(shown(f"{output / split}: {len(own)} pairs, {hours:.2f} h"), err=True)
+        lengths = [pair.samples for pair in prepared if pair.task.split == split]
+        hours = sum(lengths) / sample_rate / 3600
+        typer.echo(shown(f"{output / split}: {len(lengths)} pairs, {hours:.2f} h"), err=True)
 
 
 def _download(source: Path) -> None:

@@ -106,7 +106,7 @@ def _sources(inputs: list[str], out: Path) -> tuple[_Found, _Found, list[Speechd
     failures: list[SpeechduetError] = []
     for given in inputs:
         path = Path(given)
-        told = len(failures)
+        before = len(failures)
         if is_folder(path):
             root, missing = path, f"folder {path} holds no recording"
             paths = find_recordings(path, unreadable=failures.append, apart_from=out)
@@ -117,7 +117,7 @@ def _sources(inputs: list[str], out: Path) -> tuple[_Found, _Found, list[Speechd
         else:
             _add(named, seen, [(path, Path(path.name))])
             continue
-        if not paths and len(failures) == told:
+        if not paths and len(failures) == before:
             failures.append(AudioError(missing))
         _add(searched, seen, [(source, source.relative_to(root)) for source in paths])
     return named, searched, failures

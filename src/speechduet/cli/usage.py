@@ -28,8 +28,8 @@ class Command(TyperCommand):
         """Parse as ever, but refuse what is empty and numbers that are none."""
         before = ""
         for value in args:
-            option, equals, told = value.partition("=")
-            if not value or (option.startswith("--") and equals and not told):
+            option, equals, text = value.partition("=")
+            if not value or (option.startswith("--") and equals and not text):
                 named = option or (before if before.startswith("-") else "an argument")
                 raise typer.BadParameter("it is empty; expected a value", ctx, param_hint=named)
             before = value

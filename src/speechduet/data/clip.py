@@ -14,7 +14,8 @@ import numpy as np
 import soundfile
 from typing_extensions import Buffer
 
-from speechduet.data.mono import SILENCE, Samples, check_finite, read_channels, resampled
+from speechduet import audio
+from speechduet.data.mono import SILENCE, Samples, check_finite, resampled
 from speechduet.errors import AudioError
 
 _SEEKABLE = (b"RIFF", b"RF64", b"riff", b"fLaC", b"OggS", b"FORM", b".snd", b"caff")
@@ -69,21 +70,21 @@ class Clip(NamedTuple):
                 shape = Shape(file.samplerate, file.channels, file.frames)
                 blocks = _blocks(self, file)
             floats = file is None or file.subtype in ("FLOAT", "DOUBLE")
-            heard = np.zeros(shape.channels, bool)
+            sounds = np.zeros(shape.channels, bool)
             enough = min(enough, shape.channels - 1)
             for block in blocks:
-                heard |= (np.abs(block) > SILENCE).any(0)
+                sounds |= (np.abs(block) > SILENCE).any(0)
                 check_finite(block[:, enough], self)
-                if not floats and heard[enough]:
+                if not floats and sounds[enough]:
                     break
-        return shape, [bool(one) for one in heard]
+        return shape, [bool(one) for one in sounds]
 
     def read(
         self, start: int, length: int, sample_rate: int | None = None, channel: int = 0
     ) -> Samples:
-        """So many samples of a channel, with silence after the recording's end.
+        """A stretch of a channel, with silence after the recording's end.
 
-        They are counted at ``sample_rate``, by default the recording's own.
+        Start and length are counted at ``sample_rate``, by default the recording's own.
         """
         with self._direct() as file:
             if file is None:
@@ -168,19 +169,19 @@ def _stretch(
 def _decoded(clip: Clip) -> tuple[Samples, int]:
     """All of it, ``[channels, samples]``, and its rate."""
     if clip.size is None:
-        return read_channels(clip.path, salvage=True, notify=_unheard)
+        return audio.read(clip.path, salvage=True, notify=_ignored)
     with NamedTemporaryFile() as unpacked:
         _copy(clip, unpacked.file)
         unpacked.flush()
         try:
-            return read_channels(Path(unpacked.name), salvage=True, notify=_unheard)
+            return audio.read(Path(unpacked.name), salvage=True, notify=_ignored)
         except AudioError as error:
-            # The temporary name tells nobody anything.
+            # The temporary name means nothing to the user.
             raise AudioError(str(error).replace(unpacked.name, str(clip))) from error
 
 
-def _unheard(text: str) -> None:
-    """Notices of a file that is read again and again would be repeated as often."""
+def _ignored(text: str) -> None:
+    """Takes the notices of a file that is read again and again, which would be repeated."""
 
 
 def _copy(clip: Clip, target: IO[bytes]) -> None:

@@ -27,7 +27,7 @@ def in_room(speech: Samples, impulse: Samples, early_samples: int) -> tuple[Samp
 
 
 def clipped(samples: Samples, threshold_db: float) -> Samples:
-    """Cut off at so many dB against the largest magnitude."""
+    """Cut off at a level in dB against the largest magnitude."""
     threshold = np.abs(samples).max() * 10 ** (threshold_db / 20)
     return np.clip(samples, -threshold, threshold)
 

@@ -17,7 +17,7 @@ def convolved(samples: Samples, response: NDArray[np.floating]) -> NDArray[np.fl
 
 
 def low_pass(taps: int, cutoff_hz: float, sample_rate: int) -> NDArray[np.float64]:
-    """A symmetric response of so many taps by the window method: Hamming, gain 1 at 0 Hz."""
+    """A symmetric response of a number of taps by the window method: Hamming, gain 1 at 0 Hz."""
     share = 2 * cutoff_hz / sample_rate
     times = np.arange(taps) - (taps - 1) / 2
     response = share * np.sinc(share * times) * np.hamming(taps)

@@ -1,4 +1,4 @@
-"""What is odd about the recordings of a set, told in a line per kind and not in one per file."""
+"""What is odd about the recordings of a set, in one line per kind and not in one per file."""
 
 from speechduet.audio.notices import Notify
 
@@ -34,7 +34,7 @@ class Findings:
         """The first of them."""
         return self._names[kind][0]
 
-    def tell(self, notify: Notify) -> None:
+    def report(self, notify: Notify) -> None:
         """One line for each kind, with examples."""
         for kind, names in self._names.items():
             more = f", and {len(names) - _NAMED} more" if len(names) > _NAMED else ""

@@ -13,6 +13,8 @@ from speechduet.data.recordings import Recordings
 from speechduet.errors import SettingError
 from speechduet.settings import Positive, Settings, Share
 
+_FRAME_S = 0.02
+"""Length of the frames by which pauses are distinguished from speech."""
 _LONGEST_S = 600
 """Beyond this an excerpt is a mistake rather than a wish."""
 
@@ -109,13 +111,14 @@ class Mixtures:
             balance = 10 ** (random.uniform(-10, 10) / 20)
             noise = noise + _rumble(random, length, self.sample_rate) * (_rms(noise) * balance)
         clean, reverberant = self._in_room(degrading, clean)
-        noisy = add_noise(reverberant, noise, random.uniform(*settings.snr_db))
+        snr_db = random.uniform(*settings.snr_db)
+        noisy = add_noise(reverberant, noise, snr_db, self.sample_rate)
         clean, noisy = distorted(degrading, clean, noisy, settings, self.sample_rate)
         return levelled(clean, noisy, random.uniform(*settings.level_db))
 
     def _in_room(self, random: np.random.Generator, speech: Samples) -> tuple[Samples, Samples]:
-        chance, room = random.random(2)
-        if chance >= self.settings.reverberation or self.rooms is None:
+        draw, room = random.random(2)
+        if draw >= self.settings.reverberation or self.rooms is None:
             return speech, speech
         early_samples = round(self.settings.early_s * self.sample_rate)
         return in_room(speech, self.rooms.at(room), early_samples)
@@ -156,9 +159,9 @@ def degradation_generator(seed: int, index: int) -> np.random.Generator:
     return np.random.default_rng([seed, index, 1])
 
 
-def add_noise(speech: Samples, noise: Samples, snr_db: float) -> Samples:
+def add_noise(speech: Samples, noise: Samples, snr_db: float, sample_rate: int) -> Samples:
     """The sum at a ratio of the speech's level, without its pauses, to the noise's."""
-    gain = _active_rms(speech) / (_rms(noise) * 10 ** (snr_db / 20) + 1e-9)
+    gain = _active_rms(speech, sample_rate) / (_rms(noise) * 10 ** (snr_db / 20) + 1e-9)
     noisy: Samples = speech + gain * noise
     return noisy
 
@@ -169,12 +172,12 @@ def distorted(
     """Clean and noisy waveforms after the clipping and the low-pass that may befall them."""
     threshold_db = random.uniform(*settings.clipping_db)
     cutoff_hz = random.uniform(*settings.band_limit_hz)
-    chances = random.random(3)
-    if chances[0] < settings.clipping:
+    draws = random.random(3)
+    if draws[0] < settings.clipping:
         noisy = clipped(noisy, threshold_db)
-    if chances[1] < settings.band_limit:
+    if draws[1] < settings.band_limit:
         noisy = low_passed(noisy, cutoff_hz, sample_rate)
-        if chances[2] < settings.band_limit_target:
+        if draws[2] < settings.band_limit_target:
             clean = low_passed(clean, cutoff_hz, sample_rate)
     return clean, noisy
 
@@ -216,8 +219,9 @@ def _rms(samples: Samples) -> float:
     return float(np.sqrt(np.mean(np.square(samples, dtype=np.float64))))
 
 
-def _active_rms(samples: Samples, frame: int = 320) -> float:
-    """Root mean square over the 20 ms frames within 40 dB of the loudest: speech, not pauses."""
+def _active_rms(samples: Samples, sample_rate: int) -> float:
+    """Root mean square over the frames within 40 dB of the loudest: speech, not pauses."""
+    frame = min(round(_FRAME_S * sample_rate), len(samples))
     frames = samples[: len(samples) // frame * frame].reshape(-1, frame)
     power = np.mean(np.square(frames, dtype=np.float64), axis=1)
     return float(np.sqrt(power[power >= power.max() * 1e-4].mean()))

@@ -11,7 +11,7 @@ from speechduet.data.degradation import in_room
 from speechduet.data.mixing import add_noise
 from speechduet.data.mono import Samples, is_heard
 from speechduet.data.preparation import Task
-from speechduet.data.sources import Heard, Made, holding, read
+from speechduet.data.sources import Channel, Made, holding, read
 from speechduet.errors import AudioError
 
 _EARLY_S = 0.05
@@ -78,12 +78,13 @@ def _mix(
             clean, _sounding(response, impulse, sample_rate), early_samples
         )
     stretch = _stretch(noise.samples, start, len(clean))
-    noisy = add_noise(reverberant, _sounding(stretch, disturbance, sample_rate), snr_db)
+    hum = _sounding(stretch, disturbance, sample_rate)
+    noisy = add_noise(reverberant, hum, snr_db, sample_rate)
     # Both are turned down where their sum would not fit into 16 bits.
     scale = np.float32(0.99 / max(0.99, np.abs(noisy).max(), np.abs(clean).max()))
-    told = f"clean and noisy are turned down alike by {-20 * np.log10(scale):.2f} dB"
+    note = f"clean and noisy are turned down alike by {-20 * np.log10(scale):.2f} dB"
     subtype = holding(speech.subtype, noise.subtype)
-    return Made(clean * scale, noisy * scale, subtype, told if scale < 1 else "")
+    return Made(clean * scale, noisy * scale, subtype, note if scale < 1 else "")
 
 
 def _stretch(noise: Samples, start: float, length: int) -> Samples:
@@ -101,7 +102,7 @@ def _sounding(samples: Samples, path: Path, sample_rate: int) -> Samples:
 
 
 @lru_cache(maxsize=8)
-def _read_again(path: Path, sample_rate: int) -> Heard:
+def _read_again(path: Path, sample_rate: int) -> Channel:
     return read(path, sample_rate)
 
 

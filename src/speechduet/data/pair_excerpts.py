@@ -5,12 +5,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from speechduet.attempt import Attempt
 from speechduet.audio.notices import Notify, warn
 from speechduet.data import findings as found
 from speechduet.data.findings import Findings
 from speechduet.data.mixing import Mixing, degradation_generator, distorted, levelled
-from speechduet.data.mono import UNREADABLE, Samples, reason
-from speechduet.data.pairs import Pair, check_shapes
+from speechduet.data.mono import Samples
+from speechduet.data.pairs import ClipPair, check_shapes
 from speechduet.errors import AudioError
 
 
@@ -18,7 +19,7 @@ from speechduet.errors import AudioError
 class FittingPair:
     """A pair of one length and rate, to be read at the rate that is trained at."""
 
-    pair: Pair
+    pair: ClipPair
     sample_rate: int
     samples: int
     """Length, at that rate."""
@@ -39,26 +40,26 @@ class FittingPair:
         return clean, noisy
 
 
-def fit(pair: Pair, sample_rate: int, findings: Findings) -> FittingPair:
+def fit(pair: ClipPair, sample_rate: int, findings: Findings) -> FittingPair:
     """How a pair is read; of several channels the first with clean sound, if it is noisy too.
 
     What is odd about it is noted. AudioError unless both have one length and rate and are finite.
     """
-    clean_shape, heard = pair.clean.survey(0)
-    channel = heard.index(True) if any(heard) else 0
-    noisy_shape, noisy_heard = pair.noisy.survey(channel)
+    clean_shape, sounds = pair.clean.survey(0)
+    channel = sounds.index(True) if any(sounds) else 0
+    noisy_shape, noisy_sounds = pair.noisy.survey(channel)
     samples, rate = check_shapes(pair, clean_shape, noisy_shape), clean_shape.sample_rate
-    noisy_channel = min(channel, len(noisy_heard) - 1)
-    if not noisy_heard[noisy_channel] and any(noisy_heard):
-        noisy_channel = noisy_heard.index(True)
+    noisy_channel = min(channel, len(noisy_sounds) - 1)
+    if not noisy_sounds[noisy_channel] and any(noisy_sounds):
+        noisy_channel = noisy_sounds.index(True)
         pair.noisy.survey(noisy_channel)
         findings.add(found.OTHER_CHANNEL, f"{pair.name}: channel {noisy_channel + 1} of noisy")
     if channel:
         pair.clean.survey(channel)  # which refuses what is not finite in that one too
         findings.add(found.OTHER_CHANNEL, f"{pair.name}: channel {channel + 1}")
-    if not any(heard):
+    if not any(sounds):
         findings.add(f"{found.SILENT} in clean", pair.name)
-    if not noisy_heard[noisy_channel]:
+    if not noisy_sounds[noisy_channel]:
         findings.add(f"{found.SILENT} in noisy", pair.name)
     if rate != sample_rate:
         kind = found.RESAMPLED if rate > sample_rate else found.NARROW
@@ -79,7 +80,7 @@ class PairExcerpts:
 
     def __init__(
         self,
-        pairs: Sequence[Pair],
+        pairs: Sequence[ClipPair],
         settings: Mixing,
         sample_rate: int,
         seed: int,
@@ -109,13 +110,13 @@ class PairExcerpts:
         return levelled(clean, noisy, random.uniform(*self.settings.level_db))
 
 
-def _fitting(pairs: Sequence[Pair], sample_rate: int, notify: Notify) -> list[FittingPair]:
+def _fitting(pairs: Sequence[ClipPair], sample_rate: int, notify: Notify) -> list[FittingPair]:
     findings, fitting = Findings("training pairs", len(pairs)), []
     for pair in pairs:
-        try:
+        with Attempt(pair.name) as attempt:
             fitting.append(fit(pair, sample_rate, findings))
-        except UNREADABLE as error:
-            findings.add(found.LEFT_OUT, reason(error, pair.name))
+        if attempt.failure:
+            findings.add(found.LEFT_OUT, attempt.failure)
     if not fitting:
         raise AudioError(
             f"none of {len(pairs)} pairs can be used", remedy=findings.first(found.LEFT_OUT)
@@ -123,5 +124,5 @@ def _fitting(pairs: Sequence[Pair], sample_rate: int, notify: Notify) -> list[Fi
     for role in ("clean", "noisy"):
         if findings.count(f"{found.SILENT} in {role}") == len(fitting):
             raise AudioError(f"all {len(fitting)} {role} recordings are silent", "sound")
-    findings.tell(notify)
+    findings.report(notify)
     return fitting

@@ -13,11 +13,12 @@ from speechduet.audio import READABLE_SUFFIXES
 from speechduet.audio.folders import find_recordings
 from speechduet.data.clip import Clip, Shape
 from speechduet.errors import AudioError, SettingError
+from speechduet.files.text import read_text
 
 _COLUMNS = ("clean", "noisy")
 
 
-class Pair(NamedTuple):
+class ClipPair(NamedTuple):
     """Two recordings of the same speech."""
 
     name: str
@@ -25,7 +26,7 @@ class Pair(NamedTuple):
     noisy: Clip
 
 
-def find_pairs(source: Path) -> list[Pair]:
+def find_pairs(source: Path) -> list[ClipPair]:
     """All pairs of a place, in the order of their names (of a manifest: of its lines).
 
     It is a manifest (.csv or .jsonl), a WebDataset shard (.tar), or a folder that holds the
@@ -49,35 +50,35 @@ def find_pairs(source: Path) -> list[Pair]:
     )
 
 
-def from_folders(clean: Path, noisy: Path) -> list[Pair]:
+def from_folders(clean: Path, noisy: Path) -> list[ClipPair]:
     """Recordings of two folders with the same path in them but for the suffix."""
     found = [_by_name(folder) for folder in (clean, noisy)]
     return _matched(found[0], found[1], str(clean), str(noisy))
 
 
-def from_manifest(path: Path) -> list[Pair]:
+def from_manifest(path: Path) -> list[ClipPair]:
     """Lines with the columns (CSV) or keys (JSONL) ``clean`` and ``noisy``.
 
     They are paths, relative to the manifest's folder; other columns are ignored.
     """
     pairs = []
-    for number, row in _rows(path, _text(path, "a manifest")):
+    for number, row in _rows(path, read_text(path, "a manifest")):
         if not all(isinstance(row.get(column), str) and row[column] for column in _COLUMNS):
             found = ", ".join(str(key) for key, value in row.items() if value) or "nothing"
             raise SettingError(f"line {number} of {path} has {found}", "columns clean and noisy")
         clean, noisy = (path.parent / str(row[column]) for column in _COLUMNS)
-        pairs.append(Pair(str(row["clean"]), Clip(clean), Clip(noisy)))
+        pairs.append(ClipPair(str(row["clean"]), Clip(clean), Clip(noisy)))
     if not pairs:
         raise AudioError(f"{path} lists no pairs", "at least one")
     return pairs
 
 
-def from_kaldi(clean: Path, noisy: Path) -> list[Pair]:
+def from_kaldi(clean: Path, noisy: Path) -> list[ClipPair]:
     """Two lists of ``utterance path`` that name the same utterances."""
     return _matched(_kaldi_list(clean), _kaldi_list(noisy), str(clean), str(noisy))
 
 
-def from_shards(shards: Iterable[Path]) -> list[Pair]:
+def from_shards(shards: Iterable[Path]) -> list[ClipPair]:
     """WebDataset shards whose samples have ``NAME.clean.SUFFIX`` and ``NAME.noisy.SUFFIX``.
 
     Shards are not streamed: an index of their members allows any to be read at any time.
@@ -101,12 +102,12 @@ def from_shards(shards: Iterable[Path]) -> list[Pair]:
     return _matched(found["clean"], found["noisy"], f"{place} (clean)", f"{place} (noisy)")
 
 
-def check(pair: Pair, sample_rate: int | None = None) -> int:
+def check(pair: ClipPair, sample_rate: int | None = None) -> int:
     """The length in samples of a pair; AudioError unless both have the same, and one rate."""
     return check_shapes(pair, pair.clean.shape(), pair.noisy.shape(), sample_rate)
 
 
-def check_shapes(pair: Pair, clean: Shape, noisy: Shape, sample_rate: int | None = None) -> int:
+def check_shapes(pair: ClipPair, clean: Shape, noisy: Shape, sample_rate: int | None = None) -> int:
     """As `check`, of a pair whose shapes are known."""
     if clean.sample_rate != noisy.sample_rate:
         raise AudioError(
@@ -125,7 +126,7 @@ def check_shapes(pair: Pair, clean: Shape, noisy: Shape, sample_rate: int | None
     return clean.samples
 
 
-def _matched(clean: dict[str, Clip], noisy: dict[str, Clip], *places: str) -> list[Pair]:
+def _matched(clean: dict[str, Clip], noisy: dict[str, Clip], *places: str) -> list[ClipPair]:
     if not clean and not noisy:
         raise AudioError(f"no recordings in {places[0]} and {places[1]}", "pairs of them")
     for lone, place in ((clean.keys() - noisy, places[1]), (noisy.keys() - clean, places[0])):
@@ -134,7 +135,7 @@ def _matched(clean: dict[str, Clip], noisy: dict[str, Clip], *places: str) -> li
                 f"{len(lone)} recordings have no partner in {place} (first: {min(lone)})",
                 "every clean recording and its noisy one under the same name",
             )
-    return [Pair(name, clean[name], noisy[name]) for name in sorted(clean)]
+    return [ClipPair(name, clean[name], noisy[name]) for name in sorted(clean)]
 
 
 def _by_name(folder: Path) -> dict[str, Clip]:
@@ -154,17 +155,6 @@ def _shards(folder: Path) -> list[Path]:
     )
 
 
-def _text(path: Path, expected: str) -> str:
-    """A list of file names: UTF-8, but for names that are none, whose bytes are kept."""
-    try:
-        text = path.read_text(encoding="utf-8", errors="surrogateescape")
-    except OSError as error:
-        raise SettingError(f"cannot read {path} ({error.strerror})", expected) from error
-    if "\0" in text:
-        raise SettingError(f"cannot read {path} (it is not text)", expected)
-    return text.removeprefix("\ufeff")
-
-
 def _rows(path: Path, text: str) -> Iterable[tuple[int, dict[str, object]]]:
     if path.suffix.lower() == ".csv":
         reader = csv.DictReader(io.StringIO(text, newline=""))
@@ -182,7 +172,7 @@ def _rows(path: Path, text: str) -> Iterable[tuple[int, dict[str, object]]]:
 
 def _kaldi_list(path: Path) -> dict[str, Clip]:
     clips = {}
-    lines = _text(path, "a list of recordings").split("\n")
+    lines = read_text(path, "a list of recordings").split("\n")
     for number, line in enumerate(lines, start=1):
         if number == len(lines) and not line:
             continue  # what follows the last end of line

@@ -17,14 +17,12 @@ from typing import Any, NamedTuple
 
 from speechduet import audio
 from speechduet.data.clip import Clip
-from speechduet.data.pairs import Pair, check
+from speechduet.data.mono import RESAMPLING
+from speechduet.data.pairs import ClipPair, check
 from speechduet.data.sources import Made
 from speechduet.errors import AudioError, SettingError, SpeechduetError
 from speechduet.files.atomic import LONGEST_NAME, replacing_together, write_bytes
 from speechduet.files.partial import remove_leftovers
-
-RESAMPLING = "VHQ"
-"""soxr's quality, one for all sets: numbers on sets resampled otherwise do not compare."""
 
 CHECKSUMS = "SHA256SUMS"
 _SETTINGS = "preparation.json"
@@ -45,11 +43,11 @@ class Prepared(NamedTuple):
     task: Task
     samples: int
     checksums: Mapping[Path, str]
-    told: str = ""
-    """What its owner should know, if it was made now."""
+    note: str = ""
+    """What a user should know of it, if it was made in this run."""
 
 
-class Failure(NamedTuple):
+class FailedTask(NamedTuple):
     """A pair that could not be made, and why."""
 
     name: str
@@ -62,7 +60,7 @@ def prepare(
     sample_rate: int,
     settings: Mapping[str, Any],
     workers: int = 1,
-) -> Iterator[Prepared | Failure]:
+) -> Iterator[Prepared | FailedTask]:
     """Make all pairs that are not there yet, in order; what is there and whole is kept.
 
     Raises SettingError, before anything is made, if the folder holds a set of other settings.
@@ -78,8 +76,8 @@ def prepare(
             executor.shutdown(cancel_futures=True)
 
 
-def _outcome(task: Task, attempt: Future[Prepared]) -> Prepared | Failure:
-    """Whatever is wrong with one pair, the others are made; but not what is wrong with all."""
+def _outcome(task: Task, attempt: Future[Prepared]) -> Prepared | FailedTask:
+    """A pair or its failure; raises what concerns all pairs: wrong settings, interruptions."""
     error = attempt.exception()
     if error is None:
         return attempt.result()
@@ -87,7 +85,7 @@ def _outcome(task: Task, attempt: Future[Prepared]) -> Prepared | Failure:
         raise error
     known = isinstance(error, SpeechduetError)
     place = (Path(task.split) / task.name).as_posix()
-    return Failure(place, str(error) if known else f"{type(error).__name__}: {error}")
+    return FailedTask(place, str(error) if known else f"{type(error).__name__}: {error}")
 
 
 def finish(folder: Path, prepared: Iterable[Prepared]) -> None:
@@ -114,8 +112,8 @@ def _attempt(task: Task, folder: Path, sample_rate: int, known: Mapping[Path, st
     clean, noisy = (
         Path(task.split) / role / file_name(task.name, ".wav") for role in ("clean", "noisy")
     )
-    pair = Pair(task.name, Clip(folder / clean), Clip(folder / noisy))
-    told = ""
+    pair = ClipPair(task.name, Clip(folder / clean), Clip(folder / noisy))
+    note = ""
     checksums = _kept(pair, (clean, noisy), folder, sample_rate, known)
     if checksums is None:
         made = task.make()
@@ -124,8 +122,8 @@ def _attempt(task: Task, folder: Path, sample_rate: int, known: Mapping[Path, st
             for path, samples, partial in roles:
                 audio.write(folder / path, samples, sample_rate, made.subtype, partial=partial)
         checksums = {path: _checksum(folder / path) for path in (clean, noisy)}
-        told = made.told
-    return Prepared(task, check(pair, sample_rate), checksums, told)
+        note = made.note
+    return Prepared(task, check(pair, sample_rate), checksums, note)
 
 
 def file_name(name: str, suffix: str) -> Path:
@@ -150,7 +148,7 @@ def _is_utf8(raw: bytes) -> bool:
 
 
 def _kept(
-    pair: Pair,
+    pair: ClipPair,
     paths: Iterable[Path],
     folder: Path,
     sample_rate: int,

@@ -9,17 +9,16 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from speechduet import audio
+from speechduet.attempt import Attempt
 from speechduet.audio.folders import find_recordings
 from speechduet.audio.notices import Notify, warn
 from speechduet.data import findings as found
 from speechduet.data.findings import Findings
 from speechduet.data.mono import (
-    UNREADABLE,
     Samples,
     check_finite,
     is_heard,
-    read_channels,
-    reason,
     resampled,
     sounding,
 )
@@ -65,13 +64,12 @@ class Recordings:
         self.names: list[str] = []
         self._held: list[_Held] = []
         for path in paths:
-            try:
-                held = _hold(path, sample_rate, findings)
-            except UNREADABLE as error:
-                findings.add(found.LEFT_OUT, reason(error, path.name))
-                continue
-            self.names.append(path.stem)
-            self._held.append(held)
+            # One bad file is left out, whatever decoders raise for it, and the others are read.
+            with Attempt(path.name) as attempt:
+                self._held.append(_hold(path, sample_rate, findings))
+                self.names.append(path.stem)
+            if attempt.failure:
+                findings.add(found.LEFT_OUT, attempt.failure)
         if not self._held:
             raise AudioError(
                 f"none of the {len(paths)} recordings in {folder} can be used",
@@ -79,7 +77,7 @@ class Recordings:
             )
         if findings.count(found.SILENT) == len(self._held):
             raise AudioError(f"all {len(self._held)} recordings in {folder} are silent", "sound")
-        findings.tell(notify)
+        findings.report(notify)
         shares = [
             len(held.steps) * _weight(name, weights or {})
             for name, held in zip(self.names, self._held, strict=True)
@@ -101,7 +99,7 @@ class Recordings:
         return self._held[int(place * len(self._held))].samples()
 
     def excerpt(self, random: np.random.Generator, length: int, pause: int) -> Samples:
-        """So many samples: a random stretch, or short recordings joined by pauses of silence.
+        """``length`` samples: a random stretch, or short recordings joined by pauses of silence.
 
         A pause lasts up to ``pause`` samples.
         """
@@ -118,9 +116,7 @@ class Recordings:
 
 
 def _hold(path: Path, sample_rate: int, findings: Findings) -> _Held:
-    channels, rate = read_channels(
-        path, salvage=True, notify=partial(findings.add, found.SHORTENED)
-    )
+    channels, rate = audio.read(path, salvage=True, notify=partial(findings.add, found.SHORTENED))
     which = sounding(channels)
     if which:
         findings.add(found.OTHER_CHANNEL, f"{path.name}: channel {which + 1}")

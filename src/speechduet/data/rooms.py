@@ -13,7 +13,7 @@ _WALL_M = 0.5
 
 
 def simulate(folder: Path, count: int, seed: int, sample_rate: int) -> None:
-    """Write the responses of so many random rooms to a folder; what is there is kept.
+    """Write the responses of a number of random rooms to a folder; what is there is kept.
 
     Shoeboxes of 3-10 m by 3-8 m by 2.5-4 m that reverberate for 0.2-0.8 s, with a talker and a
     microphone at random places. Needs pyroomacoustics, or raises SettingError.

@@ -17,7 +17,6 @@ from speechduet.data.mono import (
     Samples,
     check_finite,
     is_heard,
-    read_channels,
     resampled,
     sounding,
 )
@@ -33,8 +32,8 @@ class Made(NamedTuple):
     clean: Samples
     noisy: Samples
     subtype: str = "PCM_16"
-    told: str = ""
-    """What its owner should know: which channel was taken, that it was turned down."""
+    note: str = ""
+    """What a user should know: that another channel was taken, that it was turned down."""
 
 
 class _Read(NamedTuple):
@@ -43,19 +42,19 @@ class _Read(NamedTuple):
     subtype: str
 
 
-class Heard(NamedTuple):
+class Channel(NamedTuple):
     """One channel of a recording, and how the recording stores it."""
 
     samples: Samples
     subtype: str
 
 
-def read(source: Source, sample_rate: int) -> Heard:
+def read(source: Source, sample_rate: int) -> Channel:
     """The first channel with sound of a recording, at a sample rate."""
     channels, rate, subtype = _read(source)
     samples = channels[sounding(channels)]
     check_finite(samples, source)
-    return Heard(resampled(samples, rate, sample_rate), subtype)
+    return Channel(resampled(samples, rate, sample_rate), subtype)
 
 
 def read_pair(clean: Source, noisy: Source, sample_rate: int) -> Made:
@@ -72,30 +71,32 @@ def read_pair(clean: Source, noisy: Source, sample_rate: int) -> Made:
     lengths = [read.channels.shape[1] for read in (one, other)]
     if lengths[0] != lengths[1]:
         raise AudioError(f"{clean} has {lengths[0]} samples and {noisy} {lengths[1]}", "one length")
-    which = sounding(one.channels)
-    own = min(which, len(other.channels) - 1)
-    if not is_heard(other.channels[own]):
-        own = sounding(other.channels)
-    pair = one.channels[which], other.channels[own]
-    told = []
-    if which:
-        told.append(f"channel {which + 1} is taken, for the clean ones before it are silent")
-    if own > which:
-        told.append(f"channel {own + 1} of noisy is taken, for the one before it is silent")
+    channel = sounding(one.channels)
+    noisy_channel = min(channel, len(other.channels) - 1)
+    if not is_heard(other.channels[noisy_channel]):
+        noisy_channel = sounding(other.channels)
+    pair = one.channels[channel], other.channels[noisy_channel]
+    notes = []
+    if channel:
+        notes.append(f"channel {channel + 1} is taken, for the clean ones before it are silent")
+    if noisy_channel > channel:
+        notes.append(
+            f"channel {noisy_channel + 1} of noisy is taken, for the one before it is silent"
+        )
     for role, samples, source in zip(("clean", "noisy"), pair, (clean, noisy), strict=True):
         check_finite(samples, source)
         if not is_heard(samples):
-            told.append(f"the {role} recording is silent")
+            notes.append(f"the {role} recording is silent")
     subtype = holding(one.subtype, other.subtype)
     sounds = [resampled(samples, one.rate, sample_rate) for samples in pair]
     decibels = _excess_db(sounds, subtype)
     if decibels:
-        told.append(
+        notes.append(
             f"clean and noisy are turned down alike by {decibels:.2f} dB, for {subtype} ends at "
             "full scale"
         )
     gain = np.float32(10 ** (-decibels / 20))
-    return Made(gain * sounds[0], gain * sounds[1], subtype, "; ".join(told))
+    return Made(gain * sounds[0], gain * sounds[1], subtype, "; ".join(notes))
 
 
 def holding(*subtypes: str) -> str:
@@ -129,10 +130,10 @@ def _read(source: Source) -> _Read:
     try:
         with as_file(source) as path:
             try:
-                channels, rate = read_channels(path)
+                channels, rate = audio.read(path)
                 return _Read(channels, rate, audio.probe(path).subtype)
             except AudioError as error:
-                # A member of an archive was unpacked under a name that tells nobody anything.
+                # A member of an archive was unpacked under a meaningless name.
                 raise AudioError(str(error).replace(str(path), str(source))) from error
     except (BadZipFile, EOFError, zlib.error, NotImplementedError, RuntimeError) as error:
         # The last two are what zipfile says of coders that it lacks, and of passwords.

@@ -6,8 +6,9 @@ them are those of the field: two speakers of the training archives are for valid
 
 import urllib.request
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import partial
 from http import HTTPStatus
 from http.client import HTTPException
@@ -43,8 +44,9 @@ class Release:
 def tasks(source: Path, release: Release, sample_rate: int) -> list[Task]:
     """The pairs to make of a folder with the four archives, or with what they unpack to.
 
-    Raises SettingError, saying what to fetch, if a part is missing; AudioError if one is damaged,
-    or if the number of recordings or their names are not the published ones.
+    Raises SettingError, saying what to fetch, if a part is missing, and for a speaker who is not
+    there; AudioError if a part is damaged, or if the number of recordings or their names are not
+    the published ones.
     """
     missing = [
         f"{part}.zip" for parts in PARTS.values() for part in parts if not _has(source, part)
@@ -70,12 +72,29 @@ def tasks(source: Path, release: Release, sample_rate: int) -> list[Task]:
                 f"(first: {min(lone)})",
                 "the same names in both",
             )
+        if split == "train":
+            _check_speakers(release.valid_speakers, {_speaker(name) for name in clean})
         for name in sorted(clean):
-            speaker = name.partition("_")[0]
+            speaker = _speaker(name)
             valid = split == "train" and speaker in release.valid_speakers
             make = partial(read_pair, clean[name], noisy[name], sample_rate)
             made.append(Task(name, make, "valid" if valid else split, {"speaker": speaker}))
     return made
+
+
+def _speaker(name: str) -> str:
+    return name.partition("_")[0]
+
+
+def _check_speakers(wanted: Iterable[str], known: set[str]) -> None:
+    for speaker in wanted:
+        if speaker not in known:
+            nearest = get_close_matches(speaker, sorted(known), n=1, cutoff=0)
+            raise SettingError(
+                f"the training archives have no speaker {speaker!r}",
+                "speakers with commas between, such as p226,p287",
+                f"did you mean {nearest[0]!r}?",
+            )
 
 
 def copy_transcripts(source: Path, folder: Path, release: Release) -> int:
@@ -83,7 +102,7 @@ def copy_transcripts(source: Path, folder: Path, release: Release) -> int:
     copied = 0
     for split, part in TRANSCRIPTS.items():
         for name, member in _members(source, part, ".txt").items() if _has(source, part) else ():
-            valid = split == "train" and name.partition("_")[0] in release.valid_speakers
+            valid = split == "train" and _speaker(name) in release.valid_speakers
             path = folder / ("valid" if valid else split) / "transcripts" / f"{name}.txt"
             try:
                 content = member.read_bytes()
@@ -99,7 +118,7 @@ def download(
 ) -> None:
     """Fetch the archives that a folder lacks, going on where an earlier attempt stopped.
 
-    ``progress`` is told the archive's name, and the bytes that are there and in all (0 if the
+    ``progress`` gets the archive's name, the number of bytes fetched and that of all (0 if the
     server does not say). Raises AudioError, saying what to fetch by hand, if it fails.
     """
     audible = [part for parts in PARTS.values() for part in parts]

@@ -1,13 +1,16 @@
 """Where a system does well and where it fails: scores by input SNR and by kind of noise."""
 
 import csv
+import io
 import math
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from speechduet.audio import READABLE_SUFFIXES
 from speechduet.errors import SettingError
+from speechduet.files.text import read_text
 
 _NAMES = ("file", "name", "path", "noisy", "id")
 _UNSTATED = "not stated"
@@ -80,12 +83,11 @@ def by_noise(files: Iterable[str], manifest: Manifest) -> dict[str, list[str]]:
 
 
 def _rows(path: Path) -> list[dict[str, str]]:
+    text = io.StringIO(read_text(path, "a CSV file"), newline="")
     try:
-        # Names that are not UTF-8 keep their bytes, as they do in the names of files.
-        with path.open(encoding="utf-8-sig", newline="", errors="surrogateescape") as file:
-            reader = csv.DictReader(file)
-            columns, rows = set(reader.fieldnames or ()), list(reader)
-    except (OSError, csv.Error) as error:
+        reader = csv.DictReader(text)
+        columns, rows = set(reader.fieldnames or ()), list(reader)
+    except csv.Error as error:
         raise SettingError(f"cannot read {path} ({error})", "a CSV file") from error
     if not columns & set(_NAMES) or not columns & {"snr_db", "noise"}:
         raise SettingError(
@@ -105,13 +107,10 @@ def _name(path: Path, number: int, row: dict[str, str]) -> str:
 
 
 def _condition(path: Path, number: int, row: dict[str, str]) -> Condition:
-    stated = row.get("snr_db") or ""
-    try:
-        snr_db = float(stated) if stated else None
-        if snr_db is not None and not math.isfinite(snr_db):
-            raise ValueError
-    except ValueError as error:
-        raise SettingError(
-            f"line {number} of {path}: snr_db is {stated!r}", "a finite number"
-        ) from error
+    stated, snr_db = row.get("snr_db") or "", None
+    if stated:
+        with suppress(ValueError):
+            snr_db = float(stated)
+        if snr_db is None or not math.isfinite(snr_db):
+            raise SettingError(f"line {number} of {path}: snr_db is {stated!r}", "a finite number")
     return Condition(snr_db, row.get("noise") or None)

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from speechduet.audio.folders import Told, find_recordings
+from speechduet.audio.folders import OnUnreadable, find_recordings
 from speechduet.errors import AudioError
 
 
@@ -52,7 +52,7 @@ def pair_up(
     return pairs, failed
 
 
-def _by_name(folder: Path, unreadable: Told) -> dict[str, list[Path]]:
+def _by_name(folder: Path, unreadable: OnUnreadable) -> dict[str, list[Path]]:
     found: dict[str, list[Path]] = {}
     for path in find_recordings(folder, unreadable=unreadable):
         name = path.relative_to(folder).with_suffix("").as_posix()

@@ -6,11 +6,11 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
-import numpy as np
 import soxr
 
-from speechduet import audio, metrics
+from speechduet import metrics
 from speechduet.attempt import Attempt
+from speechduet.audio import read_mono
 from speechduet.errors import AudioError, ModelError, SettingError
 from speechduet.evaluation.pairing import ScoredPair, UnscoredFile
 from speechduet.evaluation.processes import in_processes
@@ -142,11 +142,3 @@ def _pesq_at(pesq_rate: int, estimate: Samples, reference: Samples, sample_rate:
         soxr.resample(reference, sample_rate, pesq_rate),
         pesq_rate,
     )
-
-
-def read_mono(path: Path) -> tuple[Samples, int]:
-    """A recording of one channel, ``[samples]``, and its rate in Hz; AudioError if it has more."""
-    samples, sample_rate = audio.read(path)
-    if len(samples) != 1:
-        raise AudioError(f"{path} has {len(samples)} channels", "one", "score each channel")
-    return samples[0].astype(np.float64), sample_rate

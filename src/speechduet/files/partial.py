@@ -14,7 +14,7 @@ from functools import lru_cache
 from hashlib import blake2s
 from pathlib import Path
 from secrets import token_hex
-from threading import Lock
+from threading import RLock
 from time import time
 
 _PARTIAL = re.compile(r"\.speechduet-([0-9a-f]{8})-(\d+)-(\d+)-[0-9a-f]{8}\.partial")
@@ -23,7 +23,8 @@ _FOREIGN_S = 24 * 3600
 written changes every few seconds; that its process lives cannot be seen from here."""
 
 _unfinished: set[Path] = set()
-_lock = Lock()
+_lock = RLock()
+"""Reentrant: a second signal may come while the first one's handler discards the files."""
 
 
 @contextmanager

@@ -16,11 +16,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from speechduet.audio import read_mono
 from speechduet.enhancement.enhancer import Enhancer
 from speechduet.enhancement.piece import enhance_whole
 from speechduet.errors import AudioError, SettingError
 from speechduet.evaluation import ScoredPair, UnscoredFile, score_samples
-from speechduet.evaluation.scoring import read_mono
 from speechduet.metrics import MetricError
 from speechduet.metrics.signals import Samples
 from speechduet.sampler import Sampling, Step

@@ -15,12 +15,12 @@ class AfterStep(lightning.Callback, ABC):
 
     @abstractmethod
     def after_step(self, trainer: lightning.Trainer, module: Training, step: int) -> None:
-        """So many steps are done."""
+        """Act after this step, counted from 1."""
 
     def on_train_start(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
     ) -> None:
-        """Count from where the run begins or goes on."""
+        """Count from the step that the run starts or resumes at."""
         self._done = trainer.global_step
 
     def on_train_batch_end(

@@ -15,8 +15,8 @@ from speechduet.training.module import Training
 class Averages(AfterStep):
     """The averages, updated after every step and saved with every checkpoint.
 
-    In the beginning, where an average would mostly hold the random first weights, the decay is at
-    most ``(1 + step) / (10 + step)``.
+    In the first steps, in which an average would mostly hold the random initial weights, the decay
+    is at most ``(1 + step) / (10 + step)``.
     """
 
     def __init__(self, decays: Sequence[float]) -> None:
@@ -26,14 +26,14 @@ class Averages(AfterStep):
     def on_fit_start(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
     ) -> None:
-        """Begin with the weights as they are, or with those of a checkpoint."""
+        """Start from the present weights, or from the averages of a checkpoint."""
         assert isinstance(pl_module, Training)
         parameters = _parameters(pl_module)
         for decay in self.decays:
-            kept = self._weights.get(decay) or parameters
+            initial = self._weights.get(decay) or parameters
             self._weights[decay] = [
                 average.detach().to(parameter.device, copy=True)
-                for average, parameter in zip(kept, parameters, strict=True)
+                for average, parameter in zip(initial, parameters, strict=True)
             ]
 
     @torch.no_grad()

@@ -21,6 +21,7 @@ from speechduet.training.errors import TrainingError
 from speechduet.training.module import Training
 from speechduet.training.recipe_file import TrainingRecipe
 from speechduet.training.resuming import changes, recorded_in, settings_of
+from speechduet.training.settings import Precision
 
 LAST, PREVIOUS = "last.ckpt", "previous.ckpt"
 
@@ -31,6 +32,12 @@ class Resumed(NamedTuple):
     path: Path
     state: dict[str, Any]
     changed: list[str]
+
+    @property
+    def precision(self) -> Precision | None:
+        """What the run was last trained in; None if the checkpoint is too old to say."""
+        found: Precision | None = self.state.get("precision")
+        return found or recorded_in(self.state).get("run.precision")
 
 
 def newest(folder: Path, recipe: TrainingRecipe) -> Resumed | None:
@@ -97,8 +104,9 @@ class Checkpoints(AfterStep):
         pl_module: lightning.LightningModule,
         checkpoint: dict[str, Any],
     ) -> None:
-        """Note the settings and the number of processes."""
+        """Note the settings, the precision that was chosen and the number of processes."""
         checkpoint["settings"] = settings_of(self.recipe)
+        checkpoint["precision"] = trainer.precision
         checkpoint["processes"] = trainer.world_size
 
     def _save(self, trainer: lightning.Trainer, module: Training, step: int) -> None:

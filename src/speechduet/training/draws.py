@@ -20,16 +20,16 @@ from speechduet.settings import Settings, Share
 class TrainingTime(Settings):
     """At which time, and around what, the state of an example is drawn.
 
-    Published: t uniform from the process's t_min to 1 (paper eq. 8), the state around x_0. But no
-    state that a sampler meets knows x_0. So two shares of the examples can be as in inference:
-    ``at_start`` of all have the sampler's first state, at t = 1 around the anchor, which is all
-    that a purely predictive answer ever sees; ``own_states`` of the others are drawn around what
-    the predictive decoder, without gradient, makes of such a first state. There the first fusion
-    and a truncated start lead.
+    Published: t uniform from the process's t_min to 1 (paper eq. 8), the state around x_0. But in
+    inference no state is around x_0. So two shares of the examples can have states of inference:
+    ``at_start`` of all have the sampler's first state, at t = 1 around the anchor, the only one
+    that a purely predictive mode ever sees; ``own_states`` of the others are drawn around what
+    the predictive decoder, without gradient, estimates at such a first state. That is where the
+    sampler is after the first fusion and after a truncated start.
 
-    ``chained`` goes all the way: each example passes through both decoders as in inference, the
-    predictive one at the first state, the generative one at a state around what that told. Then
-    neither decoder learns anything that it is not asked, and there are no shares.
+    ``chained`` gives every example states of inference: the predictive decoder gets the first
+    state, the generative one a state around the predictive estimate. Each decoder is then trained
+    only where it is used, and there are no shares.
     """
 
     at_start: Share = 0.0
@@ -49,41 +49,42 @@ class TrainingTime(Settings):
         if self.between[0] > self.between[1]:
             raise SettingError(f"between is {list(self.between)}", "the earliest time first")
 
-    def of(self, chance: Tensor, t_min: float) -> Tensor:
-        """Times ``[batch]`` of numbers ``[batch, 3]``, uniform in [0, 1)."""
+    def of(self, uniform: Tensor, t_min: float) -> Tensor:
+        """Times ``[batch]`` for numbers ``[batch, 3]``, uniform in [0, 1)."""
         lowest, highest = (max(t_min, time) for time in self.between)
-        t = lowest + (highest - lowest) * chance[:, 0]
-        return torch.where(self.begins(chance), torch.ones_like(t), t)
+        t = lowest + (highest - lowest) * uniform[:, 0]
+        return torch.where(self.is_initial(uniform), torch.ones_like(t), t)
 
-    def begins(self, chance: Tensor) -> Tensor:
+    def is_initial(self, uniform: Tensor) -> Tensor:
         """Which examples ``[batch]`` have the sampler's first state."""
-        return chance[:, 1] < self.at_start
+        return uniform[:, 1] < self.at_start
 
-    def own(self, chance: Tensor) -> Tensor:
+    def is_self_predicted(self, uniform: Tensor) -> Tensor:
         """Which examples ``[batch]`` have a state around the model's own estimate."""
-        return ~self.begins(chance) & (chance[:, 2] < self.own_states)
+        return ~self.is_initial(uniform) & (uniform[:, 2] < self.own_states)
 
 
 class Draws(NamedTuple):
-    """The random numbers of a batch: the same for an example in whatever company."""
+    """The random numbers of a batch; those of an example do not depend on the others in it."""
 
-    chance: Tensor
-    """Uniform in [0, 1), ``[batch, 3]``."""
+    uniform: Tensor
+    """In [0, 1), ``[batch, 3]``: they decide the times."""
     z: Tensor
     """Standard complex normal, ``[batch, *shape]``: of the state."""
     first_z: Tensor
-    """Likewise: of the first state behind a state of the model's own."""
+    """Likewise, of the first state: a state of the model's own is drawn around what it predicts
+    there."""
 
 
 def draw(seed: int, examples: Sequence[int], shape: Sequence[int], device: torch.device) -> Draws:
     """Random numbers for spectrograms of a shape, of the examples with these numbers."""
-    chance, noise = [], []
+    uniform, noise = [], []
     for example in examples:
         mixed = np.random.SeedSequence([seed, example]).generate_state(1, np.uint64)[0]
         generator = torch.Generator(device).manual_seed(int(mixed >> np.uint64(1)))
-        chance.append(torch.rand(3, generator=generator, device=device))
+        uniform.append(torch.rand(3, generator=generator, device=device))
         noise.append(
             torch.randn((2, *shape), generator=generator, device=device, dtype=torch.complex64)
         )
     z, first_z = torch.stack(noise, dim=1)
-    return Draws(torch.stack(chance), z, first_z)
+    return Draws(torch.stack(uniform), z, first_z)

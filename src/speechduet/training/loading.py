@@ -79,6 +79,12 @@ def collate(numbered: Sequence[Numbered]) -> Batch:
     return Batch(torch.stack(clean), torch.stack(noisy), tuple(numbers))
 
 
+def batch_of(examples: Examples, size: int) -> Batch:
+    """The first examples as one batch."""
+    numbered = NumberedExamples(examples)
+    return collate([numbered[index] for index in range(size)])
+
+
 def examples_of(recipe: TrainingRecipe, notify: Notify = warn) -> Examples:
     """The training examples that a recipe describes; ``notify`` learns what is odd about them."""
     data, seed = recipe.data, recipe.run.seed
@@ -126,7 +132,7 @@ def validation_pairs(recipe: TrainingRecipe, notify: Notify = warn) -> list[Fitt
         pairs = pairs[:: -(-len(pairs) // data.valid_limit)]
     findings = Findings("validation pairs", len(pairs))
     fitting = [fit(pair, recipe.model.spectrogram.sample_rate, findings) for pair in pairs]
-    findings.tell(notify)
+    findings.report(notify)
     return fitting
 
 

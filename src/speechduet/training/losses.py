@@ -70,24 +70,24 @@ def magnitude_error(estimate: Tensor, x_0: Tensor) -> Tensor:
     return difference.square().sum(dim=(1, 2, 3))
 
 
-def negative_si_sdr(heard: Tensor, clean: Tensor) -> Tensor:
+def negative_si_sdr(estimate: Tensor, clean: Tensor) -> Tensor:
     """Negative SI-SDR in dB of waveforms ``[batch, samples]``, per example ``[batch]``."""
-    scale = (heard * clean).sum(-1, keepdim=True) / (clean.square().sum(-1, keepdim=True) + 1e-6)
+    scale = (estimate * clean).sum(-1, keepdim=True) / (clean.square().sum(-1, keepdim=True) + 1e-6)
     target = scale * clean
-    distortion = (heard - target).square().sum(-1)
+    distortion = (estimate - target).square().sum(-1)
     return -10 * torch.log10((target.square().sum(-1) + 1e-6) / (distortion + 1e-6))
 
 
-def resolutions_error(heard: Tensor, clean: Tensor, exponent: float) -> Tensor:
+def resolutions_error(estimate: Tensor, clean: Tensor, exponent: float) -> Tensor:
     """Squared error of magnitudes to this power relative to the clean ones', ``[batch]``.
 
     Of waveforms ``[batch, samples]``; the mean over `WINDOWS` that overlap by three quarters.
     """
     errors = []
     for length in WINDOWS:
-        window = torch.hann_window(length, device=heard.device)
+        window = torch.hann_window(length, device=estimate.device)
         magnitudes = []
-        for waveform in (heard, clean):
+        for waveform in (estimate, clean):
             bins = torch.stft(
                 waveform,
                 length,
@@ -97,9 +97,9 @@ def resolutions_error(heard: Tensor, clean: Tensor, exponent: float) -> Tensor:
                 return_complex=True,
             )
             magnitudes.append(_magnitude(bins) ** exponent)
-        estimate, target = magnitudes
-        energy = target.square().sum(dim=(1, 2)) + 1e-6
-        errors.append((estimate - target).square().sum(dim=(1, 2)) / energy)
+        error = magnitudes[0] - magnitudes[1]
+        energy = magnitudes[1].square().sum(dim=(1, 2)) + 1e-6
+        errors.append(error.square().sum(dim=(1, 2)) / energy)
     return torch.stack(errors).mean(0)
 
 
@@ -127,14 +127,14 @@ def further_terms(
     if settings.magnitude:
         terms = terms + settings.magnitude * magnitude_error(estimate, x_0)
     if settings.si_sdr or settings.resolutions:
-        # Up to the last frame's centre: behind it sound lies under the end of one window alone,
-        # and the inverse would divide by what is almost 0.
+        # Up to the centre of the last frame: behind it only the end of one window is left, and
+        # decoding would divide by nearly 0.
         samples -= samples % spectrogram.hop
-        heard, clean = (spectrogram.decode(each, samples) for each in (estimate, x_0))
+        waveform, clean = (spectrogram.decode(each, samples) for each in (estimate, x_0))
         if settings.si_sdr:
-            terms = terms + settings.si_sdr * negative_si_sdr(heard, clean)
+            terms = terms + settings.si_sdr * negative_si_sdr(waveform, clean)
         if settings.resolutions:
-            error = resolutions_error(heard, clean, spectrogram.exponent)
+            error = resolutions_error(waveform, clean, spectrogram.exponent)
             terms = terms + settings.resolutions * error
     return terms
 

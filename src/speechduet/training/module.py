@@ -32,7 +32,7 @@ class Losses(NamedTuple):
 
 
 class RunningMeans:
-    """Sums of what was measured since they were last asked for."""
+    """Means of what was measured since they were last asked for."""
 
     def __init__(self) -> None:
         self._sums: dict[str, tuple[Tensor, int]] = {}
@@ -43,7 +43,7 @@ class RunningMeans:
         self._sums[name] = total + value.detach(), count + 1
 
     def means(self) -> dict[str, Tensor]:
-        """The mean of each, and begin again."""
+        """The mean of each since the last call."""
         means = {name: total / count for name, (total, count) in self._sums.items()}
         self._sums = {}
         return means
@@ -122,7 +122,7 @@ class Training(lightning.LightningModule):
     def part_losses(
         self, x_0: Tensor, y: Tensor, samples: int, examples: tuple[int, ...]
     ) -> Losses:
-        """The losses on spectrograms that cover so many samples, of examples with these numbers.
+        """The losses on spectrograms of this many samples, of examples with these numbers.
 
         Both decoders read the features of the same x_t, or in a chain each of its own.
         """
@@ -147,7 +147,7 @@ class Training(lightning.LightningModule):
     def _at_one_state(
         self, process: Process, x_0: Tensor, y: Tensor, anchor: Tensor, examples: tuple[int, ...]
     ) -> tuple[Tensor, Estimate]:
-        """Times, and what both decoders make of the states there."""
+        """Times, and the estimates of both decoders at one state of each example."""
         t, x_t = self._state(process, x_0, y, anchor, examples)
         predictive = self.system.predicts
         return t, self.system.estimate(x_t, y, anchor, t, generative=True, predictive=predictive)
@@ -155,13 +155,13 @@ class Training(lightning.LightningModule):
     def _chained(
         self, process: Process, x_0: Tensor, y: Tensor, anchor: Tensor, examples: tuple[int, ...]
     ) -> tuple[Tensor, Estimate]:
-        """Times of the generative decoder, and what each decoder makes of what it meets.
+        """Times of the generative decoder, and each decoder's estimate at its own state.
 
-        No gradient leads from the generative one back to the prediction behind its state: that
-        stays what the predictive loss makes it.
+        No gradient leads from the generative decoder back to the prediction that its state is
+        drawn around: the predictive decoder is trained by the predictive loss alone.
         """
-        chance, z, first_z = draw(self.seed, examples, y.shape[1:], y.device)
-        start, t = torch.ones_like(chance[:, 0]), self.times.of(chance, process.t_min)
+        uniform, z, first_z = draw(self.seed, examples, y.shape[1:], y.device)
+        start, t = torch.ones_like(uniform[:, 0]), self.times.of(uniform, process.t_min)
         first = process.perturb(anchor, anchor, start, first_z)
         _, prediction = self.system.estimate(
             first, y, anchor, start, generative=False, predictive=True
@@ -174,20 +174,25 @@ class Training(lightning.LightningModule):
     def _state(
         self, process: Process, x_0: Tensor, y: Tensor, anchor: Tensor, examples: tuple[int, ...]
     ) -> tuple[Tensor, Tensor]:
-        """Times and states as the settings want them; see `TrainingTime`."""
-        chance, z, first_z = draw(self.seed, examples, y.shape[1:], y.device)
-        t = self.times.of(chance, process.t_min)
-        centre = torch.where(self.times.begins(chance)[:, None, None, None], anchor, x_0)
-        own = self.times.own(chance)
-        if own.any():
-            start = torch.ones_like(t[own])
-            first = process.perturb(anchor[own], anchor[own], start, first_z[own])
+        """Times and states by the settings; see `TrainingTime`."""
+        uniform, z, first_z = draw(self.seed, examples, y.shape[1:], y.device)
+        t = self.times.of(uniform, process.t_min)
+        centre = torch.where(self.times.is_initial(uniform)[:, None, None, None], anchor, x_0)
+        which = self.times.is_self_predicted(uniform)
+        if which.any():
+            start = torch.ones_like(t[which])
+            first = process.perturb(anchor[which], anchor[which], start, first_z[which])
             with torch.no_grad():
-                told = self.system.estimate(
-                    first, y[own], anchor[own], start, generative=False, predictive=True
+                estimate = self.system.estimate(
+                    first,
+                    y[which],
+                    anchor[which],
+                    start,
+                    generative=False,
+                    predictive=True,
                 )
-            assert told.predictive is not None
-            centre[own] = told.predictive
+            assert estimate.predictive is not None
+            centre[which] = estimate.predictive
         return t, process.perturb(centre, anchor, t, z)
 
     def weighted(self, losses: Losses) -> Tensor:
@@ -222,10 +227,10 @@ class Training(lightning.LightningModule):
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Note how many examples are behind this state, over all processes."""
+        """Note how many examples the weights have seen, over all processes."""
         checkpoint["examples_seen"] = self.examples_seen
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Go on counting, with the recipe's rates and not with those of the checkpoint."""
+        """Go on counting, with the recipe's learning rates and not with the checkpoint's."""
         self.examples_seen = int(checkpoint["examples_seen"])
         self.optimisation.put_into(checkpoint, int(self.trainer.max_steps))

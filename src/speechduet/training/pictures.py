@@ -11,7 +11,7 @@ from speechduet.picture import DYNAMIC_RANGE_DB, level_db
 def show(
     loggers: Sequence[Logger], name: str, waveform: Tensor, sample_rate: int, step: int
 ) -> None:
-    """A waveform ``[samples]``, to be heard and seen."""
+    """Log a waveform ``[samples]`` as audio and as a picture of its spectrogram."""
     for logger in loggers:
         if isinstance(logger, TensorBoardLogger):
             level = level_db(waveform, sample_rate)

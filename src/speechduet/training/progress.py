@@ -1,4 +1,4 @@
-"""What a run tells: a line of JSON per event, and a bar or lines on stderr."""
+"""The log of a run: a file with a line of JSON per event, and a bar or lines on stderr."""
 
 import json
 from argparse import Namespace
@@ -14,15 +14,18 @@ from lightning.pytorch.utilities import rank_zero_only
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
+from speechduet.files.atomic import write_text
+from speechduet.names import shown
 from speechduet.training.after_step import AfterStep
 from speechduet.training.errors import TrainingError
 from speechduet.training.module import Training
 
 
 @rank_zero_only
-def tell(text: str) -> None:
-    """A line on stderr, of one process."""
-    Console(stderr=True, soft_wrap=True, highlight=False, markup=False).print(f"note: {text}")
+def print_note(text: str) -> None:
+    """A line on stderr, from the first process only."""
+    console = Console(stderr=True, soft_wrap=True, highlight=False, markup=False, emoji=False)
+    console.print(f"note: {shown(text)}")
 
 
 class JsonLog(Logger):
@@ -40,14 +43,7 @@ class JsonLog(Logger):
     @rank_zero_only
     def _drop_after(self, step: int) -> None:
         kept = [line for line in self.path.read_text().splitlines() if _step(line) <= step]
-        temporary = self.path.with_suffix(".part")
-        try:
-            temporary.write_text("".join(f"{line}\n" for line in kept))
-            temporary.replace(self.path)
-        except OSError as error:
-            raise TrainingError(
-                f"cannot write {self.path} ({error.strerror})", "free disk space"
-            ) from error
+        write_text(self.path, "".join(f"{line}\n" for line in kept), TrainingError)
 
     @property
     def name(self) -> str:
@@ -67,17 +63,22 @@ class JsonLog(Logger):
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """Add a line."""
+        """Add a line of numbers."""
         measured = {k: float(f"{v:.6g}") for k, v in metrics.items() if k != "epoch"}
         if measured:
-            entry = {"step": step, "seconds": round(time(), 1), **measured}
-            try:
-                with self.path.open("a") as file:
-                    file.write(json.dumps(entry) + "\n")
-            except OSError as error:
-                raise TrainingError(
-                    f"cannot write {self.path} ({error.strerror})", "free disk space"
-                ) from error
+            self.write(step, measured)
+
+    @rank_zero_only
+    def write(self, step: int | None, values: Mapping[str, Any]) -> None:
+        """Add a line."""
+        entry = {"step": step, "seconds": round(time(), 1), **values}
+        try:
+            with self.path.open("a") as file:
+                file.write(json.dumps(entry) + "\n")
+        except OSError as error:
+            raise TrainingError(
+                f"cannot write {self.path} ({error.strerror})", "free disk space"
+            ) from error
 
 
 def _step(line: str) -> float:
@@ -110,7 +111,7 @@ class ProgressLog(AfterStep):
             self._bar.start()
 
     def after_step(self, trainer: lightning.Trainer, module: Training, step: int) -> None:
-        """Tell, once in a while."""
+        """Log every so often, and after the last step."""
         if step % self.every_steps and step != trainer.max_steps:
             return
         now = monotonic()
@@ -118,16 +119,16 @@ class ProgressLog(AfterStep):
         pace = (module.examples_seen - self._examples) / seconds
         left = timedelta(seconds=round((trainer.max_steps - step) * seconds / (step - self._steps)))
         self._clock, self._steps, self._examples = now, step, module.examples_seen
-        told = {
+        measured = {
             f"train/{name}": float(trainer.strategy.reduce(mean, reduce_op="mean"))
             for name, mean in module.running_means.means().items()
         }
-        told["train/examples_per_s"] = pace
-        told["train/learning_rate"] = trainer.optimizers[0].param_groups[0]["lr"]
+        measured["train/examples_per_s"] = pace
+        measured["train/learning_rate"] = trainer.optimizers[0].param_groups[0]["lr"]
         for logger in trainer.loggers:
-            logger.log_metrics(told, step)
+            logger.log_metrics(measured, step)
         text = (
-            f"step {step}/{trainer.max_steps}  loss {told['train/loss']:.4g}  "
+            f"step {step}/{trainer.max_steps}  loss {measured['train/loss']:.4g}  "
             f"{pace:.1f} examples/s  {left} left"
         )
         if self._bar.tasks:

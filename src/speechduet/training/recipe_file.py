@@ -17,6 +17,7 @@ import yaml
 
 from speechduet.data import Mixing
 from speechduet.errors import SettingError
+from speechduet.files.text import read_text
 from speechduet.model.config import Config
 from speechduet.recipe import system_named
 from speechduet.settings import check_names, read
@@ -58,7 +59,14 @@ MODEL_SECTIONS = (
 
 
 class _Loader(yaml.SafeLoader):  # type: ignore[misc]
-    """YAML in which 1e-4 is a number too, and not only 1.0e-4."""
+    """YAML in which 1e-4 is a number too, and not only 1.0e-4.
+
+    It may hold names of files that are not UTF-8, see `read_text`.
+    """
+
+    NON_PRINTABLE = re.compile(
+        "[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\udc80-\udcff\ue000-\ufffd\U00010000-\U0010ffff]"
+    )
 
 
 _Loader.add_implicit_resolver(
@@ -124,10 +132,7 @@ def of_file(path: Path) -> Iterator[None]:
 
 def load(path: Path) -> dict[str, Any]:
     """The named sections of a YAML file."""
-    try:
-        values = _parse(path.read_text(encoding="utf-8"), str(path))
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingError(f"cannot read {path} ({error})", "a YAML file") from None
+    values = _parse(read_text(path, "a YAML file"), str(path))
     if not isinstance(values, dict):
         raise SettingError(f"{path} holds {type(values).__name__}", "named sections")
     return values

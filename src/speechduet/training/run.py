@@ -3,40 +3,50 @@
 import logging
 import os
 import warnings
+from collections.abc import Sequence
+from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import lightning
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
 from lightning.pytorch.strategies import DDPStrategy
+from torch.utils.data import DataLoader
 
 from speechduet.audio.notices import Notify
+from speechduet.data import Examples, FittingPair
 from speechduet.errors import AudioError, ModelError, SettingError
 from speechduet.model.find import load_any
 from speechduet.network.system import System
 from speechduet.training.averages import Averages
 from speechduet.training.checkpoints import Checkpoints, Resumed, newest, save_model
 from speechduet.training.errors import is_full
-from speechduet.training.loading import examples_of, training_batches, validation_pairs
+from speechduet.training.loading import (
+    Numbered,
+    batch_of,
+    examples_of,
+    training_batches,
+    validation_pairs,
+)
 from speechduet.training.module import Training
 from speechduet.training.pictures import has_tensorboard
-from speechduet.training.progress import JsonLog, ProgressLog, tell
+from speechduet.training.precision import candidates, device_of, fastest
+from speechduet.training.progress import JsonLog, ProgressLog, print_note
 from speechduet.training.recipe_file import TrainingRecipe
-from speechduet.training.settings import RunSettings
+from speechduet.training.settings import Precision, RunSettings
 from speechduet.training.validation import Validation, metrics
 
 
-def train(recipe: TrainingRecipe, folder: Path, notify: Notify = tell) -> Path:
+def train(recipe: TrainingRecipe, folder: Path, notify: Notify = print_note) -> Path:
     """Train, or go on training, and return the model folder ``folder/model``.
 
     ``folder`` holds ``last.ckpt`` and ``previous.ckpt`` to resume from, ``log.jsonl``, TensorBoard
     events, the models ``best/*`` of validation, and in the end ``model``: the averaged weights, and
     ``model_ema_DECAY`` of every other average. ``notify`` learns what is odd about the recordings,
-    and which settings are others than when the run was last started.
+    which settings are others than when the run was last started, and which precision was chosen.
     """
-    settings = recipe.run
     examples, pairs = examples_of(recipe, notify), validation_pairs(recipe, notify)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -44,62 +54,125 @@ def train(recipe: TrainingRecipe, folder: Path, notify: Notify = tell) -> Path:
         raise is_full(error, folder) or SettingError(
             f"cannot create {folder} ({error.strerror})", "a folder for the run"
         ) from None
-    resumed = newest(folder, recipe)
-    step, seen, processes, checkpoint = 0, 0, None, None
-    if resumed:
-        step, seen = resumed.state["global_step"], resumed.state["examples_seen"]
-        processes, checkpoint = resumed.state.get("processes"), resumed.path
-        _tell_resumed(resumed, folder, step, settings.max_steps, notify)
-    module = build(recipe, with_weights=resumed is None)
-    del resumed  # a mapped file, soon to be renamed
-    averages = Averages(settings.ema_decays)
+    start = _start(newest(folder, recipe), folder, recipe.run, notify)
+    module = build(recipe, with_weights=start.checkpoint is None)
+    log = JsonLog(folder / "log.jsonl", start.step)
+    precision = recipe.run.precision
+    if precision == "auto" and start.precision is not None:
+        precision = start.precision
+        notify(f"run.precision auto: {precision}, as before")
+    elif precision == "auto":
+        precision = _chosen(recipe, module, examples, log, notify)
+    averages = Averages(recipe.run.ema_decays)
     callbacks: list[lightning.Callback] = [averages]
     if pairs:
-        if "pesq" not in metrics():
-            notify(
-                "the best models are chosen by SI-SDR, for pesq or pystoi is not installed; to "
-                "choose by PESQ: pip install 'speechduet[evaluation]'"
-            )
-        callbacks.append(Validation(pairs, recipe, averages, folder / "best"))
-    callbacks += [ProgressLog(settings.log_every_steps), Checkpoints(folder, recipe, checkpoint)]
-    trainer = _trainer(settings, module.system, callbacks, _loggers(folder, step))
-    if processes not in (None, trainer.world_size):
-        notify(f"{folder} goes on with {trainer.world_size} processes instead of {processes}")
-    batches = training_batches(examples, seen, recipe, trainer.global_rank, trainer.world_size)
-    try:
-        trainer.fit(module, batches, ckpt_path=checkpoint, weights_only=True)
-    except OSError as error:
-        if full := is_full(error, folder):
-            raise full from error
-        raise
-    except AudioError as error:
-        # A worker's error arrives with its traceback as its text; the last line is the error.
-        line = str(error).strip().splitlines()[-1]
-        raise AudioError(line.rpartition("AudioError: ")[2]) from None
+        callbacks.append(_validation(pairs, recipe, averages, folder, notify))
+    callbacks.append(ProgressLog(recipe.run.log_every_steps))
+    callbacks.append(Checkpoints(folder, recipe, start.checkpoint))
+    loggers = [log, *_boards(folder, start.step)]
+    trainer = _trainer(recipe.run, precision, module.system, callbacks, loggers)
+    world = trainer.world_size
+    if start.processes not in (None, world):
+        notify(f"{folder} goes on with {world} processes instead of {start.processes}")
+    batches = training_batches(examples, start.examples, recipe, trainer.global_rank, world)
+    _fit(trainer, module, batches, start.checkpoint, folder)
     if trainer.is_global_zero:
         for decay in averages.decays:
             with averages.in_place(module, decay):
-                own = decay == settings.ema_decay
+                own = decay == recipe.run.ema_decay
                 place = folder / ("model" if own else f"model_ema_{decay}")
                 save_model(recipe, module, place, trainer.global_step)
     return folder / "model"
 
 
-def _tell_resumed(
-    resumed: Resumed, folder: Path, step: int, max_steps: int, notify: Notify
-) -> None:
-    """What a run goes on with, or that it has nothing left to do."""
-    if step >= max_steps:
-        told = f"{folder} is complete after step {step}: nothing was trained"
+class _Start(NamedTuple):
+    """Where a run starts or resumes."""
+
+    step: int = 0
+    examples: int = 0
+    processes: int | None = None
+    precision: Precision | None = None
+    checkpoint: Path | None = None
+
+
+def _start(resumed: Resumed | None, folder: Path, settings: RunSettings, notify: Notify) -> _Start:
+    """Where the run resumes; notifies of changed settings, and if nothing is left to do."""
+    if resumed is None:
+        return _Start()
+    state = resumed.state
+    start = _Start(
+        state["global_step"],
+        state["examples_seen"],
+        state.get("processes"),
+        resumed.precision,
+        resumed.path,
+    )
+    if start.step >= settings.max_steps:
+        complete = f"{folder} is complete after step {start.step}: nothing was trained"
         changed = f"; other settings than before: {'; '.join(resumed.changed)}"
-        notify(f"{told}; to go on, raise run.max_steps{changed if resumed.changed else ''}")
-        return
+        notify(f"{complete}; to go on, raise run.max_steps{changed if resumed.changed else ''}")
+        return start
     for change in resumed.changed:
-        notify(f"{folder} goes on after step {step} with another setting: {change}")
+        notify(f"{folder} goes on after step {start.step} with another setting: {change}")
+    return start
+
+
+def _chosen(
+    recipe: TrainingRecipe, module: Training, examples: Examples, log: JsonLog, notify: Notify
+) -> Precision:
+    """The precision of a new run whose recipe says auto; it is notified of and logged."""
+    settings = recipe.run
+    device = device_of(settings.accelerator)
+    choices = candidates(device)
+    if prod(_processes(settings)) > 1 or len(choices) == 1:
+        # Processes that measured on their own might disagree.
+        precision = choices[-1] if device.type == "cuda" else choices[0]
+        notify(f"run.precision auto: {precision}, without measuring")
+        return precision
+    choice = fastest(module, batch_of(examples, settings.batch_size), device)
+    notify(f"run.precision auto: {choice}")
+    log.write(0, {"precision": choice.precision, "seconds_per_step": dict(choice.seconds)})
+    return choice.precision
+
+
+def _validation(
+    pairs: Sequence[FittingPair],
+    recipe: TrainingRecipe,
+    averages: Averages,
+    folder: Path,
+    notify: Notify,
+) -> Validation:
+    if "pesq" not in metrics():
+        notify(
+            "the best models are chosen by SI-SDR, for pesq or pystoi is not installed; to "
+            "choose by PESQ: pip install 'speechduet[evaluation]'"
+        )
+    return Validation(pairs, recipe, averages, folder / "best")
+
+
+def _fit(
+    trainer: lightning.Trainer,
+    module: Training,
+    batches: DataLoader[Numbered],
+    checkpoint: Path | None,
+    folder: Path,
+) -> None:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*(does not have many workers|LeafSpec).*")
+        try:
+            trainer.fit(module, batches, ckpt_path=checkpoint, weights_only=True)
+        except OSError as error:
+            if full := is_full(error, folder):
+                raise full from error
+            raise
+        except AudioError as error:
+            # A worker's error arrives with its traceback as its text; the last line is the error.
+            line = str(error).strip().splitlines()[-1]
+            raise AudioError(line.rpartition("AudioError: ")[2]) from None
 
 
 def build(recipe: TrainingRecipe, with_weights: bool = True) -> Training:
-    """The module with the weights that a run begins with."""
+    """The module with the initial weights of a run."""
     settings = recipe.run
     _check_excerpt(recipe)
     # config.build() restores the random state, which therefore has to be set for it.
@@ -149,15 +222,23 @@ def _start_from(source: str, system: System) -> None:
     system.load_state_dict(known.state_dict())
 
 
+def _processes(settings: RunSettings) -> tuple[int, int]:
+    """Processes on a machine, and machines; torchrun knows them better than the settings."""
+    return (
+        int(os.environ.get("LOCAL_WORLD_SIZE", settings.devices)),
+        int(os.environ.get("GROUP_WORLD_SIZE", settings.nodes)),
+    )
+
+
 def _trainer(
     settings: RunSettings,
+    precision: Precision,
     system: System,
     callbacks: list[lightning.Callback],
     loggers: list[Logger],
 ) -> lightning.Trainer:
-    # torchrun says how many processes there are; SLURM's word is checked by Lightning.
-    devices = int(os.environ.get("LOCAL_WORLD_SIZE", settings.devices))
-    nodes = int(os.environ.get("GROUP_WORLD_SIZE", settings.nodes))
+    # What SLURM says is checked by Lightning.
+    devices, nodes = _processes(settings)
     strategy: Any = "auto"
     if devices * nodes > 1:
         strategy = DDPStrategy(
@@ -166,14 +247,13 @@ def _trainer(
             broadcast_buffers=False,
         )
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    warnings.filterwarnings("ignore", ".*(does not have many workers|LeafSpec).*")
     try:
         return lightning.Trainer(
             accelerator=settings.accelerator,
             devices=devices,
             num_nodes=nodes,
             strategy=strategy,
-            precision=settings.precision,
+            precision=precision,
             max_steps=settings.max_steps,
             accumulate_grad_batches=settings.accumulate,
             gradient_clip_val=settings.gradient_clip or None,
@@ -191,9 +271,7 @@ def _trainer(
         ) from error
 
 
-def _loggers(folder: Path, step: int) -> list[Logger]:
-    loggers: list[Logger] = [JsonLog(folder / "log.jsonl", step)]
-    if has_tensorboard():
-        board = TensorBoardLogger(folder, name="tensorboard", version="", purge_step=step or None)
-        loggers.append(board)
-    return loggers
+def _boards(folder: Path, step: int) -> list[Logger]:
+    if not has_tensorboard():
+        return []
+    return [TensorBoardLogger(folder, name="tensorboard", version="", purge_step=step or None)]

@@ -82,8 +82,9 @@ class RunSettings(Settings):
     """Largest norm of the gradient; 0: no limit."""
     gradient_norms_every_steps: Whole = 0
     """How often both losses' gradient norms at the shared encoder are measured; 0: never."""
-    precision: Precision = "32-true"
-    """Of the networks' arithmetic; weights stay in 32 bits."""
+    precision: Literal[Precision, "auto"] = "32-true"
+    """Of the networks' arithmetic; weights stay in 32 bits. *auto* is the one that a few steps
+    show to be the fastest on this machine; a resumed run keeps it."""
     compile: bool = False
     """Compile the networks with torch.compile: slower to start, then faster."""
     accelerator: str = "auto"
