@@ -44,6 +44,17 @@ def test_plain_samples(tmp_path: Path, container: str, subtype: str, share: floa
     check(path, share)
 
 
+@pytest.mark.parametrize("container", ["MAT4", "MAT5", "HTK", "SDS", "AVR", "SVX", "NIST"])
+@pytest.mark.parametrize("share", [0.3, 0.9])
+def test_rare_containers(tmp_path: Path, container: str, share: float) -> None:
+    path = tmp_path / "x.bin"
+    soundfile.write(path, SIGNAL.T, RATE, "PCM_16", format=container)
+    assert read(path)[0].shape == SIGNAL.shape
+    data = path.read_bytes()
+    path.write_bytes(data[: int(len(data) * share)])
+    check(path, share)
+
+
 @pytest.mark.parametrize("subtype", ["IMA_ADPCM", "MS_ADPCM", "GSM610", "ULAW"])
 def test_compressed_samples_in_wav(tmp_path: Path, subtype: str) -> None:
     path = tmp_path / "x.wav"

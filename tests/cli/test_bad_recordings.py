@@ -73,7 +73,7 @@ def test_each_is_named_and_none_is_averaged(folders: Folders, tmp_path: Path) ->
             f"lacking {role}": f"no {role} recording of this name",
             f"only {role}": " and no ",
             f"unreadable {role}": f"{role}/unreadable {role}.wav is not audio",
-            f"empty {role}": f"{role}/empty {role}.wav holds no sound",
+            f"empty {role}": f"{role}/empty {role}.wav holds no samples",
         }
     folders.spoil("silent clean", "clean", 0 * clean)
     folders.spoil("silent enhanced", "enhanced", 0 * clean)

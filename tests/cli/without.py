@@ -1,22 +1,44 @@
-"""All commands where one package is missing: ``python without.py ROOT MODEL FOLDER MODULE...``.
+"""All commands where packages are missing: ``python without.py ROOT MODEL FOLDER``.
 
-For each module there is a process of its own, which writes FOLDER/MODULE.jsonl: of each command
-its exit status, its stderr, and a traceback if any.
+For each case there is a process of its own, which writes FOLDER/CASE.jsonl: of each command its
+exit status, its stderr, and a traceback if any. A process that lacks some is forked from one that
+has imported the large ones, and forgets those: importing them takes longer than all the rest. So
+it shows what our code does without a package; what the large packages do without others is shown
+by the first two cases, which import them anew.
 """
 
+import importlib
+import io
 import json
 import os
 import sys
 import traceback
 from collections.abc import Iterator
+from contextlib import suppress
 from importlib.metadata import DistributionFinder
 from pathlib import Path
 from typing import Any
 
 from speechduet.extras import EXTRAS, PACKAGES
 
-BASE = "base"
-"""Stands for an installation without any extra."""
+FRESH = {"base": set(EXTRAS), "training": set(EXTRAS) - {"lightning", "yaml"}}
+"""What installations lack that have no extra, or only what training cannot do without."""
+
+FORGOTTEN = (
+    *({"scipy"}, {"yaml"}, {"lightning", "onnxruntime"}, {"matplotlib", "onnx"}),
+    *({"pesq", "huggingface_hub", "pyroomacoustics"}, {"pystoi", "tensorboard", "openvino"}),
+)
+"""Packages that are missing together; no command needs two of a set, so none hides another."""
+
+CASES = {**FRESH, **{"+".join(sorted(modules)): modules for modules in FORGOTTEN}}
+"""The packages that are missing in each case."""
+
+LARGE = (
+    *("lightning", "lightning.pytorch.loggers", "lightning.pytorch.strategies", "torch.onnx"),
+    *("matplotlib.figure", "matplotlib.backends.backend_agg"),
+    *("scipy.signal", "scipy.stats", "pystoi", "pesq", "onnx", "onnxruntime"),
+    *("torch._dynamo", "torch._refs", "torch.onnx.utils", "torch.utils.flop_counter"),
+)
 
 TRAINED = """
 name: gp_unified
@@ -126,6 +148,9 @@ def prepared(root: Path, model: str, folder: Path) -> None:
 def run(modules: set[str], root: Path, model: str, folder: Path) -> Iterator[Any]:
     """What came of each command where packages are missing; first, which were not tried."""
     packages = {PACKAGES.get(module, module).lower() for module in modules}
+    for name in list(sys.modules):
+        if name.partition(".")[0] in modules:
+            del sys.modules[name]
     sys.meta_path[:] = [Without(finder, modules, packages) for finder in sys.meta_path]
     prepared(root, model, folder)
     import typer
@@ -151,8 +176,29 @@ def run(modules: set[str], root: Path, model: str, folder: Path) -> Iterator[Any
             yield {"command": f"{name} {' '.join(arguments)}", **outcome}
 
 
-def main(root: Path, model: str, folder: Path, modules: list[str]) -> None:
-    """Fork for each module, with all that a base installation has loaded already."""
+def forked(case: str, root: Path, model: str, folder: Path) -> int:
+    """Run all commands of a case in a process; its number."""
+    process = os.fork()
+    if process:
+        return process
+    (folder / case).mkdir()
+    with (folder / f"{case}.jsonl").open("w") as file:
+        for outcome in run(CASES[case], root, model, folder / case):
+            file.write(json.dumps(outcome) + "\n")
+    os._exit(0)
+
+
+def draw_nothing() -> None:
+    """Let matplotlib look for its fonts once, and not in each process."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(layout="constrained")
+    figure.add_subplot().set_title("x")
+    figure.savefig(io.BytesIO(), format="png")
+
+
+def main(root: Path, model: str, folder: Path) -> None:
+    """Fork for each case, two at a time."""
     import av  # noqa: F401
     import rich.progress  # noqa: F401
     import soundfile  # noqa: F401
@@ -160,16 +206,19 @@ def main(root: Path, model: str, folder: Path, modules: list[str]) -> None:
     import torch
 
     torch.set_num_threads(1)
-    for module in modules:
-        if os.fork() == 0:
-            missing = set(EXTRAS) if module == BASE else {module}
-            (folder / module).mkdir()
-            with (folder / f"{module}.jsonl").open("w") as file:
-                for outcome in run(missing, root, model, folder / module):
-                    file.write(json.dumps(outcome) + "\n")
-            os._exit(0)
-        os.wait()
+    running = [forked(case, root, model, folder) for case in FRESH]
+    for module in LARGE:
+        with suppress(ImportError):
+            importlib.import_module(module)
+    with suppress(ImportError):
+        draw_nothing()
+    for case in CASES.keys() - FRESH:
+        if len(running) == 2:
+            running.remove(os.wait()[0])
+        running.append(forked(case, root, model, folder))
+    for process in running:
+        os.waitpid(process, 0)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3]), sys.argv[4:])
+    main(Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3]))

@@ -14,6 +14,10 @@ _UNKNOWN_64 = 1 << 40
 """No recording is so long: who writes such a length does not know it."""
 _SPHERE_BYTES = 1 << 14
 _GUID_TAIL = bytes.fromhex("f3acd3118cd100c04f8edb8a")
+_HTK_WAVEFORM = b"\0\2\0\0"
+"""Two bytes a sample, of the kind waveform."""
+_HTK_PERIODS = (13, 10_000)
+"""Of samples, in units of 100 ns: 768 to 1 kHz. Other numbers belong to files of other kinds."""
 _PLAIN_CAF = (b"lpcm", b"ulaw", b"alaw")
 
 
@@ -128,7 +132,7 @@ def layout_of(file: Source, end: int) -> Layout | None:
         return _au(head)
     if head.startswith(MAGIC):
         return _sphere(file)
-    return None
+    return _htk(head) if head[8:12] == _HTK_WAVEFORM else None
 
 
 def _riff(file: Source, head: bytes, end: int) -> Layout | None:
@@ -279,6 +283,14 @@ def _sphere(file: Source) -> Layout | None:
         return None
     data, frames, block, rate = header
     return Layout(data, _known(frames * block), block, rate * block)
+
+
+def _htk(head: bytes) -> Layout | None:
+    samples, period = struct.unpack_from(">2i", head)
+    if samples < 1 or not _HTK_PERIODS[0] <= period <= _HTK_PERIODS[1]:
+        return None
+    fields = [SizeField(0, struct.Struct(">I"), unit=2)]
+    return Layout(12, 2 * samples, 2, 2 * 1e7 / period, fields=fields)
 
 
 def _known(size: int | None) -> int | None:

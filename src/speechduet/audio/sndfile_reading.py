@@ -85,10 +85,10 @@ def whole_ogg(view: ByteView) -> sf.SoundFile | None:
 
 
 def _read(path: Path, file: sf.SoundFile, salvage: bool, notify: Notify) -> Iterator[Samples]:
-    read = 0
+    read, there = 0, _frames_there(file)
     while True:
         try:
-            block = file.read(_BLOCK, dtype="float32", always_2d=True)
+            block = file.read(min(_BLOCK, there - read), dtype="float32", always_2d=True)
         except sf.LibsndfileError as error:
             found_s = read / file.samplerate
             if not salvage:
@@ -111,6 +111,13 @@ def _read(path: Path, file: sf.SoundFile, salvage: bool, notify: Notify) -> Iter
         notify(f"{path} is truncated: {found_s:.2f} s of the {promised_s:.2f} s are read")
 
 
+def _frames_there(file: sf.SoundFile) -> int:
+    """How many frames to ask for: of a truncated SDS file libsndfile gives nothing at its end."""
+    logged = re.search(r"^Frames *: (\d+)", file.extra_info, re.MULTILINE)
+    frames: int = file.frames
+    return min(frames, int(logged[1])) if file.format == "SDS" and logged else frames
+
+
 def _opened(path: Path, view: ByteView, promise: Promise | None) -> sf.SoundFile:
     """One of the recordings in a file, with a right header."""
     if promise is not None and promise.honest and len(view) == path.stat().st_size:
@@ -130,6 +137,9 @@ def _logged_promise_s(file: sf.SoundFile) -> float:
     ):
         if int(found) < int(promised) < LENGTH_UNKNOWN:
             promised_s *= int(promised) / max(int(found), 1)
+    if file.format in ("MAT4", "MAT5"):
+        # The matrix of samples is the last one of the file.
+        promised_s = int(re.findall(r"Cols *: (\d+)", file.extra_info)[-1]) / file.samplerate
     for frames in re.findall(r"^ *Frames *: (\d+)", file.extra_info, re.MULTILINE):
         if int(frames) < LENGTH_UNKNOWN:
             promised_s = max(promised_s, int(frames) / file.samplerate)
