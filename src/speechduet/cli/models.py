@@ -95,14 +95,20 @@ def _operations(found: list[_Model]) -> "Table":
 
 def _modes(found: list[_Model]) -> "Table":
     from speechduet.evaluation.tables import Table
-    from speechduet.network.cost import Parts, calls, operations, operations_per_second
+    from speechduet.network.cost import (
+        Parts,
+        calls,
+        evaluations,
+        operations,
+        operations_per_second,
+    )
 
     rows = []
     for model in found:
         each, layout = operations(model.system, model.spectrogram.bins), model.system.layout
         for mode, sampling in model.modes.items():
             rate = operations_per_second(each, layout, sampling, model.spectrogram)
-            cells = (str(sampling.steps), str(sampling.evaluations))
+            cells = (str(sampling.steps), str(evaluations(layout, sampling)))
             counted = map(_count, calls(layout, sampling))
             rows.append((model.name, mode, *cells, *counted, f"{rate / 1e9:.1f}"))
     parts = map(_words, Parts._fields)
