@@ -3,11 +3,11 @@ from itertools import count
 
 import pytest
 import torch
+from speechduet.network.convolution import Convolution
 from torch import Tensor, nn
 from torch.nn import functional
 
 from speechduet.bench.operations import Clocked, Products
-from speechduet.network.convolution import Convolution
 from speechduet.network.layers import Attention, downsample, upsample
 
 

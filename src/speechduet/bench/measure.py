@@ -88,7 +88,7 @@ def _warmed_up(
     results, macs = {}, {}
     for candidate, one in made.items():
         tell(f"warming up: {candidate.name}")
-        if candidate.backend == "pytorch":
+        if candidate.shows_operations:
             results[candidate], macs[candidate] = counted(one.run)
         else:
             results[candidate] = one.run()

@@ -101,8 +101,8 @@ Backend = Annotated[
     BackendName,
     _option(
         "--backend",
-        text="What evaluates the network; onnxruntime needs the extra onnx, openvino the extra "
-        "openvino.",
+        text="What evaluates the network; pytorch is PyTorch as it is, winograd with fast "
+        "convolutions; onnxruntime needs the extra onnx, openvino the extra openvino.",
         panel=_MACHINE,
     ),
 ]

@@ -127,7 +127,7 @@ def _scored(
 @lru_cache(maxsize=1)
 def _enhancer(model: str, device: str) -> Enhancer:
     """The enhancer of this process: trajectories come model by model."""
-    return Enhancer.from_pretrained(model, device, backend="pytorch", precision="float32")
+    return Enhancer.from_pretrained(model, device, precision="float32")
 
 
 def _mono(path: Path) -> tuple[Samples, int]:

@@ -13,6 +13,7 @@ from lightning.pytorch.loggers import Logger, TensorBoardLogger
 from lightning.pytorch.strategies import DDPStrategy
 
 from speechduet.audio.notices import Notify
+from speechduet.backend.fast_convolutions import fast_convolutions
 from speechduet.errors import AudioError, ModelError, SettingError
 from speechduet.model.find import load_any
 from speechduet.network.system import System
@@ -115,6 +116,8 @@ def build(recipe: TrainingRecipe, with_weights: bool = True) -> Training:
             )
         for part in system.children():
             part.compile()
+    else:
+        system = system.evaluated_by(fast_convolutions(system))
     return Training(
         system,
         recipe.model.spectrogram,
