@@ -5,4 +5,4 @@ from typing import Literal
 BackendName = Literal[
     "auto", "pytorch", "winograd", "compile", "cuda-graphs", "onnxruntime", "openvino"
 ]
-Precision = Literal["auto", "float32", "bfloat16", "int8"]
+BackendPrecision = Literal["auto", "float32", "bfloat16", "int8"]

@@ -4,7 +4,7 @@ from typing import NamedTuple, get_args
 
 import torch
 
-from speechduet.backend import BackendName, Precision
+from speechduet.backend import BackendName, BackendPrecision
 from speechduet.backend.compiled import Compiled
 from speechduet.backend.cuda_graphs import cuda_graphs
 from speechduet.backend.eager import Bfloat16
@@ -41,7 +41,7 @@ def choose(
     system: System,
     device: torch.device,
     backend: BackendName = "auto",
-    precision: Precision = "auto",
+    precision: BackendPrecision = "auto",
     bins: int = 256,
     threads: int | None = None,
 ) -> Chosen:
@@ -51,7 +51,7 @@ def choose(
     ``threads`` is for runtimes that have threads of their own. Raises SettingError if nothing that
     was asked for can be had; with *auto* for both that cannot be.
     """
-    for found, choices in ((backend, BackendName), (precision, Precision)):
+    for found, choices in ((backend, BackendName), (precision, BackendPrecision)):
         if found not in get_args(choices):
             raise SettingError(f"{found!r}", "one of " + ", ".join(get_args(choices)))
     refusals: list[SettingError] = []
@@ -69,15 +69,15 @@ def choose(
 
 
 def candidates(
-    system: System, device: torch.device, backend: BackendName, precision: Precision
-) -> list[tuple[BackendName, Precision]]:
+    system: System, device: torch.device, backend: BackendName, precision: BackendPrecision
+) -> list[tuple[BackendName, BackendPrecision]]:
     """Backends with their precisions, the best first.
 
     On a CPU float32 in PyTorch: nothing to prepare, and bfloat16 is slow on most processors. There
     fast convolutions are taken where the system has layers that gain from them.
     """
     names: list[BackendName] = ["pytorch"]
-    precisions: list[Precision] = ["float32"]
+    precisions: list[BackendPrecision] = ["float32"]
     if device.type == "cuda":
         names, precisions = ["cuda-graphs", "pytorch"], ["bfloat16", "float32"]
     elif device.type == "cpu" and precision in ("auto", "float32") and fast_convolutions(system):
@@ -95,7 +95,7 @@ def build(
     system: System,
     device: torch.device,
     name: BackendName,
-    precision: Precision,
+    precision: BackendPrecision,
     bins: int,
     threads: int | None,
 ) -> Backend | None:
@@ -124,7 +124,9 @@ def build(
     return evaluate
 
 
-def _in_pytorch(system: System, device: torch.device, precision: Precision) -> Backend | None:
+def _in_pytorch(
+    system: System, device: torch.device, precision: BackendPrecision
+) -> Backend | None:
     if precision == "float32":
         return None
     if precision == "int8":

@@ -27,7 +27,7 @@ READ = TILE + 2
 """Of the input that a tile depends on; also the number of positions along an axis."""
 
 STRIP_TILES, STRIP_VALUES = 64, 12288
-"""Tiles in a strip: enough rows for a matrix product, or so many values at a position, which a
+"""Tiles in a strip: enough rows for a matrix product, or this many values at a position, which a
 cache holds."""
 
 FROM_INPUT = torch.tensor(

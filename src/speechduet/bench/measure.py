@@ -15,7 +15,7 @@ from speechduet.bench.machine import Peak, description, finisher, peak
 from speechduet.bench.memory import memory
 from speechduet.bench.operations import Clocked, Products
 from speechduet.bench.report import Measured, Report
-from speechduet.bench.request import PLAIN, Candidate, Precision, Request
+from speechduet.bench.request import PLAIN, Candidate, MeasuredPrecision, Request
 from speechduet.bench.timing import alternate
 from speechduet.bench.workloads import Workload, workload
 from speechduet.network.cost import counted
@@ -42,7 +42,7 @@ def measure(request: Request, repeats: int, tell: Tell = lambda _: None) -> Repo
             run()  # fills what is kept
     seconds = alternate(runs, repeats)
     kinds: dict[Candidate, dict[str, float]] = {}
-    products: dict[Precision, Products] = {}
+    products: dict[MeasuredPrecision, Products] = {}
     for candidate in macs:
         tell(f"operations: {candidate.name}")
         with Clocked(finish) as clocked, Products() as called:
@@ -51,7 +51,7 @@ def measure(request: Request, repeats: int, tell: Tell = lambda _: None) -> Repo
         # What was asked for comes before the float32 of others, which is held to the same limit.
         products.setdefault(candidate.precision, called)
     tell("limits of the machine")
-    peaks: dict[Precision, Peak] = {
+    peaks: dict[MeasuredPrecision, Peak] = {
         precision: peak(first.device, precision, finish)
         for precision in {told.precision for told in made} - {"int8"}
     }

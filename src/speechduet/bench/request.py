@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 from speechduet.backend import BackendName
 from speechduet.errors import SettingError
 
-Precision = Literal["float32", "bfloat16", "int8"]
+MeasuredPrecision = Literal["float32", "bfloat16", "int8"]
 Work = Literal["enhancement", "evaluation", "training step"]
 Code = Literal["speechduet", "SGMSE+ code"]
 
@@ -16,7 +16,7 @@ class Candidate(NamedTuple):
     """One of those that are measured side by side."""
 
     code: Code
-    precision: Precision
+    precision: MeasuredPrecision
     backend: BackendName = "auto"
     """auto: PyTorch in the best way for the device whose operations can be watched."""
 
@@ -57,7 +57,7 @@ class Request:
     batch_size: int | None = None
     device: str = "cpu"
     threads: int | None = None
-    precision: Precision = "float32"
+    precision: MeasuredPrecision = "float32"
     backend: BackendName = "auto"
     as_shipped: bool = False
     """Our runs keep freed memory, as the commands enhance and train do; others' runs do not."""

@@ -8,7 +8,7 @@ import typer
 
 from speechduet import audio
 from speechduet.backend import BackendName
-from speechduet.bench.request import Precision, Request
+from speechduet.bench.request import MeasuredPrecision, Request
 from speechduet.cli.usage import LARGEST, MOST_THREADS, check_output
 from speechduet.errors import AudioError
 from speechduet.extras import missing
@@ -76,7 +76,8 @@ def bench(
         BackendName, typer.Option(help="Another than auto is measured beside auto in float32.")
     ] = "auto",
     precision: Annotated[
-        Precision, typer.Option(help="Another than float32 is measured beside auto in float32.")
+        MeasuredPrecision,
+        typer.Option(help="Another than float32 is measured beside auto in float32."),
     ] = "float32",
     as_shipped: Annotated[
         bool,

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from speechduet.backend import BackendName, Precision
+from speechduet.backend import BackendName, BackendPrecision
 from speechduet.cli.usage import MOST_SEED, MOST_THREADS
 
 
@@ -107,7 +107,7 @@ Backend = Annotated[
     ),
 ]
 Arithmetic = Annotated[
-    Precision,
+    BackendPrecision,
     _option(
         "--precision",
         text="Arithmetic of the network; auto is float32 on a CPU, and bfloat16 on a GPU that has "

@@ -11,7 +11,7 @@ from torch import Tensor
 from speechduet.audio import Samples
 from speechduet.audio.recording import Recording
 from speechduet.backend.threads import threads
-from speechduet.enhancement.confidence import Comparison, disagreement
+from speechduet.enhancement.confidence import DisagreementMap, disagreement
 from speechduet.enhancement.noise import NoiseField
 from speechduet.enhancement.piece import enhance_piece, reverse_steps
 from speechduet.enhancement.segments import Segmentation
@@ -82,7 +82,7 @@ class Batches:
         sampling: Sampling,
         field: NoiseField,
         noise: Draw | None,
-        comparison: Comparison | None,
+        disagreements: DisagreementMap | None,
     ) -> Iterator[Samples]:
         """The enhanced segments ``[channels, length]`` of a recording in order."""
         segment = np.zeros((recording.channels, plan.length), np.float32)
@@ -101,8 +101,8 @@ class Batches:
             peaks = np.array([[recording.peaks[c]] for _, c in batch])
             draws = partial(self.draws, field, starts, noise)
             clean, compared = self.enhance(np.stack(noisy) / peaks, sampling, draws)
-            if comparison is not None and compared is not None:
-                comparison.add(starts, compared)
+            if disagreements is not None and compared is not None:
+                disagreements.add(starts, compared)
             for (_, channel), piece in zip(batch, clean * peaks, strict=True):
                 segment[channel] = piece
                 if channel == audible[-1]:

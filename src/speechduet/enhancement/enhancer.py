@@ -12,10 +12,10 @@ from typing_extensions import Unpack
 from speechduet.audio import Samples
 from speechduet.audio.recording import Recording, check_strength, mixed
 from speechduet.audio.waveform import Waveform, columns_of, like, rate_of
-from speechduet.backend import BackendName, Precision
+from speechduet.backend import BackendName, BackendPrecision
 from speechduet.backend.choice import choose, find_device
 from speechduet.enhancement.batches import Batches
-from speechduet.enhancement.confidence import Comparison
+from speechduet.enhancement.confidence import DisagreementMap
 from speechduet.enhancement.live import LATENCY_S, Live
 from speechduet.enhancement.noise import NoiseField
 from speechduet.enhancement.segments import OVERLAP_S, Segmentation
@@ -66,7 +66,7 @@ class Enhancer:
         segment_s: float = 16.0,
         batch_size: int | None = None,
         backend: BackendName = "auto",
-        precision: Precision = "auto",
+        precision: BackendPrecision = "auto",
     ) -> None:
         if not 1 <= segment_s <= LONGEST_SEGMENT_S:
             expected = f"at least 1 s and at most {LONGEST_SEGMENT_S:g} s"
@@ -98,7 +98,7 @@ class Enhancer:
         segment_s: float = 16.0,
         batch_size: int | None = None,
         backend: BackendName = "auto",
-        precision: Precision = "auto",
+        precision: BackendPrecision = "auto",
     ) -> "Enhancer":
         """An enhancer with the bundled model, or one of one's own.
 
@@ -225,15 +225,15 @@ class Enhancer:
         sampling: Sampling,
         seed: int = 0,
         noise: Draw | None = None,
-        comparison: Comparison | None = None,
+        disagreements: DisagreementMap | None = None,
     ) -> Iterator[Samples]:
         """Enhance a recording of any length: blocks ``[samples, channels]`` at its own rate.
 
-        Where the decoders disagree is added to ``comparison``, if given.
+        Where the decoders disagree is added to ``disagreements``, if given.
         """
         plan = self.segmentation(recording)
         segments = self._batches.segments(
-            recording, plan, sampling, self._noise(seed), noise, comparison
+            recording, plan, sampling, self._noise(seed), noise, disagreements
         )
         return recording.restored(block.T for block in plan.join(segments))
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any, Literal, NamedTuple
 
-from speechduet.errors import ModelError
+from speechduet.errors import SpeechduetError
 from speechduet.model.config import FORMAT, Config
 from speechduet.training.recipe_file import MODEL_SECTIONS, SECTIONS, TrainingRecipe
 
@@ -117,7 +117,7 @@ def _completed(recorded: Mapping[str, Any]) -> Mapping[str, Any]:
     parts = {name: recorded[name] for name in MODEL_SECTIONS if name in recorded}
     try:
         complete = Config.from_json({"format": FORMAT, **parts}).to_json()
-    except ModelError:
+    except SpeechduetError:
         return recorded  # not a description of this version
     return {**recorded, **{name: _plain(complete[name]) for name in parts}}
 
