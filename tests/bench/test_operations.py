@@ -3,10 +3,10 @@ from itertools import count
 
 import pytest
 import torch
-from speechduet.network.convolution import Convolution
 from torch import Tensor, nn
 from torch.nn import functional
 
+from speechduet.backend.fast_convolutions import FastConvolution
 from speechduet.bench.operations import Clocked, Products
 from speechduet.network.layers import Attention, downsample, upsample
 
@@ -96,13 +96,14 @@ def test_products_are_counted_by_shape_and_run_again_alone() -> None:
 
 def test_a_fast_convolution_is_one_and_its_limit_the_plain_one() -> None:
     """Run again alone, it would be compared with itself."""
-    layer, x = Convolution(96, 96), torch.randn(1, 96, 64, 64)
+    plain_layer = nn.Conv2d(96, 96, 3, padding=1)
+    layer, x = FastConvolution(plain_layer), torch.randn(1, 96, 64, 64)
     with torch.inference_mode(), Products() as products:
         fast = layer(x)
         assert counted(lambda: layer(x)).pop("convolution") == 1
     (func, shapes), *others = products.calls
     assert func is torch.ops.aten.convolution.default and not others
-    plain = func(x, layer.weight, layer.bias, *shapes[3:])
+    plain = func(x, plain_layer.weight, plain_layer.bias, *shapes[3:])
     torch.testing.assert_close(fast, plain, rtol=1e-4, atol=1e-4)
     assert products.floor_s(lambda: None, tries=1) > 0
 

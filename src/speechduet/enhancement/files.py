@@ -15,7 +15,12 @@ from speechduet.audio.recording import Recording, check_strength, mixed
 from speechduet.audio.tags import read_tags
 from speechduet.audio.together import check_replaceable, replacing_together
 from speechduet.audio.writing import write_partial
-from speechduet.enhancement.confidence import DisagreementMap, check_compared, check_file, save_partial
+from speechduet.enhancement.confidence import (
+    DisagreementMap,
+    check_compared,
+    check_file,
+    save_partial,
+)
 from speechduet.enhancement.enhancer import Enhancer, Expert
 from speechduet.errors import AudioError
 
