@@ -28,6 +28,7 @@ from rich.progress import track
 from speechduet import Enhancer, enhance_file
 from speechduet.errors import SpeechduetError
 from speechduet.evaluation import Interval, ScoredPair, Scores, bootstrap, evaluate_pairs, pair_up
+from speechduet.network.cost import evaluations
 
 ROOT = Path(__file__).parents[1]
 METRICS = {"pesq": ("PESQ-WB", 3), "estoi": ("ESTOI", 3), "si_sdr": ("SI-SDR (dB)", 2)}
@@ -114,9 +115,9 @@ def rows(
                 duration_s += enhance_file(pair.enhanced, target, enhancer, mode, seed=seed)
                 taken_s += time.perf_counter() - start
                 runs[-1].append(pair._replace(enhanced=target))
-        evaluations = enhancer.sampling(mode).evaluations
+        number = evaluations(enhancer.system.layout, enhancer.sampling(mode))
         scores, speed = mean_scores(runs, jobs), taken_s / duration_s
-        yield Row(name, len(pairs), mode, evaluations, scores, speed)
+        yield Row(name, len(pairs), mode, number, scores, speed)
 
 
 def table(lines: list[Row]) -> str:
@@ -159,7 +160,9 @@ def main(
 ) -> None:
     """Measure a model on parts of the corpus and print a Markdown table."""
     try:
-        enhancer = Enhancer.from_pretrained(model, device="cpu", threads=threads)
+        if threads is not None:
+            torch.set_num_threads(threads)
+        enhancer = Enhancer.from_pretrained(model, device="cpu")
         lines: list[Row] = []
         for chosen in sets:
             pairs = noisy_pairs(corpus, chosen)

@@ -113,7 +113,9 @@ def main(
     json_file: Annotated[Path | None, typer.Option("--json", help="Write figures here.")] = None,
 ) -> None:
     """Compare latencies of the live mode on the validation set."""
-    enhancer = Enhancer.from_pretrained(model, device="cpu", threads=threads)
+    if threads is not None:
+        torch.set_num_threads(threads)
+    enhancer = Enhancer.from_pretrained(model, device="cpu")
     pairs: list[Pair] = []
     for path in sorted((valid / "clean").iterdir()):
         clean, rate = soundfile.read(path, dtype="float32")

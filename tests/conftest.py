@@ -14,7 +14,7 @@ from speechduet.audio import probe, read_blocks, target_format, write_blocks
 from speechduet.audio.tags import read_tags
 from speechduet.enhancement.enhancer import Enhancer
 from speechduet.model.folder import Pretrained
-from speechduet.network.system import Layout
+from speechduet.network.system import Backend, Layout
 from speechduet.process import OrnsteinUhlenbeck
 from speechduet.sampler import Estimate, Sampling
 from speechduet.spectrogram import Spectrogram
@@ -98,6 +98,12 @@ class Unchanging(nn.Module):
     layout = Layout(generative=True, predictive="shared", parametrisation="clean")
     process = OrnsteinUhlenbeck()
     frame_multiple = 1
+
+    def placed(self, device: torch.device) -> Any:
+        return self
+
+    def evaluated_by(self, backend: Backend | None) -> Any:
+        return self
 
     def anchor(self, y: Tensor) -> Tensor:
         return y

@@ -7,6 +7,7 @@ enhances every recording in each mode with the networks as they are, and writes 
 again, with ``activation_ranges.json`` and 16-bit weights.
 """
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -25,13 +26,13 @@ def main(
     """Calibrate a model and store it."""
     model = load(folder)
     enhancer = Enhancer(model, device="cpu", backend="pytorch", precision="float32")
-    with calibration(model.system):
+    with calibration(enhancer.system) as ranges:
         for path in sorted(recordings.iterdir()):
             samples, sample_rate = audio.read(path)
             for mode in model.modes:
                 enhancer(samples, sample_rate, mode)
-    save(model, folder, torch.float16)
-    typer.echo(f"{len(model.system.activation_ranges)} layers of {model.name} are calibrated")
+    save(replace(model, system=model.system.calibrated(ranges)), folder, torch.float16)
+    typer.echo(f"{len(ranges)} layers of {model.name} are calibrated")
 
 
 if __name__ == "__main__":

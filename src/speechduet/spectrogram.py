@@ -50,14 +50,14 @@ class Spectrogram(Settings):
         return self.n_fft // 2 + 1
 
     def frames(self, samples: int) -> int:
-        """Number of frames that `forward` makes of so many samples."""
+        """Number of frames that `encode` makes of this many samples."""
         return 1 + samples // self.hop
 
     def covering(self, samples: int) -> int:
         """The length to which samples are continued, so that each lies under full overlap."""
         if self.published:
             return samples
-        # The first frame that is missing must begin after the last sample.
+        # The first frame that is missing must start after the last sample.
         reach = max(0, self.n_fft // 2 - self.hop)
         return -(-(samples + reach) // self.hop) * self.hop
 

@@ -50,7 +50,7 @@ def any_system(request: pytest.FixtureRequest) -> System:
 
 @pytest.fixture
 def ask() -> Ask:
-    """Inputs of a program for so many examples and frames."""
+    """Inputs of a program for numbers of examples and frames."""
 
     def inputs(
         system: System, program: Program, examples: int, frames: int
@@ -73,14 +73,14 @@ def greatest_difference(ask: Ask) -> Callable[[Backend, System], float]:
             # One example after three: what one shape leaves behind must not show in the next.
             for examples, frames in ((3, 8), (1, 52), (1, 4)):
                 spectrograms, t = ask(system, program, examples, frames)
-                told = backend(program, spectrograms, t)
+                outputs = backend(program, spectrograms, t)
                 with torch.inference_mode():
                     expected = system(program, spectrograms, t)
-                assert [x.shape for x in told] == [x.shape for x in expected]
-                assert all(x.dtype == torch.float32 for x in told)
+                assert [x.shape for x in outputs] == [x.shape for x in expected]
+                assert all(x.dtype == torch.float32 for x in outputs)
                 differences += [
                     ((ours - theirs).abs().max() / theirs.abs().max()).item()
-                    for ours, theirs in zip(told, expected, strict=True)
+                    for ours, theirs in zip(outputs, expected, strict=True)
                 ]
         return max(differences)
 

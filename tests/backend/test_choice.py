@@ -17,32 +17,35 @@ CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 def test_the_default_on_a_cpu_is_pytorch_in_float32(system: System) -> None:
     chosen = choose(system, CPU)
     assert chosen.backend is None
-    assert chosen.told == "backend pytorch, float32, on cpu (the default)"
+    assert chosen.description == "backend pytorch, float32, on cpu (the default)"
 
 
 def test_what_is_asked_for_is_taken(system: System) -> None:
     chosen = choose(system, CPU, "pytorch", "bfloat16")
     assert isinstance(chosen.backend, Bfloat16)
-    assert chosen.told == "backend pytorch, bfloat16, on cpu (as asked)"
+    assert chosen.description == "backend pytorch, bfloat16, on cpu (as asked)"
     assert isinstance(choose(system, CPU, "auto", "bfloat16").backend, Bfloat16)
 
 
-def test_the_order_of_preference() -> None:
-    assert candidates(CPU, "auto", "auto") == [("pytorch", "float32")]
-    assert candidates(torch.device("mps"), "auto", "auto") == [("pytorch", "float32")]
-    assert candidates(CUDA, "auto", "auto") == [
+def test_the_order_of_preference(system: System) -> None:
+    assert candidates(system, CPU, "auto", "auto") == [("pytorch", "float32")]
+    assert candidates(system, torch.device("mps"), "auto", "auto") == [("pytorch", "float32")]
+    assert candidates(system, CUDA, "auto", "auto") == [
         ("cuda-graphs", "bfloat16"),
         ("pytorch", "bfloat16"),
         ("cuda-graphs", "float32"),
         ("pytorch", "float32"),
     ]
-    assert candidates(CUDA, "auto", "float32") == [
+    assert candidates(system, CUDA, "auto", "float32") == [
         ("cuda-graphs", "float32"),
         ("pytorch", "float32"),
     ]
-    assert candidates(CUDA, "compile", "auto") == [("compile", "bfloat16"), ("compile", "float32")]
-    assert candidates(CPU, "openvino", "auto") == [("openvino", "float32")]
-    assert candidates(CPU, "auto", "int8") == [("onnxruntime", "int8")]
+    assert candidates(system, CUDA, "compile", "auto") == [
+        ("compile", "bfloat16"),
+        ("compile", "float32"),
+    ]
+    assert candidates(system, CPU, "openvino", "auto") == [("openvino", "float32")]
+    assert candidates(system, CPU, "auto", "int8") == [("onnxruntime", "int8")]
 
 
 @pytest.mark.parametrize("working", ["cuda-graphs", "pytorch"])
@@ -58,8 +61,8 @@ def test_the_first_that_works_is_taken_and_the_reason_told(
 
     monkeypatch.setattr(choice, "build", build)
     chosen = choose(system, CUDA)
-    assert tried == candidates(CUDA, "auto", "auto")[: len(tried)]
-    assert chosen.told == (
+    assert tried == candidates(system, CUDA, "auto", "auto")[: len(tried)]
+    assert chosen.description == (
         f"backend {working}, float32, on cuda (not better, for: no cuda-graphs in bfloat16)"
     )
 
@@ -72,7 +75,10 @@ def test_a_card_without_bfloat16_has_float32(
     monkeypatch.setattr(choice, "cuda_graphs", lambda evaluate, *_: evaluate)
     chosen = choose(system, CUDA)
     assert chosen.backend is system
-    assert "cuda-graphs, float32" in chosen.told and "Old card lacks bfloat16" in chosen.told
+    assert (
+        "cuda-graphs, float32" in chosen.description
+        and "Old card lacks bfloat16" in chosen.description
+    )
     with pytest.raises(SettingError, match="Old card lacks bfloat16; expected float32"):
         choose(system, CUDA, "pytorch", "bfloat16")
 
@@ -83,7 +89,7 @@ def test_a_card_without_bfloat16_has_float32(
         (
             CPU,
             ("tensorrt", "auto"),
-            "'tensorrt'; expected one of auto, pytorch, compile, cuda-graphs",
+            "'tensorrt'; expected one of auto, pytorch, winograd, compile, cuda-graphs",
         ),
         (CPU, ("auto", "half"), "'half'; expected one of auto, float32, bfloat16, int8"),
         (CPU, ("cuda-graphs", "auto"), "CUDA graphs on cpu; expected device cuda"),
@@ -93,6 +99,8 @@ def test_a_card_without_bfloat16_has_float32(
         (CUDA, ("onnxruntime", "float32"), "backend onnxruntime on cuda; expected device cpu"),
         (CUDA, ("auto", "int8"), "backend onnxruntime on cuda; expected device cpu"),
         (torch.device("mps"), ("auto", "bfloat16"), "bfloat16 on mps; expected float32"),
+        (CPU, ("winograd", "bfloat16"), "winograd in bfloat16 on cpu; expected float32 on an x86"),
+        (CUDA, ("winograd", "float32"), "winograd in float32 on cuda; expected float32 on an x86"),
     ],
 )
 def test_wishes_that_cannot_be_met(

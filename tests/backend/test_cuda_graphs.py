@@ -50,11 +50,11 @@ def frames(count: int) -> Tensor:
 
 def test_every_call_gives_what_the_system_gives(system: System, recorder: StandIn) -> None:
     backend = CudaGraphs(system, recorder)
-    told = []
+    outputs = []
     for _ in range(4):
         x = frames(9)
-        told.append((backend("both", x, T), system("both", x, T)))
-    for ours, theirs in told:  # after all calls: what an earlier one returned has stayed
+        outputs.append((backend("both", x, T), system("both", x, T)))
+    for ours, theirs in outputs:  # after all calls: the outputs of an earlier one have stayed
         torch.testing.assert_close(ours, theirs)
 
 

@@ -75,6 +75,6 @@ def test_several_threads_share_an_enhancer(
     recordings = [noisy(0.3 + 0.1 * (seed % 4), seed) for seed in range(12)]
     expected = [alone(recording, RATE, mode) for recording in recordings]
     with ThreadPoolExecutor(4) as pool:
-        told = list(pool.map(lambda recording: shared(recording, RATE, mode), recordings))
-    for ours, theirs in zip(told, expected, strict=True):
+        enhanced = list(pool.map(lambda recording: shared(recording, RATE, mode), recordings))
+    for ours, theirs in zip(enhanced, expected, strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=0, atol=tolerance * np.abs(theirs).max())

@@ -49,10 +49,10 @@ def test_a_program_is_exported_once_when_it_is_first_called(
     inputs = torch.randn(8, 1, 4, BINS, 12)
     t = torch.full((1,), 0.5)
     with ThreadPoolExecutor(4) as pool:
-        told = list(pool.map(lambda x: runtime("generative", x, t)[0], inputs))
+        outputs = list(pool.map(lambda x: runtime("generative", x, t)[0], inputs))
     assert exported == ["generative"]
     with torch.inference_mode():
-        for x, ours in zip(inputs, told, strict=True):
+        for x, ours in zip(inputs, outputs, strict=True):
             torch.testing.assert_close(ours, system("generative", x, t)[0], rtol=0, atol=1e-3)
 
 
@@ -69,9 +69,9 @@ def calibrated() -> System:
     made = System(Layout(True, "shared", "clean"), OrnsteinUhlenbeck(), size).eval()
     for parameter in made.parameters():
         torch.nn.init.normal_(parameter, std=0.2)
-    with calibration(made), torch.inference_mode():
+    with calibration(made) as ranges, torch.inference_mode():
         made("both", torch.randn(2, 4, BINS, 100), torch.tensor([0.3, 1.0]))
-    return made
+    return made.calibrated(ranges)
 
 
 def test_int8_computes_what_the_rounded_system_computes(calibrated: System) -> None:

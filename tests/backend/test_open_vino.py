@@ -42,10 +42,10 @@ def test_a_program_is_compiled_once_when_it_is_first_called(
     inputs = torch.randn(8, 1, 4, BINS, 12)
     t = torch.full((1,), 0.5)
     with ThreadPoolExecutor(4) as pool:
-        told = list(pool.map(lambda x: runtime("generative", x, t)[0], inputs))
+        outputs = list(pool.map(lambda x: runtime("generative", x, t)[0], inputs))
     assert exported == ["generative"]
     with torch.inference_mode():
-        for x, ours in zip(inputs, told, strict=True):
+        for x, ours in zip(inputs, outputs, strict=True):
             torch.testing.assert_close(ours, system("generative", x, t)[0], rtol=0, atol=1e-3)
 
 

@@ -1,5 +1,6 @@
 """Rounding to 8 bits, what a calibration learns, and where it is kept."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -69,11 +70,10 @@ def test_a_calibration_sees_what_wide_layers_read_and_make(wide: System) -> None
         seen.append(torch.stack([*read[0].aminmax(), *made.aminmax()]))
 
     wide.get_submodule("encoder.narrow").register_forward_hook(note)
-    with calibration(wide):
+    with calibration(wide) as ranges:
         for scale in (0.1, 1.0):
             wide("both", inputs(scale), TIMES)
         wide("predictive", inputs(3.0), TIMES)
-    ranges = wide.activation_ranges
     assert {"encoder.levels.1.convolution", "generative_decoder.widen"} < set(ranges)
     # First and last layers are narrow; the time's are no work; depthwise ones neither.
     parts = ("encoder.levels.0.convolution", "head", "shift", "layers.0", "along_time")
@@ -87,14 +87,14 @@ def test_a_calibration_sees_what_wide_layers_read_and_make(wide: System) -> None
 
 @torch.inference_mode()
 def test_a_calibration_ends(wide: System) -> None:
-    with calibration(wide):
+    with calibration(wide) as ranges:
         wide("both", inputs(), TIMES)
-    before = dict(wide.activation_ranges)
+    before = dict(ranges)
     wide("both", inputs(9.0), TIMES)
-    assert wide.activation_ranges == before
+    assert ranges == before and before
     with pytest.raises(RuntimeError), calibration(wide):
         wide("both", torch.randn(1, 3, BINS, 50), TIMES)
-    assert wide.activation_ranges == before
+    assert wide.activation_ranges == {}
     assert not any(layer._forward_hooks for layer in wide.modules())
 
 
@@ -102,14 +102,14 @@ def test_a_calibration_ends(wide: System) -> None:
 def test_a_rounded_system_is_a_copy_that_differs_a_little(wide: System) -> None:
     x = inputs()
     before = wide("both", x, TIMES)
-    with calibration(wide):
+    with calibration(wide) as ranges:
         wide("both", x, TIMES)
-    rounded = quantised(wide)
-    told = rounded("both", x, TIMES)
-    for ours, theirs, again in zip(told, before, wide("both", x, TIMES), strict=True):
+    rounded = quantised(wide.calibrated(ranges))
+    outputs = rounded("both", x, TIMES)
+    for ours, theirs, again in zip(outputs, before, wide("both", x, TIMES), strict=True):
         assert torch.equal(theirs, again)
         assert 0 < (ours - theirs).norm() < 0.1 * theirs.norm()
-    for name in wide.activation_ranges:
+    for name in ranges:
         rows = rounded.get_submodule(name).weight.flatten(1)
         assert max(len(row.unique()) for row in rows) <= 127
 
@@ -124,15 +124,14 @@ def test_ranges_are_kept_in_the_model_folder(wide: System, tmp_path: Path) -> No
     model = Pretrained("wide", wide, Spectrogram(), {})
     save(model, tmp_path)
     assert load(tmp_path).system.activation_ranges == {}
-    with calibration(wide):
+    with calibration(wide) as ranges:
         wide("both", inputs(), TIMES)
-    save(model, tmp_path)
+    save(replace(model, system=wide.calibrated(ranges)), tmp_path)
     kept = load(tmp_path).system.activation_ranges
-    assert list(kept) == list(wide.activation_ranges)
-    for name, edges in wide.activation_ranges.items():
+    assert list(kept) == list(ranges)
+    for name, edges in ranges.items():
         assert kept[name] == pytest.approx(edges, rel=1e-3)
-    wide.activation_ranges = {}  # as of other weights
-    save(model, tmp_path)
+    save(model, tmp_path)  # as of other weights
     assert load(tmp_path).system.activation_ranges == {}
 
 

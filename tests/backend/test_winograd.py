@@ -3,12 +3,17 @@
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from threading import Event, Thread
+from time import sleep
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from speechduet.backend import winograd
 from speechduet.backend.winograd import (
     FROM_INPUT,
     FROM_KERNEL,
@@ -112,6 +117,48 @@ def test_several_threads_at_once_and_theirs_stay_as_they_are() -> None:
     torch.set_num_threads(before)
 
 
+def test_two_workers_share_one_pool_and_never_see_its_number_of_threads(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """While one builds the pool, whose threads use one thread each, the other begins."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    winograd._built.cache_clear()
+    built, building = [], Event()
+
+    class Slow(ThreadPoolExecutor):
+        def __init__(self, count: int, name: str) -> None:
+            super().__init__(count, name)
+            built.append(self)
+
+        def map(self, *arguments: Any, **settings: Any) -> Any:  # the first: to build it
+            results = list(super().map(*arguments, **settings))
+            if not building.is_set():
+                building.set()
+                sleep(0.2)
+            return iter(results)
+
+    monkeypatch.setattr(winograd, "ThreadPoolExecutor", Slow)
+    x, (weight, bias) = torch.randn(1, 4, 64, 64), layer(4, 4)
+    counts: list[int] = []
+
+    def second() -> None:
+        building.wait()
+        counts.append(winograd.thread_count())  # the first that this thread asks of PyTorch
+        winograd_convolution(x, weight, bias)
+
+    workers = [Thread(target=winograd_convolution, args=(x, weight, bias)), Thread(target=second)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert len(built) == 1 and counts == [2]
+    alone = list(winograd._pool(2).map(lambda _: torch.get_num_threads(), range(8)))
+    assert alone == [1] * 8
+    winograd._built.cache_clear()
+    torch.set_num_threads(before)
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
 def test_a_forked_process_has_threads_of_its_own() -> None:
     before = torch.get_num_threads()
@@ -120,8 +167,9 @@ def test_a_forked_process_has_threads_of_its_own() -> None:
     winograd_convolution(x, weight, bias)
     torch.set_num_threads(before)
     if (child := os.fork()) == 0:
-        # Only the pool: PyTorch's own threads are not to be used after a fork.
-        from speechduet.backend.winograd import _threads
-
-        os._exit(list(_threads(2).map(abs, [-3])) != [3])
+        status = 1
+        with suppress(BaseException):  # or the child would go on with the other tests
+            # Only the pool: PyTorch's own threads are not to be used after a fork.
+            status = int(list(winograd._pool(2).map(abs, [-3])) != [3])
+        os._exit(status)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from speechduet.backend.fast_convolutions import FastConvolution
 from speechduet.bench.operations import Operations, profiled
-from speechduet.network.convolution import Convolution
 from speechduet.network.layers import Attention, downsample, upsample
 
 CPU = torch.device("cpu")
@@ -89,14 +89,15 @@ def test_products_are_counted_by_shape_and_run_again_alone() -> None:
 
 def test_a_fast_convolution_is_one_and_its_limit_the_plain_one() -> None:
     """Run again alone, it would be compared with itself."""
-    layer, x = Convolution(96, 96), torch.randn(1, 96, 64, 64)
+    convolution = nn.Conv2d(96, 96, 3, padding=1)
+    layer, x = FastConvolution(convolution), torch.randn(1, 96, 64, 64)
     with torch.inference_mode():
         fast = layer(x)
     seen = operations(lambda: layer(x))
     assert set(seen.seconds) == {"convolution"}
     (product, *others) = seen.products
     assert product.name == "convolution" and not others
-    plain = torch.ops.aten.convolution(x, layer.weight, layer.bias, *product.values[3:])
+    plain = torch.ops.aten.convolution(x, convolution.weight, convolution.bias, *product.values[3:])
     torch.testing.assert_close(fast, plain, rtol=1e-4, atol=1e-4)
     assert floor_in_ticks(seen) == 1
 

@@ -42,6 +42,11 @@ def test_another_backend_is_held_against_pytorch_in_float32() -> None:
         "speechduet, float32",
     ]
     assert len(Request(backend="compile").candidates) == 2
+    # By name PyTorch as it is, beside what is the default.
+    plain, default = Request(backend="pytorch").candidates
+    assert (plain.name, default.name) == ("speechduet, pytorch, float32", "speechduet, float32")
+    assert plain.shows_operations and default.shows_operations
+    assert not Request(precision="int8").candidates[0].shows_operations
 
 
 @pytest.mark.parametrize(
@@ -51,8 +56,8 @@ def test_another_backend_is_held_against_pytorch_in_float32() -> None:
         ({"recipe": Path("r")}, "a recipe with nothing to train"),
         ({"network": "n", "mode": "fast"}, "mode 'fast' for one evaluation"),
         ({"train": True, "mode": "fast"}, "mode 'fast' for one training step"),
-        ({"train": True, "backend": "compile"}, "training with compile in float32; expected pyto"),
-        ({"train": True, "precision": "int8"}, "training with pytorch in int8"),
+        ({"train": True, "backend": "compile"}, "training with compile in float32; expected auto"),
+        ({"train": True, "precision": "int8"}, "training with auto in int8"),
         ({"batch_size": 2}, "a batch of 2 for one enhancement"),
         ({"network": "n", "batch_size": 0}, "a batch of 0 for one evaluation; expected 1 or more"),
         ({"seconds": 0.0}, "0.0 s of audio; expected above 0"),

@@ -14,7 +14,7 @@ from speechduet.enhancement.enhancer import Enhancer
 from speechduet.enhancement.files import enhance_file
 from speechduet.errors import SettingError
 from speechduet.model.folder import Pretrained
-from speechduet.network.system import Layout
+from speechduet.network.system import Backend, Layout
 from speechduet.process import OrnsteinUhlenbeck
 from speechduet.sampler import Estimate, Sampling
 from speechduet.spectrogram import Spectrogram
@@ -26,6 +26,12 @@ class Divided(nn.Module):
     layout = Layout(generative=True, predictive="shared", parametrisation="clean")
     process = OrnsteinUhlenbeck()
     frame_multiple = 16
+
+    def placed(self, device: torch.device) -> Any:
+        return self
+
+    def evaluated_by(self, backend: Backend | None) -> Any:
+        return self
 
     def anchor(self, y: Tensor) -> Tensor:
         return y

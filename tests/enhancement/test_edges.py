@@ -34,7 +34,7 @@ def clean(root: Path) -> np.ndarray:
 
 
 def overlap(transform: Spectrogram, samples: int, covering: int) -> np.ndarray:
-    """Sum of squared windows over each of so many samples, of all frames of the covering length."""
+    """Sum of squared windows over each sample, of all frames of the covering length."""
     half = transform.n_fft // 2
     window = torch.hann_window(transform.n_fft, periodic=True).numpy() ** 2
     total = np.zeros(covering + transform.n_fft)

@@ -96,14 +96,14 @@ def test_one_sample(tmp_path: Path, unchanging: Enhancer) -> None:
 
 def test_progress_ends_at_the_duration(tmp_path: Path, unchanging: Enhancer) -> None:
     write(tmp_path / "in.wav", tones(200_000, 44_100), 44_100)
-    told: list[tuple[float, float]] = []
+    reports: list[tuple[float, float]] = []
     duration_s = enhance_file(
         *(tmp_path / "in.wav", tmp_path / "out.wav", unchanging),
-        progress=lambda done_s, whole_s: told.append((done_s, whole_s)),
+        progress=lambda done_s, whole_s: reports.append((done_s, whole_s)),
     )
-    assert len(told) > 3
-    assert told == sorted(told)
-    assert told[-1] == (duration_s, duration_s) == (200_000 / 44_100,) * 2
+    assert len(reports) > 3
+    assert reports == sorted(reports)
+    assert reports[-1] == (duration_s, duration_s) == (200_000 / 44_100,) * 2
 
 
 def test_memory_does_not_grow_with_length(tmp_path: Path, unchanging: Enhancer) -> None:

@@ -2,13 +2,11 @@
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from speechduet.audio import Samples
-from speechduet.enhancement.segments import NoiseField, Segmentation
-from speechduet.errors import SettingError
+from speechduet.enhancement.segments import Segmentation
 
 HOP = 8
 
@@ -57,7 +55,7 @@ def test_a_fade_rises_from_one_segment_to_the_next() -> None:
     assert (np.diff(joined) >= 0).all()
 
 
-def test_the_edges_of_segments_are_not_heard() -> None:
+def test_the_edges_of_segments_do_not_matter() -> None:
     plan = Segmentation.plan(3000, HOP, 100, 20)
     marked = np.zeros((1, plan.length), np.float32)
     marked[:, : 4 * HOP] = marked[:, -4 * HOP :] = 1
@@ -94,34 +92,3 @@ def test_work_is_linear_in_length() -> None:
     # Overlaps add their share, an eighth, and rounding up to whole segments a part of one.
     assert all(1 < each < 1.15 + 0.27 / minutes for minutes, each in evaluated.items())
     assert evaluated[600] == pytest.approx(evaluated[60], rel=0.01)
-
-
-def test_noise_is_standard_complex_normal() -> None:
-    noise = NoiseField(0, 256).frames(0, 0, 1000)
-    assert noise.shape == (1, 256, 1000)
-    assert noise.dtype == torch.complex64
-    for part in (noise.real, noise.imag):
-        assert part.mean().abs() < 5e-3
-        assert part.var().item() == pytest.approx(0.5, abs=5e-3)
-    assert (noise.real * noise.imag).mean().abs() < 5e-3
-
-
-@given(start=st.integers(0, 500), length=st.integers(1, 200))
-@settings(deadline=None, max_examples=30)
-def test_stretches_of_noise_agree(start: int, length: int) -> None:
-    field = NoiseField(3, 4)
-    whole = field.frames(5, 0, 700)
-    assert torch.equal(field.frames(5, start, start + length), whole[..., start : start + length])
-
-
-def test_noise_differs_by_seed_draw_and_place() -> None:
-    fields = [NoiseField(seed, 4).frames(draw, 0, 128) for seed in (0, 1) for draw in (0, 1)]
-    stretches = [part for field in fields for part in (field[..., :64], field[..., 64:])]
-    for i, one in enumerate(stretches):
-        assert not any(torch.equal(one, other) for other in stretches[i + 1 :])
-        assert all((one * other.conj()).mean().abs() < 0.3 for other in stretches[i + 1 :])
-
-
-def test_a_negative_seed() -> None:
-    with pytest.raises(SettingError, match="seed is -1; expected a whole number from 0"):
-        NoiseField(-1, 4)

@@ -17,6 +17,7 @@ from speechduet.model import find
 from speechduet.model.find import load_any
 from speechduet.model.folder import Pretrained, load, save
 from speechduet.network.compact import Compact
+from speechduet.network.dual_path import DualPath
 from speechduet.network.ncsnpp import NCSNpp
 from speechduet.network.system import Layout, System
 from speechduet.process import FlowMatching, OrnsteinUhlenbeck, Process, SchroedingerBridge
@@ -29,7 +30,7 @@ TINY = NCSNpp(base_channels=4, multipliers=(1, 1), residual_blocks=1, attention_
 def pretrained(
     layout: Layout | None = None,
     process: Process | None = None,
-    network: NCSNpp | Compact = TINY,
+    network: NCSNpp | Compact | DualPath = TINY,
     predictive_network: NCSNpp | Compact | None = None,
 ) -> Pretrained:
     """A small system with random weights."""
@@ -161,6 +162,44 @@ def test_loading_leaves_the_random_state(folder: Path) -> None:
     torch.manual_seed(3)
     load(folder)
     torch.testing.assert_close(torch.rand(3), expected, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize(
+    ("network", "constants"),
+    [
+        (
+            Compact(width=16, encoder_blocks=5),
+            {
+                "encoder_dilations": [1, 2, 4, 8],
+                "decoder_dilations": [4, 8, 1, 2],
+                "time_exponents": [-1.2, 0.5],
+                "input_scale": 10.0,
+                "remainder_scale": 0.1,
+            },
+        ),
+        (
+            DualPath(channels=(4, 8), hidden=4),
+            {"time_exponents": [-1.2, 0.5], "input_scale": 10.0, "remainder_scale": 0.1},
+        ),
+        (TINY, {"fourier_scale": 16.0}),
+    ],
+    ids=["compact", "dual_path", "ncsnpp"],
+)
+def test_constants_are_written_and_a_folder_without_them_is_read_alike(
+    tmp_path: Path, network: Compact | DualPath | NCSNpp, constants: dict[str, Any]
+) -> None:
+    written = pretrained(Layout(True, "shared", "clean"), network=network)
+    for parameter in written.system.parameters():
+        torch.nn.init.normal_(parameter, std=0.1)
+    save(written, tmp_path)
+    kept = json.loads((tmp_path / "config.json").read_text())["network"]
+    assert {name: kept[name] for name in constants} == constants
+    edit(tmp_path, lambda config: [config["network"].pop(name) for name in constants])
+    y, t = torch.randn(1, 1, 256, 64, dtype=torch.complex64), torch.tensor([0.5])
+    with torch.inference_mode():
+        expected = written.system.eval().estimate(y, y, y, t, generative=True, predictive=True)
+        found = load(tmp_path).system.estimate(y, y, y, t, generative=True, predictive=True)
+    torch.testing.assert_close(found, expected, rtol=0, atol=0)
 
 
 def test_the_card_tells_what_the_model_is(folder: Path) -> None:

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -5,7 +6,7 @@ import torch
 from torch import Tensor
 
 from speechduet.errors import SettingError
-from speechduet.network.compact import Compact, fold, unfold
+from speechduet.network.compact import Compact, fold, temporal_blocks, unfold
 from speechduet.network.system import Layout, System
 from speechduet.process import OrnsteinUhlenbeck
 
@@ -36,10 +37,12 @@ def test_unfolding_undoes_folding() -> None:
 @pytest.mark.parametrize("frames", [1, 2, 7, 64])
 def test_any_number_of_frames_keeps_its_shape(frames: int) -> None:
     y = spectrogram(frames=frames)
-    told = wake(system()).estimate(y, y, y, torch.full((2,), 0.5), generative=True, predictive=True)
-    assert told.generative is not None and told.predictive is not None
-    assert told.generative.shape == told.predictive.shape == y.shape
-    assert told.generative.isfinite().all()
+    estimates = wake(system()).estimate(
+        y, y, y, torch.full((2,), 0.5), generative=True, predictive=True
+    )
+    assert estimates.generative is not None and estimates.predictive is not None
+    assert estimates.generative.shape == estimates.predictive.shape == y.shape
+    assert estimates.generative.isfinite().all()
 
 
 def test_head_scales_with_gains_of_the_inputs() -> None:
@@ -50,9 +53,9 @@ def test_head_scales_with_gains_of_the_inputs() -> None:
     with torch.no_grad():
         decoder.head.bias.copy_(torch.tensor([0.0, 0, 1, 0, 0, 0]).repeat(2))
     x_t, y = spectrogram(), spectrogram()
-    told = network.estimate(x_t, y, y, torch.ones(2), generative=False, predictive=True)
-    assert told.predictive is not None
-    torch.testing.assert_close(told.predictive, y)
+    estimates = network.estimate(x_t, y, y, torch.ones(2), generative=False, predictive=True)
+    assert estimates.predictive is not None
+    torch.testing.assert_close(estimates.predictive, y)
 
 
 def test_time_changes_both_estimates() -> None:
@@ -95,12 +98,40 @@ def test_a_frame_far_away_has_no_influence() -> None:
 
 
 @pytest.mark.parametrize(
+    "constant",
+    [
+        {"encoder_dilations": (2, 1)},
+        {"decoder_dilations": (1,)},
+        {"time_exponents": (-1.1, 0.5)},
+        {"input_scale": 1.0},
+        {"remainder_scale": 0.2},
+    ],
+    ids=str,
+)
+def test_constants_decide_the_output(constant: dict[str, Any]) -> None:
+    one, y, t = wake(system()), spectrogram(frames=20), torch.full((2,), 0.4)
+    other = System(one.layout, one.process, replace(TINY, **constant))
+    other.load_state_dict(one.state_dict())
+    found, expected = (network.estimate(y, y, y, t).generative for network in (one, other))
+    assert found is not None and expected is not None
+    assert not torch.allclose(found, expected)
+
+
+def test_dilations_start_over_when_there_are_more_blocks() -> None:
+    blocks = temporal_blocks(5, 4, (1, 3), None)
+    assert [block.along_time.dilation for block in blocks] == [(1,), (3,), (1,), (3,), (1,)]
+
+
+@pytest.mark.parametrize(
     ("dimensions", "message"),
     [
         ({"bins": 30}, "bins is 30; expected a multiple of 4"),
         ({"channels": (4, 0)}, "channels"),
         ({"width": 0}, "width is 0"),
         ({"decoder_blocks": -1}, "decoder_blocks is -1"),
+        ({"encoder_dilations": ()}, r"encoder_dilations is \(\)"),
+        ({"decoder_dilations": (1, 0)}, "decoder_dilations is "),
+        ({"time_exponents": (1.0,)}, "time_exponents is .*expected two numbers"),
     ],
 )
 def test_dimensions_that_cannot_be_built(dimensions: dict[str, Any], message: str) -> None:

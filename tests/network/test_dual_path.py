@@ -41,10 +41,10 @@ def test_unfolding_undoes_folding() -> None:
 @pytest.mark.parametrize("frames", [1, 2, 7, 64])
 def test_any_number_of_frames_keeps_its_shape(frames: int) -> None:
     y = spectrogram(frames=frames)
-    told = system().estimate(y, y, y, torch.full((2,), 0.5), generative=True, predictive=True)
-    assert told.generative is not None and told.predictive is not None
-    assert told.generative.shape == told.predictive.shape == y.shape
-    assert told.generative.isfinite().all()
+    estimates = system().estimate(y, y, y, torch.full((2,), 0.5), generative=True, predictive=True)
+    assert estimates.generative is not None and estimates.predictive is not None
+    assert estimates.generative.shape == estimates.predictive.shape == y.shape
+    assert estimates.generative.isfinite().all()
 
 
 def test_both_decoders_reach_the_encoder_and_all_weights_learn() -> None:
@@ -67,9 +67,9 @@ def test_head_scales_with_gains_of_the_inputs() -> None:
         decoder.head.weight.zero_()
         decoder.head.bias.copy_(torch.tensor([0.0, 0, 1, 0, 0, 0]).repeat(4))
     x_t, y = spectrogram(), spectrogram()
-    told = network.estimate(x_t, y, y, torch.ones(2), generative=False, predictive=True)
-    assert told.predictive is not None
-    torch.testing.assert_close(told.predictive, y)
+    estimates = network.estimate(x_t, y, y, torch.ones(2), generative=False, predictive=True)
+    assert estimates.predictive is not None
+    torch.testing.assert_close(estimates.predictive, y)
 
 
 def test_time_changes_both_estimates() -> None:
@@ -112,8 +112,8 @@ def test_onnx_runtime_computes_the_same_for_any_number_of_frames() -> None:
         inputs, t = network.inputs(y, y, y), torch.linspace(0.2, 1, batch)
         with torch.no_grad():
             expected = network("both", inputs, t)
-        told = session.run(None, {"spectrograms": inputs.numpy(), "t": t.numpy()})
-        for output, want in zip(told, expected, strict=True):
+        outputs = session.run(None, {"spectrograms": inputs.numpy(), "t": t.numpy()})
+        for output, want in zip(outputs, expected, strict=True):
             np.testing.assert_allclose(output, want.numpy(), atol=1e-5)
 
 

@@ -10,8 +10,8 @@ from torch.nn import functional
 from speechduet.network.layers import (
     ALMOST_ZERO,
     Attention,
+    FourierTimeEmbedding,
     ResidualBlock,
-    TimeEmbedding,
     convolution,
     downsample,
     group_norm,
@@ -156,12 +156,13 @@ def test_attention_is_a_softmax_over_all_positions() -> None:
 
 
 def test_time_embedding() -> None:
-    embedding = TimeEmbedding(8)
+    embedding = FourierTimeEmbedding(8, 16.0)
     assert "frequencies" in embedding.state_dict()
     assert "frequencies" not in dict(embedding.named_parameters())
     assert embedding(torch.tensor([0.03, 0.5, 1.0])).shape == (3, 32)
-    frequencies = TimeEmbedding(256).frequencies
-    torch.testing.assert_close(frequencies.std().item(), 16.0, rtol=0.2, atol=0)
+    for scale in (2.0, 16.0):
+        frequencies = FourierTimeEmbedding(256, scale).frequencies
+        torch.testing.assert_close(frequencies.std().item(), scale, rtol=0.2, atol=0)
 
 
 def test_almost_zero_is_not_zero() -> None:

@@ -47,8 +47,8 @@ def test_a_memory_begins_between_two_and_64_frames() -> None:
 
 def test_neighbours_are_the_frames_before_and_after() -> None:
     x = torch.arange(1.0, 4)[None, :, None, None].expand(1, 3, 2, 8)
-    told = neighbours(x)
-    assert told.shape == x.shape
-    assert told[0, :, 0, 0].tolist() == [0, 1, 2]
-    assert told[0, :, 0, 2].tolist() == [2, 3, 0]
-    assert told[0, :, 0, 4].tolist() == [1, 2, 3]
+    shifted = neighbours(x)
+    assert shifted.shape == x.shape
+    assert shifted[0, :, 0, 0].tolist() == [0, 1, 2]
+    assert shifted[0, :, 0, 2].tolist() == [2, 3, 0]
+    assert shifted[0, :, 0, 4].tolist() == [1, 2, 3]

@@ -8,7 +8,14 @@ from torch import Tensor, nn
 
 from speechduet.errors import SettingError
 from speechduet.network.ncsnpp import NCSNpp
-from speechduet.network.system import Layout, PredictiveNetwork, System, stack, unstack
+from speechduet.network.system import (
+    Layout,
+    PredictiveNetwork,
+    Program,
+    System,
+    stack,
+    unstack,
+)
 from speechduet.process import FlowMatching, OrnsteinUhlenbeck, Process, SchroedingerBridge
 
 TINY = NCSNpp(base_channels=4, multipliers=(1, 2), residual_blocks=1, attention_bins=(), bins=32)
@@ -46,8 +53,8 @@ def test_stacking_keeps_real_and_imaginary_parts_together() -> None:
 def test_each_loss_reaches_the_encoder_and_not_the_other_decoder(loss: str) -> None:
     joint = system(Layout(generative=True, predictive="shared"))
     x_t, y = spectrogram(), spectrogram()
-    told = joint.estimate(x_t, y, y, TIMES, generative=True, predictive=True)
-    estimate = getattr(told, loss)
+    estimates = joint.estimate(x_t, y, y, TIMES, generative=True, predictive=True)
+    estimate = getattr(estimates, loss)
     estimate.abs().square().sum().backward()
     assert has_gradient(joint.encoder)
     assert has_gradient(joint.generative_decoder) is (loss == "generative")
@@ -58,9 +65,9 @@ def test_storm_s_score_loss_reaches_its_predictive_network() -> None:
     storm = system(Layout(generative=True, predictive="own"))
     x_t, y = spectrogram(), spectrogram()
     anchor = storm.anchor(y)
-    told = storm.estimate(x_t, y, anchor, TIMES, generative=True)
-    assert told.generative is not None
-    told.generative.abs().square().sum().backward()
+    estimates = storm.estimate(x_t, y, anchor, TIMES, generative=True)
+    assert estimates.generative is not None
+    estimates.generative.abs().square().sum().backward()
     assert has_gradient(storm.encoder) and has_gradient(storm.predictive_network)
 
 
@@ -71,10 +78,10 @@ def test_a_score_becomes_a_clean_estimate() -> None:
     assert sgmse.encoder is not None and sgmse.generative_decoder is not None
     with torch.inference_mode():
         score = unstack(sgmse.generative_decoder(sgmse.encoder(stack(x_t, y), TIMES)))
-        told = sgmse.estimate(x_t, y, y, TIMES, generative=True, predictive=False)
+        estimates = sgmse.estimate(x_t, y, y, TIMES, generative=True, predictive=False)
     expected = OUVE.clean_from_score(score, x_t, y, TIMES)
-    torch.testing.assert_close(told.generative, expected)
-    assert told.predictive is None
+    torch.testing.assert_close(estimates.generative, expected)
+    assert estimates.predictive is None
 
 
 def test_a_clean_parametrisation_is_taken_as_it_is() -> None:
@@ -83,8 +90,8 @@ def test_a_clean_parametrisation_is_taken_as_it_is() -> None:
     assert direct.encoder is not None and direct.generative_decoder is not None
     with torch.inference_mode():
         output = unstack(direct.generative_decoder(direct.encoder(stack(x_t, y), TIMES)))
-        told = direct.estimate(x_t, y, y, TIMES)
-    torch.testing.assert_close(told.generative, output)
+        estimates = direct.estimate(x_t, y, y, TIMES)
+    torch.testing.assert_close(estimates.generative, output)
 
 
 def test_a_prior_weighs_the_state_against_the_decoder() -> None:
@@ -99,9 +106,9 @@ def test_a_prior_weighs_the_state_against_the_decoder() -> None:
             time = torch.full((2,), t)
             x_t = OUVE.mean(x_0, y, time)
             output = plain.estimate(x_t, y, y, time).generative
-            told = weighing.estimate(x_t, y, y, time).generative
-            assert output is not None and told is not None
-            distances.append(((told - x_0).norm() / (output - x_0).norm()).item())
+            estimate = weighing.estimate(x_t, y, y, time).generative
+            assert output is not None and estimate is not None
+            distances.append(((estimate - x_0).norm() / (output - x_0).norm()).item())
     assert distances[0] < 1e-3 and distances[-1] > 0.99
     assert all(before < after for before, after in pairwise(distances))
 
@@ -138,8 +145,8 @@ def test_storm_predicts_once() -> None:
     calls = counted(storm)
     y = spectrogram()
     anchor = storm.anchor(y)
-    told = storm.estimate(y, y, anchor, TIMES, generative=False, predictive=True)
-    assert told.predictive is anchor and told.generative is None
+    estimates = storm.estimate(y, y, anchor, TIMES, generative=False, predictive=True)
+    assert estimates.predictive is anchor and estimates.generative is None
     assert calls == {"predictive_network": 1, "encoder": 0, "generative_decoder": 0}
     assert isinstance(storm.predictive_network, PredictiveNetwork)
 
@@ -162,9 +169,41 @@ def test_what_a_layout_has(layout: Layout, anchored: bool, predicts: bool, gener
     y = spectrogram()
     anchor = built.anchor(y)
     assert (anchor is y) is not anchored
-    told = built.estimate(y, y, anchor, TIMES, generative=True, predictive=True)
-    assert (told.generative is not None) is generates
-    assert (told.predictive is not None) is predicts
+    estimates = built.estimate(y, y, anchor, TIMES, generative=True, predictive=True)
+    assert (estimates.generative is not None) is generates
+    assert (estimates.predictive is not None) is predicts
+
+
+def test_a_copy_on_another_device_leaves_the_system_where_it_is() -> None:
+    joint = system(Layout(generative=True, predictive="shared"))
+    states = joint.state_dict(keep_vars=True)
+    here, there = joint.placed(torch.device("cpu")), joint.placed(torch.device("meta"))
+    assert joint.training and not here.training and not there.training
+    for name, value in here.state_dict(keep_vars=True).items():
+        assert value is states[name]  # no second copy of the weights
+    for name, value in there.state_dict(keep_vars=True).items():
+        assert value.device.type == "meta" and value.shape == states[name].shape
+        assert isinstance(value, nn.Parameter) == isinstance(states[name], nn.Parameter)
+    assert all(value.device.type == "cpu" for value in joint.state_dict().values())
+    buffers = {value.device.type for _, value in there.named_buffers()}
+    assert buffers == {"meta"}
+
+
+def test_backends_and_ranges_come_in_by_copies_with_the_same_networks() -> None:
+    joint = system(Layout(generative=True, predictive="shared")).eval()
+
+    def silent(program: Program, spectrograms: Tensor, t: Tensor | None) -> tuple[Tensor, ...]:
+        return (torch.zeros_like(spectrograms[:, :2]),)
+
+    other = joint.evaluated_by(silent).calibrated({"encoder.input": (-1.0, 1.0, -2.0, 2.0)})
+    assert other.backend is silent and joint.backend is None and not joint.activation_ranges
+    assert list(other.activation_ranges) == ["encoder.input"]
+    assert other.encoder is joint.encoder
+    y = spectrogram()
+    estimate = other.estimate(y, y, y, TIMES, generative=False, predictive=True)
+    assert estimate.predictive is not None and not estimate.predictive.any()
+    assert other.placed(torch.device("cpu")).backend is None
+    assert other.evaluated_by(None).backend is None
 
 
 @pytest.mark.parametrize("process", [SchroedingerBridge(), FlowMatching()])

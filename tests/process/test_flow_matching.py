@@ -20,6 +20,6 @@ def test_the_flow_is_the_line_from_its_clean_end() -> None:
     t = torch.linspace(0.1, 0.9, 9, dtype=torch.float64)
     x_t, x_0, y = torch.randn(3, 9, 1, 3, 2, dtype=torch.complex128)
     score = process.score_from_clean(x_0, x_t, y, t)
-    half = over_state(process.diffusion(t).square() / 2, score)
-    flow = process.drift(x_t, y, t) - half * score
+    drift, diffusion = process.forward_equation(x_t, y, t)
+    flow = drift - over_state(diffusion.square() / 2, score) * score
     torch.testing.assert_close(flow, (x_t - x_0) / over_state(t, x_t))

@@ -21,7 +21,7 @@ def test_the_clean_speech_left_at_the_end() -> None:
 
 def test_the_weights_of_clean_and_noisy_sum_to_1() -> None:
     kernel = PROCESS.kernel(torch.linspace(0, 1, 11))
-    torch.testing.assert_close(kernel.clean + kernel.noisy, torch.ones(11))
+    torch.testing.assert_close(kernel.clean + kernel.anchor, torch.ones(11))
 
 
 @pytest.mark.parametrize("t", [0.03, 0.3, 1.0])
@@ -29,9 +29,9 @@ def test_drift_and_diffusion_as_they_are_printed(t: float) -> None:
     """Paper eq. 1: ``theta (y - x)`` and ``sigma_min r^t sqrt(2 log r)``."""
     x, y = torch.randn(2, 1, 1, 3, 2, dtype=torch.complex64)
     time = torch.tensor([t])
-    torch.testing.assert_close(PROCESS.drift(x, y, time), 1.5 * (y - x))
-    diffusion = 0.05 * 10**t * sqrt(2 * log(10))
-    assert PROCESS.diffusion(time).item() == pytest.approx(diffusion, rel=1e-5)
+    drift, diffusion = PROCESS.forward_equation(x, y, time)
+    torch.testing.assert_close(drift, 1.5 * (y - x))
+    assert diffusion.item() == pytest.approx(0.05 * 10**t * sqrt(2 * log(10)), rel=1e-5)
 
 
 @pytest.mark.parametrize("t", [0.03, 0.3, 1.0])

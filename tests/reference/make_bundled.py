@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from speechduet import Enhancer
-from speechduet.enhancement.segments import NoiseField
+from speechduet.enhancement.noise import NoiseField
 
 HERE = Path(__file__).parent
 SAMPLES = 8_000

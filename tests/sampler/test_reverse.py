@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 
 from speechduet.errors import SettingError
+from speechduet.network.cost import evaluations
 from speechduet.process import FlowMatching, OrnsteinUhlenbeck, Process, SchroedingerBridge
-from speechduet.recipe import RECIPES
+from speechduet.recipe import RECIPES, Recipe
 from speechduet.sampler import Estimate, Sampling, Step, reverse, time_grid
 from speechduet.sampler.transition import euler_maruyama, langevin
 
@@ -23,7 +24,7 @@ class Oracle:
     """An estimator that knows the clean spectrogram; its other decoder says something else."""
 
     def __init__(self, generative: Tensor | None, predictive: Tensor | None = None) -> None:
-        self.told = Estimate(generative, predictive)
+        self.answer = Estimate(generative, predictive)
         self.anchors = 0
         self.asked: list[tuple[bool, bool]] = []
         self.times: list[float] = []
@@ -45,8 +46,8 @@ class Oracle:
         self.asked.append((generative, predictive))
         self.times.append(round(t.item(), 6))
         return Estimate(
-            self.told.generative if generative else None,
-            self.told.predictive if predictive else None,
+            self.answer.generative if generative else None,
+            self.answer.predictive if predictive else None,
         )
 
 
@@ -147,22 +148,20 @@ def test_evaluations_of_a_second_order_predictor(steps: int, corrector_steps: in
     )
     system = Oracle(spectrogram(), spectrogram())
     run(system, settings, spectrogram())
-    assert len(system.asked) == settings.evaluations == settings.generative_evaluations
+    assert len(system.asked) == settings.generative_evaluations
     # The predictive decoder shares the evaluations at the first and the last state.
     assert sum(predictive for _, predictive in system.asked) == settings.predictions
 
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.name)
-def test_decoders_are_evaluated_only_where_they_are_used(recipe: object) -> None:
-    settings = recipe.sampling  # type: ignore[attr-defined]
+def test_decoders_are_evaluated_only_where_they_are_used(recipe: Recipe) -> None:
     system = Oracle(spectrogram(), spectrogram())
-    process = None if recipe.name == "predictive" else OUVE  # type: ignore[attr-defined]
-    run(system, settings, spectrogram(), process)
-    assert len(system.asked) == settings.evaluations
+    run(system, recipe.sampling, spectrogram(), recipe.process)
+    assert len(system.asked) == evaluations(recipe.layout, recipe.sampling)
     predictive = [index for index, (_, predictive) in enumerate(system.asked) if predictive]
     expected = {"predictive": [0], "gp_unified": [1, 59]}
     # GP-Unified: at the predictor's evaluation (the second of a step) of the first and last step.
-    assert predictive == expected.get(recipe.name, [])  # type: ignore[attr-defined]
+    assert predictive == expected.get(recipe.name, [])
 
 
 def test_no_weight_below_1_no_predictive_evaluation() -> None:
@@ -229,7 +228,7 @@ class Drifting(Oracle):
     """An oracle whose predictive estimate is another one each time."""
 
     def estimate(self, *state: Tensor, generative: bool, predictive: bool) -> Estimate:
-        self.told = Estimate(self.told.generative, spectrogram())
+        self.answer = Estimate(self.answer.generative, spectrogram())
         return super().estimate(*state, generative=generative, predictive=predictive)
 
 
@@ -272,7 +271,7 @@ def test_the_anchor_is_asked_for_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "settings", "process", "message"),
+    ("decoder", "settings", "process", "message"),
     [
         ("generative", Sampling(steps=0), OUVE, "no predictive estimate"),
         ("generative", Sampling(steps=2, alpha=0.5), OUVE, "no predictive estimate"),
@@ -282,9 +281,9 @@ def test_the_anchor_is_asked_for_once() -> None:
     ],
 )
 def test_what_a_system_cannot_do(
-    told: str, settings: Sampling, process: Process | None, message: str
+    decoder: str, settings: Sampling, process: Process | None, message: str
 ) -> None:
-    system = Oracle(**{"generative": None, "predictive": None, told: spectrogram()})
+    system = Oracle(**{"generative": None, "predictive": None, decoder: spectrogram()})
     with pytest.raises(SettingError, match=message):
         run(system, settings, spectrogram(), process)
 

@@ -12,24 +12,26 @@ def test_defaults_are_those_of_sgmse_plus() -> None:
     sampling = Sampling()
     assert (sampling.steps, sampling.grid, sampling.predictor) == (30, "exact", "euler_maruyama")
     assert (sampling.corrector_steps, sampling.corrector_snr) == (1, 0.5)
-    assert sampling.evaluations == 60 and not sampling.needs_predictive
+    assert sampling.generative_evaluations == 60 and not sampling.needs_predictive
 
 
 @pytest.mark.parametrize(
     ("settings", "evaluations", "needs_predictive"),
     [
-        ({"steps": 0}, 1, True),
+        ({"steps": 0}, 0, True),
         ({"steps": 1}, 2, False),
         ({"steps": 5, "corrector_steps": 0}, 5, False),
         ({"steps": 5, "corrector_steps": 2}, 15, False),
         ({"steps": 15, "alpha": 0.2}, 30, True),
         ({"steps": 15, "beta": 0.1}, 30, True),
-        ({"steps": 3, "corrector_steps": 0, "start_from": "predictive"}, 4, True),
+        ({"steps": 3, "corrector_steps": 0, "start_from": "predictive"}, 3, True),
     ],
 )
-def test_evaluations(settings: dict[str, Any], evaluations: int, needs_predictive: bool) -> None:
+def test_generative_evaluations(
+    settings: dict[str, Any], evaluations: int, needs_predictive: bool
+) -> None:
     sampling = Sampling(**settings)
-    assert sampling.evaluations == evaluations
+    assert sampling.generative_evaluations == evaluations
     assert sampling.needs_predictive is needs_predictive
 
 

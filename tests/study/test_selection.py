@@ -30,7 +30,7 @@ def measured(ablation: Ablation, made_up: Callable[..., Measured]) -> Measuremen
             found[setting] = made_up(setting, 1.0)
             continue
         pesq = 2 + 0.1 * sampling.steps - abs(sampling.beta - 0.5) - (sampling.grid == "paper")
-        found[setting] = made_up(setting, pesq, evaluations=sampling.evaluations)
+        found[setting] = made_up(setting, pesq, evaluations=sampling.steps or 1)
     return found
 
 

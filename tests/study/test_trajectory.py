@@ -83,7 +83,7 @@ def test_every_layout_makes_one_for_each_beta(
 
 def test_one_trajectory_serves_all(enhancer: Enhancer, speech: np.ndarray) -> None:
     called = []
-    system = enhancer.pretrained.system
+    system = enhancer.system
     assert system.encoder is not None
     system.encoder.register_forward_hook(lambda *_: called.append(1))
     enhance_with_each(enhancer, speech, Sampling(steps=4, corrector_steps=0), BETAS, seed=0)

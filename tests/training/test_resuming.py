@@ -213,6 +213,17 @@ def test_checkpoints_of_earlier_versions_go_on(started: Callable[..., Path], rec
     assert saved(folder)["global_step"] == 9 and not notices
 
 
+def test_a_constant_that_had_no_name_yet_is_unchanged(recipe: Path) -> None:
+    now = read_recipe(recipe)
+    recorded = settings_of(now)
+    network = dict(recorded["network"])
+    del network["remainder_scale"], network["time_exponents"]
+    earlier = {**recorded, "network": network}
+    assert changes(earlier, now) == ([], [])
+    other = read_recipe(recipe, ["network.remainder_scale=0.5"])
+    assert changes(earlier, other) == (["network.remainder_scale is 0.1, here 0.5"], [])
+
+
 def test_the_documentation_names_every_fixed_setting(root: Path) -> None:
     text = (root / "docs" / "training.md").read_text()
     for name, rule in ON_RESUME.items():

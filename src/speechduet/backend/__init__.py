@@ -1,6 +1,8 @@
-"""What evaluates the networks: PyTorch as it is, compiled or in CUDA graphs, or another runtime."""
+"""What evaluates the networks: PyTorch in one of several ways, or another runtime."""
 
 from typing import Literal
 
-BackendName = Literal["auto", "pytorch", "compile", "cuda-graphs", "onnxruntime", "openvino"]
-Precision = Literal["auto", "float32", "bfloat16", "int8"]
+BackendName = Literal[
+    "auto", "pytorch", "winograd", "compile", "cuda-graphs", "onnxruntime", "openvino"
+]
+BackendPrecision = Literal["auto", "float32", "bfloat16", "int8"]

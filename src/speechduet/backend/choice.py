@@ -4,10 +4,11 @@ from typing import NamedTuple, get_args
 
 import torch
 
-from speechduet.backend import BackendName, Precision
+from speechduet.backend import BackendName, BackendPrecision
 from speechduet.backend.compiled import Compiled
 from speechduet.backend.cuda_graphs import cuda_graphs
 from speechduet.backend.eager import Bfloat16
+from speechduet.backend.fast_convolutions import fast_convolutions, is_available
 from speechduet.errors import SettingError
 from speechduet.network.system import Backend, System
 
@@ -16,7 +17,7 @@ class Chosen(NamedTuple):
     """A backend, None for the system's own forward, and a line that says which and why."""
 
     backend: Backend | None
-    told: str
+    description: str
 
 
 def find_device(name: str) -> torch.device:
@@ -40,7 +41,7 @@ def choose(
     system: System,
     device: torch.device,
     backend: BackendName = "auto",
-    precision: Precision = "auto",
+    precision: BackendPrecision = "auto",
     bins: int = 256,
     threads: int | None = None,
 ) -> Chosen:
@@ -50,11 +51,11 @@ def choose(
     ``threads`` is for runtimes that have threads of their own. Raises SettingError if nothing that
     was asked for can be had; with *auto* for both that cannot be.
     """
-    for found, known in ((backend, BackendName), (precision, Precision)):
-        if found not in get_args(known):
-            raise SettingError(f"{found!r}", "one of " + ", ".join(get_args(known)))
+    for found, choices in ((backend, BackendName), (precision, BackendPrecision)):
+        if found not in get_args(choices):
+            raise SettingError(f"{found!r}", "one of " + ", ".join(get_args(choices)))
     refusals: list[SettingError] = []
-    for name, numbers in candidates(device, backend, precision):
+    for name, numbers in candidates(system, device, backend, precision):
         try:
             made = build(system, device, name, numbers, bins, threads)
         except SettingError as error:
@@ -68,16 +69,19 @@ def choose(
 
 
 def candidates(
-    device: torch.device, backend: BackendName, precision: Precision
-) -> list[tuple[BackendName, Precision]]:
+    system: System, device: torch.device, backend: BackendName, precision: BackendPrecision
+) -> list[tuple[BackendName, BackendPrecision]]:
     """Backends with their precisions, the best first.
 
-    On a CPU float32 in PyTorch: nothing to prepare, and bfloat16 is slow on most processors.
+    On a CPU float32 in PyTorch: nothing to prepare, and bfloat16 is slow on most processors. There
+    fast convolutions are taken where the system has layers that gain from them.
     """
     names: list[BackendName] = ["pytorch"]
-    precisions: list[Precision] = ["float32"]
+    precisions: list[BackendPrecision] = ["float32"]
     if device.type == "cuda":
         names, precisions = ["cuda-graphs", "pytorch"], ["bfloat16", "float32"]
+    elif device.type == "cpu" and precision in ("auto", "float32") and fast_convolutions(system):
+        names = ["winograd"]
     if precision == "int8":
         names = ["onnxruntime"]
     if backend != "auto":
@@ -91,7 +95,7 @@ def build(
     system: System,
     device: torch.device,
     name: BackendName,
-    precision: Precision,
+    precision: BackendPrecision,
     bins: int,
     threads: int | None,
 ) -> Backend | None:
@@ -106,6 +110,12 @@ def build(
         from speechduet.backend.onnx_runtime import OnnxRuntime
 
         return OnnxRuntime(system, bins, threads, precision)
+    if name == "winograd":
+        if device.type != "cpu" or precision != "float32" or not is_available():
+            raise SettingError(
+                f"backend winograd in {precision} on {device}", "float32 on an x86 processor"
+            )
+        return fast_convolutions(system)
     evaluate = _in_pytorch(system, device, precision)
     if name == "compile":
         return Compiled(evaluate or system, device)
@@ -114,7 +124,9 @@ def build(
     return evaluate
 
 
-def _in_pytorch(system: System, device: torch.device, precision: Precision) -> Backend | None:
+def _in_pytorch(
+    system: System, device: torch.device, precision: BackendPrecision
+) -> Backend | None:
     if precision == "float32":
         return None
     if precision == "int8":

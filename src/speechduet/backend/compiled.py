@@ -12,8 +12,8 @@ from speechduet.network.system import Backend, Program
 class Compiled:
     """Compiles each program when it is first called; that takes from seconds to minutes.
 
-    One compilation serves one example with any number of frames (but for so few that PyTorch takes
-    another convolution), one more serves several examples.
+    One compilation serves one example with any number of frames (except very few, for which PyTorch
+    takes another convolution), one more serves several examples.
     """
 
     def __init__(self, evaluate: Backend, device: torch.device) -> None:

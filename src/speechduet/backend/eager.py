@@ -15,7 +15,7 @@ class Bfloat16:
     def __call__(
         self, program: Program, spectrograms: Tensor, t: Tensor | None
     ) -> tuple[Tensor, ...]:
-        """Outputs of `System.forward`, in float32 again."""
+        """Outputs of `System.forward`, converted back to float32."""
         # Autocast's cache of weights would tie the calls of several threads and of CUDA graphs to
         # each other, and a weight is used once in an evaluation.
         device = spectrograms.device.type

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from speechduet.backend import Precision
+from speechduet.backend import BackendPrecision
 from speechduet.backend.export import PerProgram, check_installed, named_inputs, onnx_model
 from speechduet.backend.quantisation import quantised
 from speechduet.errors import SettingError
@@ -19,7 +19,7 @@ class OnnxRuntime:
     """Exports each program and starts a session for it when it is first called."""
 
     def __init__(
-        self, system: System, bins: int, threads: int | None, precision: Precision
+        self, system: System, bins: int, threads: int | None, precision: BackendPrecision
     ) -> None:
         """``threads`` None takes as many as PyTorch does.
 

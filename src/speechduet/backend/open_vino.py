@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from speechduet.backend import Precision
+from speechduet.backend import BackendPrecision
 from speechduet.backend.export import (
     OUTPUTS,
     PerProgram,
@@ -27,7 +27,7 @@ class OpenVino:
     """Exports and compiles each program when it is first called."""
 
     def __init__(
-        self, system: System, bins: int, threads: int | None, precision: Precision
+        self, system: System, bins: int, threads: int | None, precision: BackendPrecision
     ) -> None:
         """``threads`` None takes as many as PyTorch does.
 

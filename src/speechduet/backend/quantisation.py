@@ -23,8 +23,11 @@ without them a twentieth of the gain in time goes, and half of the error."""
 
 
 @contextmanager
-def calibration(system: System) -> Iterator[None]:
-    """Let a system learn its activation ranges from all that it evaluates meanwhile."""
+def calibration(system: System) -> Iterator[dict[str, ActivationRange]]:
+    """The activation ranges, for `System.calibrated`, of all that a system evaluates meanwhile.
+
+    Only its own `System.forward` is seen, and no other backend.
+    """
     ranges: dict[str, ActivationRange] = {}
 
     def observe(name: str, x: Tensor, y: Tensor) -> None:
@@ -44,11 +47,10 @@ def calibration(system: System) -> Iterator[None]:
 
     handles = [watch(name, layer) for name, layer in system.named_modules() if _worth(layer)]
     try:
-        yield
+        yield ranges
     finally:
         for handle in handles:
             handle.remove()
-    system.activation_ranges = ranges
 
 
 def quantised(system: System) -> System:

@@ -13,7 +13,7 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from itertools import pairwise
-from threading import Barrier
+from threading import Barrier, Lock
 from typing import Any
 
 import torch
@@ -27,7 +27,7 @@ READ = TILE + 2
 """Of the input that a tile depends on; also the number of positions along an axis."""
 
 STRIP_TILES, STRIP_VALUES = 64, 12288
-"""Tiles in a strip: enough rows for a matrix product, or so many values at a position, which a
+"""Tiles in a strip: enough rows for a matrix product, or this many values at a position, which a
 cache holds."""
 
 FROM_INPUT = torch.tensor(
@@ -101,7 +101,7 @@ def _winograd_convolution(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         memory_format=torch.channels_last,
     )
     rows = -(-image.shape[1] // TILE)
-    threads = torch.get_num_threads()
+    threads = thread_count()
     edges = [rows * part // threads for part in range(threads + 1)]
     parts = [
         (one, kernels, bias, out, first, last)
@@ -119,7 +119,7 @@ def _winograd_convolution(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         with torch.inference_mode(inference), torch.no_grad():  # both are a thread's own
             _convolve(*part)
 
-    list(_threads(threads).map(work, parts))
+    list(_pool(threads).map(work, parts))
     return convolved
 
 
@@ -204,13 +204,31 @@ def _place(values: Tensor, bias: Tensor, out: Tensor) -> None:
         torch.add(values[whole, :cut], bias, out=out[TILE * whole :].view(cut, *values.shape[2:]))
 
 
+_building = Lock()
+"""Held while a pool is built, when the number of threads is for a moment 1 everywhere."""
+
+
+def thread_count() -> int:
+    """How many threads PyTorch uses in this thread."""
+    with _building:
+        return torch.get_num_threads()
+
+
+def _pool(count: int) -> ThreadPoolExecutor:
+    """The process's threads for strips, built once even if several threads ask at once."""
+    with _building:
+        return _built(count)
+
+
 @cache
-def _threads(count: int) -> ThreadPoolExecutor:
-    """So many threads, in each of which PyTorch's operations use no further ones."""
+def _built(count: int) -> ThreadPoolExecutor:
+    """A pool of threads, in each of which PyTorch's operations use no further ones."""
     pool = ThreadPoolExecutor(count, "winograd")
     started = Barrier(count)
 
     def start(_: int) -> None:
+        # A thread that never asked would take the number set last when it first computes.
+        torch.get_num_threads()
         torch.set_num_threads(1)
         started.wait()
 
@@ -220,6 +238,15 @@ def _threads(count: int) -> ThreadPoolExecutor:
     return pool
 
 
+def _forget_pools() -> None:
+    """In a forked process, which has the pools, but not their threads."""
+    _built.cache_clear()
+    _building.release()
+
+
 if hasattr(os, "register_at_fork"):  # not on Windows
-    # A forked process has the pool, but not its threads.
-    os.register_at_fork(after_in_child=_threads.cache_clear)
+    os.register_at_fork(
+        before=_building.acquire,
+        after_in_parent=_building.release,
+        after_in_child=_forget_pools,
+    )

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import torch
 from torch.nn import functional
 
-from speechduet.bench.request import Precision
+from speechduet.bench.request import MeasuredPrecision
 
 TUNING = ("MALLOC_", "GLIBC_", "OMP_", "KMP_", "MKL_", "ONEDNN_")
 
@@ -24,7 +24,7 @@ class Peak(NamedTuple):
 
 
 def peak(
-    device: torch.device, precision: Precision, finish: Callable[[], None], tries: int = 5
+    device: torch.device, precision: MeasuredPrecision, finish: Callable[[], None], tries: int = 5
 ) -> Peak:
     """Of 3x3 convolutions as NCSN++ has them, and of square matrices; int8 is not known here."""
     dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32

@@ -17,7 +17,7 @@ from speechduet.bench.machine import description, finisher, peak
 from speechduet.bench.memory import memory
 from speechduet.bench.operations import Operations, profiled
 from speechduet.bench.report import Performance, Record
-from speechduet.bench.request import PLAIN, Candidate, Precision, Request
+from speechduet.bench.request import PLAIN, Candidate, MeasuredPrecision, Request
 from speechduet.bench.workloads import Workload, workload
 from speechduet.errors import SettingError
 from speechduet.network.cost import counted
@@ -49,7 +49,7 @@ def measure(request: Request, repeats: int, log: Log = lambda _: None) -> Record
         precision: peak(device, precision, finish)
         for precision in {candidate.precision for candidate in workloads} - {"int8"}
     }
-    floors: dict[Precision, float] = {}
+    floors: dict[MeasuredPrecision, float] = {}
     for candidate, seen in operations.items():
         # What was asked for comes before the float32 of others, which is held to the same limit.
         if (precision := candidate.precision) not in floors:
@@ -86,7 +86,7 @@ def _warmed_up(
     results, macs = {}, {}
     for candidate, work in workloads.items():
         log(f"warming up: {candidate.name}")
-        if candidate.backend == "pytorch":
+        if candidate.shows_operations:
             results[candidate], macs[candidate] = counted(work.run)
         else:
             results[candidate] = work.run()

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from speechduet.backend import BackendName
 from speechduet.errors import SettingError
 
-Precision = Literal["float32", "bfloat16", "int8"]
-Backend = Literal["pytorch", "compile", "cuda-graphs", "onnxruntime", "openvino"]
+MeasuredPrecision = Literal["float32", "bfloat16", "int8"]
 Work = Literal["enhancement", "evaluation", "training step"]
 Code = Literal["speechduet", "SGMSE+ code"]
 
@@ -16,13 +16,19 @@ class Candidate(NamedTuple):
     """One of those that are measured side by side."""
 
     code: Code
-    precision: Precision
-    backend: Backend = "pytorch"
+    precision: MeasuredPrecision
+    backend: BackendName = "auto"
+    """auto: PyTorch in the best way for the device whose operations can be watched."""
+
+    @property
+    def shows_operations(self) -> bool:
+        """Whether PyTorch's operations can be watched while it runs."""
+        return self.precision != "int8" and self.backend in ("auto", "pytorch", "winograd")
 
     @property
     def name(self) -> str:
         """As it stands in tables."""
-        backend = "" if self.backend == "pytorch" else f"{self.backend}, "
+        backend = "" if self.backend == "auto" else f"{self.backend}, "
         return f"{self.code}, {backend}{self.precision}"
 
 
@@ -51,8 +57,8 @@ class Request:
     batch_size: int | None = None
     device: str = "cpu"
     threads: int | None = None
-    precision: Precision = "float32"
-    backend: Backend = "pytorch"
+    precision: MeasuredPrecision = "float32"
+    backend: BackendName = "auto"
     as_shipped: bool = False
     """Our runs keep freed memory, as the commands enhance and train do; those of others do not."""
 
@@ -66,10 +72,10 @@ class Request:
             raise SettingError(
                 f"mode {self.mode!r} for one {self.work}", "a model that enhances, and no more"
             )
-        if self.train and (self.backend != "pytorch" or self.precision == "int8"):
+        if self.train and (self.backend not in ("auto", "pytorch") or self.precision == "int8"):
             raise SettingError(
                 f"training with {self.backend} in {self.precision}",
-                "pytorch in float32 or bfloat16",
+                "auto or pytorch in float32 or bfloat16",
             )
         if self.batch_size is not None and (self.batch_size < 1 or self.work == "enhancement"):
             raise SettingError(

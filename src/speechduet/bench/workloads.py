@@ -6,6 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from speechduet.backend.choice import find_device
 from speechduet.bench import upstream
 from speechduet.bench.request import Candidate, Request
 from speechduet.enhancement.enhancer import Enhancer
@@ -89,8 +90,7 @@ def network_output(system: System, x_t: Tensor, y: Tensor, t: Tensor) -> Tensor:
     """What the generative decoder emits, or the predictive network where there is none."""
     if system.generative_decoder is None:
         return system.prediction(y)
-    evaluate = system.backend or system
-    return unstack(evaluate("generative", system.inputs(x_t, y, y), t)[0])
+    return unstack(system.evaluate("generative", system.inputs(x_t, y, y), t)[0])
 
 
 def ready(request: Request, candidate: Candidate) -> Enhancer:
@@ -102,10 +102,14 @@ def ready(request: Request, candidate: Candidate) -> Enhancer:
 
 
 def prepared(model: Pretrained, request: Request, candidate: Candidate) -> Enhancer:
-    """A model on its device and backend; from here on PyTorch has that many threads."""
+    """A model on its device and backend; from here on PyTorch uses the request's threads."""
+    if request.threads is not None:
+        torch.set_num_threads(request.threads)
+    on_cpu = find_device(request.device).type == "cpu"
     return Enhancer(
         *(model, request.device, request.threads),
-        backend=candidate.backend,
+        # Of CUDA graphs no operations can be seen: only by name.
+        backend="pytorch" if candidate.backend == "auto" and not on_cpu else candidate.backend,
         precision=candidate.precision,
     )
 

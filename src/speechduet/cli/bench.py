@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from speechduet.bench.request import Backend, Precision, Request
+from speechduet.backend import BackendName
+from speechduet.bench.request import MeasuredPrecision, Request
 from speechduet.cli.usage import LARGEST, MOST_THREADS, check_output
 from speechduet.extras import missing
 from speechduet.files.atomic import write_text
@@ -87,10 +88,11 @@ def bench(
     ] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, mps.")] = "cpu",
     backend: Annotated[
-        Backend, typer.Option(help="Another than pytorch is measured beside PyTorch in float32.")
-    ] = "pytorch",
+        BackendName, typer.Option(help="Another than auto is measured beside auto in float32.")
+    ] = "auto",
     precision: Annotated[
-        Precision, typer.Option(help="Another than float32 is measured beside PyTorch in float32.")
+        MeasuredPrecision,
+        typer.Option(help="Another than float32 is measured beside auto in float32."),
     ] = "float32",
     as_shipped: AsShipped = False,
     json_file: Annotated[

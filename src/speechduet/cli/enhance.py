@@ -68,12 +68,17 @@ def enhance(
     keep_freed_memory()
 
     def load() -> "Enhancer":
+        import torch
+
         from speechduet.enhancement.enhancer import Enhancer
 
+        count = threads if threads is not None else threads_each(workers)
+        if count is not None:
+            torch.set_num_threads(count)  # before there are workers, who then have it as well
         return Enhancer.from_pretrained(
             model,
             device,
-            threads if threads is not None else threads_each(workers),
+            count,
             segment,
             batch_size,
             backend,

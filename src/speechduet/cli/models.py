@@ -38,6 +38,7 @@ def _tables() -> "dict[str, Table]":
         FRAMES,
         Parts,
         calls,
+        evaluations,
         operations,
         operations_per_second,
         parameters,
@@ -52,7 +53,7 @@ def _tables() -> "dict[str, Table]":
         for mode, sampling in model.modes.items():
             rate = operations_per_second(each, system.layout, sampling, transform)
             counts = map(_count, calls(system.layout, sampling))
-            nfe = str(sampling.evaluations)
+            nfe = str(evaluations(system.layout, sampling))
             modes.append((name, mode, str(sampling.steps), nfe, *counts, f"{rate / 1e9:.1f}"))
     parts = [field.replace("_", " ") for field in Parts._fields]
     of_modes = ("system", "mode", "steps", "NFE", *parts, "GMAC per second of audio")

@@ -9,7 +9,7 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import typer
 
-from speechduet.backend import BackendName, Precision
+from speechduet.backend import BackendName, BackendPrecision
 from speechduet.cli.usage import MOST_THREADS
 from speechduet.sampler import settings as sampler
 from speechduet.settings import MOST_SEED, bounds, meanings
@@ -106,13 +106,13 @@ Backend = Annotated[
     BackendName,
     _option(
         "--backend",
-        text="What evaluates the network; onnxruntime needs the extra onnx, openvino the extra "
-        "openvino.",
+        text="What evaluates the network; pytorch is PyTorch as it is, winograd with fast "
+        "convolutions; onnxruntime needs the extra onnx, openvino the extra openvino.",
         panel=_MACHINE,
     ),
 ]
 Arithmetic = Annotated[
-    Precision,
+    BackendPrecision,
     _option(
         "--precision",
         text="Arithmetic of the network; auto is float32 on a CPU, and bfloat16 on a GPU that has "

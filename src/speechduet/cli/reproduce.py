@@ -130,7 +130,7 @@ def _enhance(model: Path, noisy: Path, folder: Path, device: str, sampling: "Sam
     pretrained = load(model)
     output = folder / "enhanced" / f"{sampling.grid}_{digest_of_model(pretrained)[:12]}"
     # As published, and not in bfloat16, which is the default on a GPU.
-    enhancer = Enhancer(pretrained, device, backend="pytorch", precision="float32")
+    enhancer = Enhancer(pretrained, device, precision="float32")
     mode = next(iter(pretrained.modes))
     paths = [path for path in sorted(noisy.iterdir()) if not (output / path.name).exists()]
     for path in track(paths, "Enhancing", "recordings", len(paths)):

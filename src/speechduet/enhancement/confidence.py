@@ -32,7 +32,7 @@ def disagreement(generative: Tensor, predictive: Tensor) -> Tensor:
     return ((generative - predictive).abs() / magnitude.clamp_min(_FLOOR)).squeeze(1)
 
 
-class Comparison:
+class DisagreementMap:
     """The map of a whole recording, put together from its segments; the mean over channels.
 
     Unlike everything else about a long recording it is held in memory: ``map``,

@@ -1,26 +1,23 @@
 """Waveform in, enhanced waveform out: any length, sample rate and number of channels."""
 
 import io
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from copy import copy
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from speechduet.audio import Samples
 from speechduet.audio.recording import Recording, check_strength, mixed
 from speechduet.audio.waveform import Waveform, columns_of, like, rate_of
-from speechduet.backend import BackendName, Precision
+from speechduet.backend import BackendName, BackendPrecision
 from speechduet.backend.choice import choose, find_device
-from speechduet.enhancement.confidence import Comparison, disagreement
+from speechduet.enhancement.batches import Batches
+from speechduet.enhancement.confidence import DisagreementMap
 from speechduet.enhancement.live import LATENCY_S, Live
-from speechduet.enhancement.piece import enhance_piece, reverse_steps
-from speechduet.enhancement.segments import OVERLAP_S, NoiseField, Segmentation
+from speechduet.enhancement.noise import NoiseField
+from speechduet.enhancement.segments import OVERLAP_S, Segmentation
 from speechduet.errors import SettingError
 from speechduet.model.find import load_any
 from speechduet.model.folder import Pretrained
@@ -35,11 +32,12 @@ class Enhancer:
 
     ``segment_s`` is the length in seconds up to which a recording is enhanced in one piece, and
     of the segments into which a longer one is cut; ``batch_size`` counts segments enhanced at
-    once (default 1 on a CPU, 8 elsewhere). Both bound the memory. ``threads`` sets how many
-    threads PyTorch uses in this process.
+    once (default 1 on a CPU, 8 elsewhere). Both bound the memory. ``threads`` is how many threads
+    PyTorch uses while something is enhanced.
 
     ``backend`` and ``precision`` say what evaluates the network; `Enhancer.backend` is a line that
-    tells what was chosen, and why. Calls from several threads are safe with each of them.
+    tells what was chosen, and why. Calls from several threads are safe with each of them. The given
+    model stays as and where it is; several enhancers of it share the weights on one device.
     """
 
     def __init__(
@@ -50,7 +48,7 @@ class Enhancer:
         segment_s: float = 16.0,
         batch_size: int | None = None,
         backend: BackendName = "auto",
-        precision: Precision = "auto",
+        precision: BackendPrecision = "auto",
     ) -> None:
         if not 1 <= segment_s <= LONGEST_SEGMENT_S:
             expected = f"at least 1 s and at most {LONGEST_SEGMENT_S:g} s"
@@ -59,18 +57,15 @@ class Enhancer:
             raise SettingError(f"batch size {batch_size}", "at least 1")
         if threads is not None and threads < 1:
             raise SettingError(f"{threads} threads", "at least 1")
-        if threads is not None:
-            torch.set_num_threads(threads)
         self.device = find_device(device)
         self.pretrained = pretrained
         self.spectrogram = pretrained.spectrogram
-        system = pretrained.system.to(self.device).eval()
+        system = pretrained.system.placed(self.device)
         chosen = choose(system, self.device, backend, precision, self.spectrogram.bins, threads)
-        self.backend = chosen.told
-        # Only the backend is its own: another enhancer of this model may have another.
-        self.system = copy(system)
-        self.system.backend = chosen.backend
-        self._batch_size = batch_size or (1 if self.device.type == "cpu" else 8)
+        self.backend = chosen.description
+        self.system = system.evaluated_by(chosen.backend)
+        size = batch_size or (1 if self.device.type == "cpu" else 8)
+        self._batches = Batches(self.system, self.spectrogram, self.device, size, threads)
         multiple = self.system.frame_multiple
         frames_per_s = self.spectrogram.sample_rate / self.spectrogram.hop
         self._segment_frames = multiple * max(1, round(segment_s * frames_per_s / multiple))
@@ -85,7 +80,7 @@ class Enhancer:
         segment_s: float = 16.0,
         batch_size: int | None = None,
         backend: BackendName = "auto",
-        precision: Precision = "auto",
+        precision: BackendPrecision = "auto",
     ) -> "Enhancer":
         """An enhancer with the bundled model, or one of one's own.
 
@@ -155,7 +150,6 @@ class Enhancer:
         enhanced = self.enhanced(recording, sampling, seed, noise)
         return like(waveform, np.concatenate(list(mixed(enhanced, iter([columns]), strength))))
 
-    @torch.inference_mode()
     def stream(
         self,
         waveform: Waveform,
@@ -168,7 +162,7 @@ class Enhancer:
     ) -> Iterator[Step]:
         """Each reverse step as it happens, of the whole waveform in one piece.
 
-        A `Step` tells the time, the state, its mean, and the estimates of the decoders that were
+        A `Step` has the time, the state, its mean, and the estimates of the decoders that were
         evaluated: compressed spectrograms ``[channels, 1, bins, frames]`` of the waveform divided
         by its peak, their frames padded as the network needs it.
         ``enhancer.spectrogram.decode`` makes them audible. Of several framings it is the first.
@@ -178,9 +172,8 @@ class Enhancer:
         recording = self.recording([columns], rate_of(sample_rate), io.BytesIO())
         scales: Samples = np.where(recording.peaks > 0, recording.peaks, np.float32(1))
         noisy = recording.read(0, recording.length) / scales[:, None]
-        draw = self._draws(NoiseField(seed, self.spectrogram.bins), [0] * len(noisy), noise)
-        waveforms = torch.from_numpy(noisy).to(self.device)
-        yield from reverse_steps(self.system, self.spectrogram, waveforms, sampling, draw)
+        draw = self._batches.draws(self._noise(seed), [0] * len(noisy), noise)
+        yield from self._batches.steps(noisy, sampling, draw)
 
     def live(
         self,
@@ -197,11 +190,11 @@ class Enhancer:
         Raises SettingError for unusable settings, of which one is a latency that is too short.
         """
         sampling = self.sampling(mode, **expert)
-        field = NoiseField(seed, self.spectrogram.bins)
+        batches, field = self._batches, self._noise(seed)
 
         def enhance(noisy: Samples, start: int) -> Samples:
             starts = [start] * len(noisy)
-            return self._enhance(noisy, sampling, lambda: self._draws(field, starts, None))[0]
+            return batches.enhance(noisy, sampling, lambda: batches.draws(field, starts, None))[0]
 
         return Live(enhance, self.spectrogram, rate_of(sample_rate), channels, latency_s)
 
@@ -217,14 +210,16 @@ class Enhancer:
         sampling: Sampling,
         seed: int = 0,
         noise: Draw | None = None,
-        comparison: Comparison | None = None,
+        disagreements: DisagreementMap | None = None,
     ) -> Iterator[Samples]:
         """Enhance a recording of any length: blocks ``[samples, channels]`` at its own rate.
 
-        ``comparison``, if given, learns where the decoders disagree.
+        Where the decoders disagree is added to ``disagreements``, if given.
         """
         plan = self.segmentation(recording)
-        segments = self._segments(recording, plan, sampling, seed, noise, comparison)
+        segments = self._batches.segments(
+            recording, plan, sampling, self._noise(seed), noise, disagreements
+        )
         return recording.restored(block.T for block in plan.join(segments))
 
     def recording(
@@ -239,63 +234,5 @@ class Enhancer:
         model_rate, published = transform.sample_rate, transform.published
         return Recording(blocks, sample_rate, model_rate, storage, name, keep_offset=published)
 
-    def _segments(
-        self,
-        recording: Recording,
-        plan: Segmentation,
-        sampling: Sampling,
-        seed: int,
-        noise: Draw | None,
-        comparison: Comparison | None,
-    ) -> Iterator[Samples]:
-        """The enhanced segments ``[channels, length]`` in order, made in batches."""
-        field = NoiseField(seed, self.spectrogram.bins)
-        segment = np.zeros((recording.channels, plan.length), np.float32)
-        audible = [int(channel) for channel in np.flatnonzero(recording.peaks)]
-        if not audible:
-            # Silence stays silence, and never reaches the network.
-            yield from (segment for _ in plan.starts)
-            return
-        jobs = [(start, channel) for start in plan.starts for channel in audible]
-        one_piece = noise is not None and len(plan.starts) == 1
-        size = len(audible) if one_piece else self._batch_size
-        for first in range(0, len(jobs), size):
-            batch = jobs[first : first + size]
-            starts = [start for start, _ in batch]
-            noisy = [recording.read(start, start + plan.length)[c] for start, c in batch]
-            peaks = np.array([[recording.peaks[c]] for _, c in batch])
-            draws = partial(self._draws, field, starts, noise)
-            clean, compared = self._enhance(np.stack(noisy) / peaks, sampling, draws)
-            if comparison is not None and compared is not None:
-                comparison.add(starts, compared)
-            for (_, channel), piece in zip(batch, clean * peaks, strict=True):
-                segment[channel] = piece
-                if channel == audible[-1]:
-                    yield segment
-                    segment = np.zeros_like(segment)
-
-    @torch.inference_mode()
-    def _enhance(
-        self, noisy: Samples, sampling: Sampling, draws: Callable[[], Draw]
-    ) -> tuple[Samples, Tensor | None]:
-        """Segments ``[batch, samples]`` of peak 1 -> enhanced, and where the decoders disagree.
-
-        Of several framings each is drawn for anew, and the first is where they are compared.
-        """
-        compared = None
-
-        def result_of(step: Step, framing: int) -> Tensor:
-            nonlocal compared
-            if step.generative is not None and step.predictive is not None and framing == 0:
-                compared = disagreement(step.generative, step.predictive)
-            return step.result
-
-        waveforms = torch.from_numpy(noisy).to(self.device)
-        clean = enhance_piece(self.system, self.spectrogram, waveforms, sampling, draws, result_of)
-        return clean.cpu().numpy(), compared
-
-    def _draws(self, field: NoiseField, starts: Sequence[int], noise: Draw | None) -> Draw:
-        """Draws one after another for a batch of segments that start at these samples."""
-        if noise is not None:
-            return lambda shape: noise(shape).to(self.device)
-        return field.draws([start // self.spectrogram.hop for start in starts], self.device)
+    def _noise(self, seed: int) -> NoiseField:
+        return NoiseField(seed, self.spectrogram.bins)

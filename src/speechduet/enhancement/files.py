@@ -13,14 +13,19 @@ from speechduet.audio.notices import Notify, warn
 from speechduet.audio.recording import Recording, check_strength, mixed
 from speechduet.audio.tags import read_tags
 from speechduet.audio.writing import write_blocks
-from speechduet.enhancement.confidence import Comparison, check_compared, check_file, save_partial
+from speechduet.enhancement.confidence import (
+    DisagreementMap,
+    check_compared,
+    check_file,
+    save_partial,
+)
 from speechduet.enhancement.enhancer import Enhancer
 from speechduet.errors import AudioError
 from speechduet.files.atomic import check_replaceable, replacing_together
 from speechduet.sampler.settings import SettingValue
 
 Progress = Callable[[float, float], None]
-"""Told how many seconds are done, of how many."""
+"""Called with the seconds that are done, and of how many."""
 
 
 def enhance_file(
@@ -46,8 +51,8 @@ def enhance_file(
     once it is complete. Without ``enhancer`` the bundled model is loaded. ``confidence`` names a
     .png or .npz file for a map of where the decoders disagree, which appears together with the
     target. ``track`` chooses one of several sound tracks, counted from 1; ``salvage`` enhances
-    what a truncated file holds; ``notify`` learns what is not as it should be and, if
-    ``verbose``, what the target's container does not keep. The rest is as for `Enhancer`.
+    what a truncated file holds; ``notify`` is called with what is wrong with the source and, if
+    ``verbose``, with what the target's container does not keep. The rest is as for `Enhancer`.
 
     Raises AudioError, SettingError or ModelError, and then leaves nothing behind.
     """
@@ -61,7 +66,7 @@ def enhance_file(
         confidence = Path(confidence)
         check_file(confidence)
         check_compared(sampling)
-        # Last comes what tells a batch that this recording is done.
+        # Last comes the target, by which a batch knows that this recording is done.
         outputs = [confidence, target]
     source_format = probe(source, track=track)
     written_format = target_format(source_format, target)
@@ -73,14 +78,14 @@ def enhance_file(
             storage,
             str(source),
         )
-        comparison = None
+        disagreements = None
         if confidence is not None:
-            comparison = Comparison(
+            disagreements = DisagreementMap(
                 enhancer.segmentation(recording),
                 enhancer.spectrogram,
                 int(np.count_nonzero(recording.peaks)),
             )
-        blocks = enhancer.enhanced(recording, sampling, seed, comparison=comparison)
+        blocks = enhancer.enhanced(recording, sampling, seed, disagreements=disagreements)
         original = read_blocks(source, track=track, salvage=salvage, notify=lambda _: None)
         blocks = mixed(blocks, original, strength)
         write_blocks(
@@ -91,8 +96,8 @@ def enhance_file(
             notify=notify,
             verbose=verbose,
         )
-        if confidence is not None and comparison is not None:
-            save_partial(partials[0], confidence, comparison.map, enhancer.spectrogram)
+        if confidence is not None and disagreements is not None:
+            save_partial(partials[0], confidence, disagreements.map, enhancer.spectrogram)
     return recording.duration_s
 
 

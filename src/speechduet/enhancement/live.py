@@ -1,12 +1,12 @@
 """Blocks in, enhanced blocks out, a stated time later: what a microphone or a pipe needs.
 
-A window slides over the sound at the model's rate. It holds a past that was told before (the
-context), the stretch that is told now (the hop), and a future (the look-ahead)::
+A window slides over the sound at the model's rate. It holds a past whose sound was given out
+before (the context), the stretch that is given out now (the hop), and a future (the look-ahead)::
 
     |---------- context ----------|---- hop ----|-- look-ahead --|
 
-Every window is enhanced like a recording of its own, and only its hop is told. So each hop costs
-the evaluation of a whole window, and a sample waits for hop and look-ahead to be complete.
+Every window is enhanced like a recording of its own, and only its hop is given out. So each hop
+costs the evaluation of a whole window, and a sample waits for hop and look-ahead to be complete.
 """
 
 from collections import deque
@@ -28,8 +28,8 @@ LONGEST_LATENCY_S = 60.0
 CONTEXT_S = 0.6
 """Least context; it is as long as the look-ahead if that is longer."""
 LOOKAHEAD_S = 1.2
-"""Most look-ahead: as far as the bundled model sees. With so much on both sides of it a hop is
-what it would be in the whole recording."""
+"""Longest look-ahead: as far as the bundled model sees. With this much on both sides a hop is the
+same as in the whole recording."""
 LEVEL_S = 30.0
 """How long the largest magnitude is remembered, by which windows are scaled."""
 
@@ -56,9 +56,9 @@ class Window(NamedTuple):
 class Live:
     """Enhances a stream: `process` takes a block and returns what is ready, `finish` the rest.
 
-    All that comes back, put end to end, lies sample by sample on the input and is as long. At any
-    moment at most ``latency_samples`` of the input have not come back: that is ``latency_s``,
-    at most what was asked for, resampling included and the time of computing not.
+    All that comes back, put end to end, is aligned with the input and as long. At any moment at
+    most ``latency_samples`` of the input have not come back: that is ``latency_s``, at most what
+    was asked for, resampling included and the time of computing not.
     """
 
     def __init__(
@@ -101,8 +101,9 @@ class Live:
         self._taken = self._given = 0
         """Samples at the stream's rate."""
         self._held = np.zeros((channels, 0), np.float32)
-        """What the next window may need, at the model's rate; it begins at sample `_start`."""
-        self._start = self._heard = self._told = 0
+        """What the next window may need, at the model's rate, from sample `_start` on."""
+        self._start = self._measured = self._done = 0
+        """Samples at the model's rate: before what is held, with a known peak, and given out."""
         self._fading = self._held
         """The last window's sound after its hop, out of which the next window fades in."""
         self._fade = min(spectrogram.hop, self._lookahead)
@@ -125,8 +126,8 @@ class Live:
         self._check(columns)
         self._kind = block[..., :0]
         self._taken += len(columns)
-        told = self._advanced(self._inwards.push(columns))
-        return like(block, self._counted(self._outwards.push(told)))
+        enhanced = self._advanced(self._inwards.push(columns))
+        return like(block, self._counted(self._outwards.push(enhanced)))
 
     def finish(self) -> Any:
         """The rest, of the last block's kind; after it the stream takes no more."""
@@ -135,11 +136,11 @@ class Live:
         length = ceil(self._taken * self._model_rate / self.sample_rate)
         missing = length - self._start - self._held.shape[1]
         rest = self._inwards.flush()[:missing]
-        told = [self._advanced(np.pad(rest, ((0, missing - len(rest)), (0, 0))))]
-        if self._told < length:
-            # No future is missing at the end: the last window tells all of it.
-            told.append(self._tell(length, length).T)
-        last = [self._outwards.push(np.concatenate(told)), self._outwards.flush()]
+        enhanced = [self._advanced(np.pad(rest, ((0, missing - len(rest)), (0, 0))))]
+        if self._done < length:
+            # No future is missing at the end: the last window's hop goes up to it.
+            enhanced.append(self._next_hop(length, length).T)
+        last = [self._outwards.push(np.concatenate(enhanced)), self._outwards.flush()]
         remaining = self._taken - self._given
         columns = np.concatenate(last)[:remaining]
         columns = np.pad(columns, ((0, remaining - len(columns)), (0, 0)))
@@ -162,32 +163,32 @@ class Live:
         return columns
 
     def _advanced(self, columns: Samples) -> Samples:
-        """Take in samples at the model's rate, and tell every hop that they complete."""
+        """Take in samples at the model's rate, and give out every hop that they complete."""
         self._held = np.concatenate([self._held, columns.T], axis=1)
-        told = [self._held[:, :0]]
-        while self._start + self._held.shape[1] >= self._told + self._hop + self._lookahead:
-            upto = self._told + self._hop
-            told.append(self._tell(upto, upto + self._lookahead))
-        return np.concatenate(told, axis=1).T
+        hops = [self._held[:, :0]]
+        while self._start + self._held.shape[1] >= self._done + self._hop + self._lookahead:
+            upto = self._done + self._hop
+            hops.append(self._next_hop(upto, upto + self._lookahead))
+        return np.concatenate(hops, axis=1).T
 
-    def _tell(self, upto: int, end: int) -> Samples:
+    def _next_hop(self, upto: int, end: int) -> Samples:
         """The enhanced stretch ``[channels, samples]`` up to a sample, by a window to the end."""
-        start = max(0, self._told - self._context)
+        start = max(0, self._done - self._context)
         self._held = self._held[:, start - self._start :]
         self._start = start
         noisy = self._held[:, : end - start]
         if not self._keep_offset:
             noisy = centred(noisy.T, self._model_rate).T
-        self._peaks.append(np.abs(noisy[:, self._heard - start :]).max(axis=1, initial=0))
-        self._heard = end
+        self._peaks.append(np.abs(noisy[:, self._measured - start :]).max(axis=1, initial=0))
+        self._measured = end
         clean = self._enhanced(noisy)
-        stretch = clean[:, self._told - start : upto - start]
+        stretch = clean[:, self._done - start : upto - start]
         fade = min(self._fading.shape[1], stretch.shape[1])
         rising = np.sin(np.linspace(0, np.pi / 2, fade, dtype=np.float32)) ** 2
         stretch[:, :fade] *= rising
         stretch[:, :fade] += (1 - rising) * self._fading[:, :fade]
         self._fading = clean[:, upto - start :][:, : self._fade]
-        self._told = upto
+        self._done = upto
         return stretch
 
     def _enhanced(self, noisy: Samples) -> Samples:

@@ -11,14 +11,14 @@ from torch import Tensor
 
 from speechduet.audio import Samples
 from speechduet.audio.offset import centred
-from speechduet.enhancement.segments import NoiseField
+from speechduet.enhancement.noise import NoiseField
 from speechduet.network.system import System
 from speechduet.sampler import Draw, Sampling, Step, reverse
 from speechduet.spectrogram import Spectrogram
 
 ResultOf = Callable[[Step, int], Tensor]
-"""Called with every reverse step and the number of its framing; what it makes of a framing's last
-step, compressed spectrograms ``[results, 1, bins, frames]``, becomes sound."""
+"""Called with every reverse step and the number of its framing; what it returns for a framing's
+last step, compressed spectrograms ``[results, 1, bins, frames]``, becomes sound."""
 
 
 def last_result(step: Step, framing: int) -> Tensor:
@@ -71,7 +71,7 @@ def enhance_whole(
 ) -> Samples:
     """A waveform ``[samples]`` at the model's rate -> ``[results, samples]``, in one piece.
 
-    What `Enhancer` makes of it, if it fits one segment. Silence stays silence.
+    The result is that of `Enhancer`, if the waveform fits one segment. Silence stays silence.
     """
     columns = noisy[:, None]
     if not spectrogram.published:

@@ -5,6 +5,7 @@ from dataclasses import fields
 from typing import Any
 
 from speechduet.model.config import Config
+from speechduet.network.cost import evaluations
 
 START = """---
 library_name: speechduet
@@ -45,7 +46,7 @@ def model_card(config: Config, parameters: int) -> str:
             for field in fields(sampling)
             if getattr(sampling, field.name) != field.default or field.name == "steps"
         )
-        lines.append(f"| {mode} | {sampling.evaluations} | {special} |")
+        lines.append(f"| {mode} | {evaluations(layout, sampling)} | {special} |")
     for name, value in config.metadata.items():
         if name != "licence":
             lines += ["", f"## {name.replace('_', ' ').capitalize()}", "", *_paragraphs(value)]

@@ -133,7 +133,7 @@ def load(folder: str | Path) -> Pretrained:
     system = config.build()
     fill(system, weights, str(path / WEIGHTS))
     if (path / RANGES).is_file():
-        system.activation_ranges = _read_ranges(path / RANGES, system)
+        system = system.calibrated(_read_ranges(path / RANGES, system))
     return Pretrained(config.name, system, config.spectrogram, config.modes, config.metadata)
 
 

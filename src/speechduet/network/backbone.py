@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 
 class Features(NamedTuple):
-    """What an encoder saw and made of it. Immutable, so that several decoders can share it."""
+    """What an encoder makes of its input. Immutable, so that several decoders can share it."""
 
     skips: tuple[Tensor, ...]
     """Activations on the way down, in the order in which they were made."""
@@ -36,7 +36,7 @@ class Backbone(Protocol):
         ...
 
     def encoder(self, spectrograms: int, timed: bool) -> nn.Module:
-        """An encoder of so many complex spectrograms, with or without a time."""
+        """An encoder of this many complex spectrograms, with or without a time."""
         ...
 
     def decoder(self, spectrograms: int, timed: bool, generative: bool) -> nn.Module:

@@ -10,6 +10,7 @@ gains for the spectrograms that the encoder was given, and a complex remainder.
 """
 
 from dataclasses import dataclass, field
+from itertools import cycle, islice
 from math import prod
 from typing import Literal
 
@@ -19,17 +20,19 @@ from torch.nn import functional
 
 from speechduet.errors import SettingError
 from speechduet.network.backbone import Features
-from speechduet.network.convolution import Convolution
-from speechduet.settings import Count, Counts, Even, Settings, Whole
+from speechduet.settings import Count, Counts, Even, Positive, Settings, Whole
 
 
 @dataclass(frozen=True)
 class Compact(Settings):
-    """Dimensions of the compact backbone.
+    """Dimensions of the compact backbone, and the constants that decide its output.
 
     ``channels``: of each level, from the finest (half the bins) to the coarsest. ``width``: of the
-    vector that a frame becomes. ``encoder_blocks``, ``decoder_blocks``: residual blocks along time.
-    ``embedding``: of the time.
+    vector that a frame becomes. ``encoder_blocks``, ``decoder_blocks``: residual blocks along time,
+    whose dilations (in frames) cycle through ``encoder_dilations`` and ``decoder_dilations``.
+    ``embedding``: of the time, by sines with 10 to the power of ``time_exponents`` turns per unit
+    of log t. ``input_scale`` brings compressed spectrograms near 1, ``remainder_scale`` the
+    remainder near their size.
     """
 
     kind: Literal["compact"] = field(default="compact", kw_only=True, repr=False)
@@ -39,6 +42,11 @@ class Compact(Settings):
     encoder_blocks: Whole = 6
     decoder_blocks: Whole = 3
     embedding: Even = 64
+    encoder_dilations: Counts = (1, 2, 4, 8)
+    decoder_dilations: Counts = (4, 8, 1, 2)
+    time_exponents: tuple[float, float] = (-1.2, 0.5)
+    input_scale: Positive = 10.0
+    remainder_scale: Positive = 0.1
 
     def check(self) -> None:
         """Every level halves the bins."""
@@ -47,6 +55,8 @@ class Compact(Settings):
                 f"bins is {self.bins}",
                 f"a multiple of {2 ** len(self.channels)} with {len(self.channels)} levels",
             )
+        if len(self.time_exponents) != 2:
+            raise SettingError(f"time_exponents is {list(self.time_exponents)}", "two numbers")
 
     @property
     def frame_multiple(self) -> int:
@@ -54,7 +64,7 @@ class Compact(Settings):
         return 1
 
     def encoder(self, spectrograms: int, timed: bool) -> "CompactEncoder":
-        """An encoder of so many complex spectrograms."""
+        """An encoder of this many complex spectrograms."""
         return CompactEncoder(self, spectrograms, timed)
 
     def decoder(self, spectrograms: int, timed: bool, generative: bool) -> "CompactDecoder":
@@ -78,23 +88,21 @@ def unfold(x: Tensor) -> Tensor:
     return x.reshape(batch, frames, bins * 2, channels // 2)
 
 
-class FrameConvolution(Convolution):
-    """A 3x3 convolution on ``[batch, frames, bins, channels]``."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Same frames and bins, other channels."""
-        # The permuted view *is* a channels-last tensor: nothing is copied.
-        return super().forward(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+def on_frames(convolution: nn.Conv2d, x: Tensor) -> Tensor:
+    """A convolution of ``[batch, frames, bins, channels]`` that keeps frames and bins."""
+    # The permuted view *is* a channels-last tensor: nothing is copied.
+    convolved: Tensor = convolution(x.permute(0, 3, 1, 2))
+    return convolved.permute(0, 2, 3, 1)
 
 
-class TimeEmbedding(nn.Module):
+class LogTimeEmbedding(nn.Module):
     """Sines and cosines of log t through two layers, ``[batch]`` -> ``[batch, channels]``.
 
-    Their frequencies are 10 to powers between the two ``exponents``. The default gives periods from
-    16 down to about 1/3 in natural-log time, which spans 0 to -3.5 (t = 0.03).
+    Their frequencies are 10 to evenly spaced powers between the two ``exponents``. From -1.2 to 0.5
+    these are periods from 16 down to about 1/3 of log t, which spans 0 to -3.5 (t = 0.03).
     """
 
-    def __init__(self, channels: int, exponents: tuple[float, ...] = (-1.2, 0.5)) -> None:
+    def __init__(self, channels: int, exponents: tuple[float, ...]) -> None:
         super().__init__()
         lowest, highest = exponents
         self.register_buffer(
@@ -119,14 +127,14 @@ class Level(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, bins: int, embedding: int | None) -> None:
         super().__init__()
-        self.convolution = FrameConvolution(inputs, outputs)
+        self.convolution = nn.Conv2d(inputs, outputs, 3, padding=1)
         self.shift = None if embedding is None else nn.Linear(embedding, outputs)
         # Per frame, not per excerpt: what a frame becomes does not depend on the file's length.
         self.norm = nn.LayerNorm((bins, outputs))
 
     def forward(self, x: Tensor, embedding: Tensor | None) -> Tensor:
         """``[batch, frames, bins, inputs]`` -> ``[batch, frames, bins, outputs]``."""
-        x = self.norm(self.convolution(x))
+        x = self.norm(on_frames(self.convolution, x))
         if self.shift is not None and embedding is not None:
             x += self.shift(embedding)[:, None, None, :]
         return functional.silu(x, inplace=not x.requires_grad)
@@ -156,12 +164,11 @@ class TemporalBlock(nn.Module):
 
 
 def temporal_blocks(
-    count: int, width: int, embedding: int | None, first_dilation: int = 0
+    count: int, width: int, dilations: tuple[int, ...], embedding: int | None
 ) -> nn.ModuleList:
-    """Blocks whose dilations cycle through 1, 2, 4, 8."""
+    """Blocks along time, whose dilations start over when there are more blocks than dilations."""
     return nn.ModuleList(
-        TemporalBlock(width, 2 ** ((first_dilation + index) % 4), embedding)
-        for index in range(count)
+        TemporalBlock(width, dilation, embedding) for dilation in islice(cycle(dilations), count)
     )
 
 
@@ -183,7 +190,8 @@ class CompactEncoder(nn.Module):
     def __init__(self, size: Compact, spectrograms: int, timed: bool) -> None:
         super().__init__()
         embedding = size.embedding if timed else None
-        self.embed = TimeEmbedding(size.embedding) if timed else None
+        self.input_scale = size.input_scale
+        self.embed = LogTimeEmbedding(size.embedding, size.time_exponents) if timed else None
         # Real, imaginary part and magnitude of each spectrogram.
         inputs = [3 * spectrograms, *size.channels[:-1]]
         self.levels = nn.ModuleList(
@@ -191,12 +199,14 @@ class CompactEncoder(nn.Module):
             for before, after, bins in zip(inputs, size.channels, size.level_bins(), strict=True)
         )
         self.narrow = nn.Linear(size.level_bins()[-1] * size.channels[-1], size.width)
-        self.blocks = temporal_blocks(size.encoder_blocks, size.width, embedding)
+        self.blocks = temporal_blocks(
+            size.encoder_blocks, size.width, size.encoder_dilations, embedding
+        )
 
     def forward(self, spectrograms: Tensor, t: Tensor | None) -> Features:
         """Encode real ``[batch, 2 n, bins, frames]`` at times ``[batch]``."""
         embedding = None if self.embed is None or t is None else self.embed(t)
-        x = parts_and_magnitudes(spectrograms, 10.0)
+        x = parts_and_magnitudes(spectrograms, self.input_scale)
         skips = []
         for level in self.levels:
             x = level(fold(x), embedding)
@@ -213,7 +223,10 @@ class CompactDecoder(nn.Module):
     def __init__(self, size: Compact, spectrograms: int, timed: bool) -> None:
         super().__init__()
         embedding = size.embedding if timed else None
-        self.blocks = temporal_blocks(size.decoder_blocks, size.width, embedding, 2)
+        self.remainder_scale = size.remainder_scale
+        self.blocks = temporal_blocks(
+            size.decoder_blocks, size.width, size.decoder_dilations, embedding
+        )
         coarsest = (size.level_bins()[-1], size.channels[-1])
         self.widen = nn.Linear(size.width, prod(coarsest))
         self.coarsest = coarsest
@@ -224,9 +237,7 @@ class CompactDecoder(nn.Module):
             for before, after, at in zip(channels, channels[1:], bins, strict=False)
         )
         # At full resolution: a complex gain per spectrogram and a complex remainder.
-        self.head = FrameConvolution(channels[-1], 2 * (2 * spectrograms + 2))
-        nn.init.zeros_(self.head.weight)
-        nn.init.zeros_(self.head.bias)  # type: ignore[arg-type]
+        self.head = silent(nn.Conv2d(channels[-1], 2 * (2 * spectrograms + 2), 3, padding=1))
 
     def forward(self, features: Features) -> Tensor:
         """Decode."""
@@ -237,8 +248,15 @@ class CompactDecoder(nn.Module):
         skips = features.skips[::-1]
         for level, skip in zip(self.levels, skips, strict=False):
             x = unfold(level(x.add_(skip), features.embedding))
-        weights = unfold(self.head(x.add_(skips[-1])))
-        return combine(weights, features.spectrograms, remainder_scale=0.1)
+        weights = unfold(on_frames(self.head, x.add_(skips[-1])))
+        return combine(weights, features.spectrograms, self.remainder_scale)
+
+
+def silent(layer: nn.Conv2d) -> nn.Conv2d:
+    """A head whose weights start at zero, so that a new network lets nothing through."""
+    for parameter in layer.parameters():
+        nn.init.zeros_(parameter)
+    return layer
 
 
 def combine(weights: Tensor, spectrograms: Tensor, remainder_scale: float) -> Tensor:

@@ -52,6 +52,15 @@ def calls(layout: Layout, sampling: Sampling) -> Parts:
     return Parts(generative + restarts, generative, shared * sampling.predictions, network)
 
 
+def evaluations(layout: Layout, sampling: Sampling) -> int:
+    """Network evaluations (NFE) of these settings, the corrector's included.
+
+    As published, that StoRM makes its anchor is not counted.
+    """
+    made = calls(layout, sampling)
+    return made.encoder or made.predictive_network
+
+
 def operations(system: System, bins: int) -> Parts:
     """Multiply-accumulate operations of one call of each part on `FRAMES` frames.
 

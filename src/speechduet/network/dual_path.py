@@ -19,7 +19,13 @@ from torch.nn import functional
 
 from speechduet.errors import SettingError
 from speechduet.network.backbone import Features
-from speechduet.network.compact import TimeEmbedding, combine, parts_and_magnitudes
+from speechduet.network.compact import (
+    LogTimeEmbedding,
+    combine,
+    on_frames,
+    parts_and_magnitudes,
+    silent,
+)
 from speechduet.network.recurrence import Recurrence
 from speechduet.settings import Count, Counts, Even, Positive, Settings, Whole
 
@@ -74,7 +80,7 @@ class DualPath(Settings):
         return self.bins // prod(self.folds)
 
     def encoder(self, spectrograms: int, timed: bool) -> "DualPathEncoder":
-        """An encoder of so many complex spectrograms."""
+        """An encoder of this many complex spectrograms."""
         return DualPathEncoder(self, spectrograms, timed)
 
     def decoder(self, spectrograms: int, timed: bool, generative: bool) -> "DualPathDecoder":
@@ -82,12 +88,12 @@ class DualPath(Settings):
         return DualPathDecoder(self, spectrograms, timed)
 
     def blocks(self, count: int, timed: bool) -> nn.ModuleList:
-        """So many blocks at the coarsest level."""
+        """Blocks at the coarsest level."""
         return nn.ModuleList(Block(self, timed) for _ in range(count))
 
 
 def fold(x: Tensor, by: int) -> Tensor:
-    """Make so many neighbouring bins one, with as many times the channels."""
+    """Make this many neighbouring bins one, with as many times the channels."""
     batch, frames, bins, channels = x.shape
     return x.reshape(batch, frames, bins // by, channels * by)
 
@@ -98,17 +104,11 @@ def unfold(x: Tensor, by: int) -> Tensor:
     return x.reshape(batch, frames, bins * by, channels // by)
 
 
-class FrequencyConvolution(nn.Conv2d):
-    """A convolution over three bins of the same frame on ``[batch, frames, bins, channels]``."""
-
-    def __init__(self, inputs: int, outputs: int) -> None:
-        super().__init__(inputs, outputs, (1, 3), padding=(0, 1))
-        self.weight.data = self.weight.data.contiguous(memory_format=torch.channels_last)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Same frames and bins, other channels."""
-        # The permuted view *is* a channels-last tensor: nothing is copied.
-        return super().forward(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+def frequency_convolution(inputs: int, outputs: int) -> nn.Conv2d:
+    """A convolution over three bins of the same frame."""
+    layer = nn.Conv2d(inputs, outputs, (1, 3), padding=(0, 1))
+    layer.weight.data = layer.weight.data.contiguous(memory_format=torch.channels_last)
+    return layer
 
 
 class Level(nn.Module):
@@ -116,13 +116,13 @@ class Level(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, embedding: int | None) -> None:
         super().__init__()
-        self.convolution = FrequencyConvolution(inputs, outputs)
+        self.convolution = frequency_convolution(inputs, outputs)
         self.norm = nn.LayerNorm(outputs)
         self.shift = None if embedding is None else nn.Linear(embedding, outputs)
 
     def forward(self, x: Tensor, embedding: Tensor | None) -> Tensor:
         """``[batch, frames, bins, inputs]`` -> ``[batch, frames, bins, outputs]``."""
-        x = self.norm(self.convolution(x))
+        x = self.norm(on_frames(self.convolution, x))
         if self.shift is not None and embedding is not None:
             x = x + self.shift(embedding)[:, None, None, :]
         return functional.silu(x, inplace=not x.requires_grad)
@@ -144,8 +144,8 @@ class Attention(nn.Module):
         batch, frames, bins, channels = x.shape
         parts = self.project(x).reshape(batch * frames, bins, 3, self.heads, channels // self.heads)
         query, key, value = parts.permute(2, 0, 3, 1, 4)
-        heard = (query @ key.transpose(-1, -2)).softmax(-1) @ value
-        out: Tensor = self.out(heard.transpose(1, 2).reshape(batch, frames, bins, channels))
+        mixed = (query @ key.transpose(-1, -2)).softmax(-1) @ value
+        out: Tensor = self.out(mixed.transpose(1, 2).reshape(batch, frames, bins, channels))
         return out
 
 
@@ -178,7 +178,7 @@ class DualPathEncoder(nn.Module):
         super().__init__()
         embedding = size.embedding if timed else None
         self.size = size
-        self.embed = TimeEmbedding(size.embedding, size.time_exponents) if timed else None
+        self.embed = LogTimeEmbedding(size.embedding, size.time_exponents) if timed else None
         # Real, imaginary part and magnitude of each spectrogram.
         inputs = (3 * spectrograms, *size.channels)
         self.levels = nn.ModuleList(
@@ -217,9 +217,8 @@ class DualPathDecoder(nn.Module):
             for before, after, by in zip(channels, channels[1:], self.folds, strict=False)
         )
         # At full resolution: a complex gain per spectrogram and a complex remainder.
-        self.head = FrequencyConvolution(channels[-1], self.folds[-1] * (2 * spectrograms + 2))
-        nn.init.zeros_(self.head.weight)
-        nn.init.zeros_(self.head.bias)  # type: ignore[arg-type]
+        outputs = self.folds[-1] * (2 * spectrograms + 2)
+        self.head = silent(frequency_convolution(channels[-1], outputs))
 
     def forward(self, features: Features) -> Tensor:
         """Decode."""
@@ -229,5 +228,5 @@ class DualPathDecoder(nn.Module):
         skips = features.skips[::-1]
         for level, skip, by in zip(self.levels, skips, self.folds, strict=False):
             x = unfold(level(x + skip, features.embedding), by)
-        weights = unfold(self.head(x + skips[-1]), self.folds[-1])
+        weights = unfold(on_frames(self.head, x + skips[-1]), self.folds[-1])
         return combine(weights, features.spectrograms, self.size.remainder_scale)

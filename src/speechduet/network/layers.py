@@ -12,18 +12,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from speechduet.network.convolution import Convolution
-
-FOURIER_SCALE = 16.0
-"""Standard deviation of the random frequencies that encode the time."""
-
 ALMOST_ZERO = 1e-5
 """Gain of layers that start silent, so that a new network starts near the identity."""
 
 
 def convolution(inputs: int, outputs: int, size: Literal[1, 3], gain: float = 1.0) -> nn.Conv2d:
     """A convolution that keeps the shape, started as in DDPM (uniform, by fan average)."""
-    layer = Convolution(inputs, outputs) if size == 3 else nn.Conv2d(inputs, outputs, size)
+    layer = nn.Conv2d(inputs, outputs, size, padding=size // 2)
     nn.init.xavier_uniform_(layer.weight, gain)
     nn.init.zeros_(_bias(layer))
     layer.weight.data = layer.weight.data.contiguous(memory_format=torch.channels_last)
@@ -66,14 +61,17 @@ def normalised_silu(norm: nn.GroupNorm, x: Tensor) -> Tensor:
     return functional.silu(h, inplace=not h.requires_grad)
 
 
-class TimeEmbedding(nn.Module):
-    """Random Fourier features of log t, and two layers on them: ``[batch]`` -> ``[batch, 4 c]``."""
+class FourierTimeEmbedding(nn.Module):
+    """Random Fourier features of log t, and two layers on them: ``[batch]`` -> ``[batch, 4 c]``.
+
+    ``scale`` is the standard deviation of the frequencies.
+    """
 
     frequencies: Tensor
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, scale: float) -> None:
         super().__init__()
-        self.register_buffer("frequencies", FOURIER_SCALE * torch.randn(channels))
+        self.register_buffer("frequencies", scale * torch.randn(channels))
         self.inner = linear(2 * channels, 4 * channels)
         self.outer = linear(4 * channels, 4 * channels)
 

@@ -18,15 +18,15 @@ from speechduet.network.backbone import Features
 from speechduet.network.layers import (
     ALMOST_ZERO,
     Attention,
+    FourierTimeEmbedding,
     ResidualBlock,
-    TimeEmbedding,
     convolution,
     downsample,
     group_norm,
     normalised_silu,
     upsample,
 )
-from speechduet.settings import Count, Counts, Settings
+from speechduet.settings import Count, Counts, Positive, Settings
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,8 @@ class NCSNpp(Settings):
     whose number of bins is in ``attention_bins`` has attention; the bottleneck always has.
     ``centred`` takes the input as it is; otherwise it is mapped to ``2 x - 1``. With
     ``scale_by_time`` the generative decoder divides by t before its last convolution (by t and
-    not by the standard deviation, which released weights need).
+    not by the standard deviation, which released weights need). ``fourier_scale`` is the standard
+    deviation of the time embedding's random frequencies, which are kept with the weights.
     """
 
     kind: Literal["ncsnpp"] = field(default="ncsnpp", kw_only=True, repr=False)
@@ -50,6 +51,7 @@ class NCSNpp(Settings):
     centred: bool = True
     scale_by_time: bool = True
     frame_multiple: Count = 64
+    fourier_scale: Positive = 16.0
 
     def check(self) -> None:
         """Every level halves bins and frames."""
@@ -84,7 +86,7 @@ class NCSNpp(Settings):
                 yield channels
 
     def encoder(self, spectrograms: int, timed: bool) -> "Encoder":
-        """An encoder of so many complex spectrograms, with or without a time."""
+        """An encoder of this many complex spectrograms, with or without a time."""
         return Encoder(self, spectrograms, timed)
 
     def decoder(self, spectrograms: int, timed: bool, generative: bool) -> "Decoder":
@@ -129,7 +131,9 @@ class Encoder(nn.Module):
     def __init__(self, size: NCSNpp, spectrograms: int, timed: bool) -> None:
         super().__init__()
         self.centred = size.centred
-        self.embedding = TimeEmbedding(size.base_channels) if timed else None
+        self.embedding = (
+            FourierTimeEmbedding(size.base_channels, size.fourier_scale) if timed else None
+        )
         self.input = convolution(2 * spectrograms, size.base_channels, 3)
         inputs = (size.base_channels, *size.channels)
         self.levels = nn.ModuleList(

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 LONGEST_MEMORY_FRAMES = 64.0
-"""A new network remembers 2 to so many frames, evenly spread over its channels on a log scale."""
+"""A new network remembers from 2 to this many frames, its channels evenly spaced on a log scale."""
 
 
 def _paths(x: Tensor) -> tuple[Sequence[Tensor], Sequence[Tensor]]:

@@ -5,6 +5,7 @@ one, on the same encoder. Published as StoRM: *own* puts a whole predictive netw
 """
 
 from collections.abc import Mapping
+from copy import copy, deepcopy
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -21,7 +22,6 @@ Predictive = Literal["none", "own", "shared"]
 Parametrisation = Literal["score", "clean"]
 Program = Literal["generative", "predictive", "both", "predictive_network"]
 """What can be evaluated in one go: the encoder with either decoder or both, or a network of y."""
-
 
 ActivationRange = tuple[float, float, float, float]
 """Least and greatest number that a layer reads, and that it makes."""
@@ -138,13 +138,22 @@ class System(nn.Module):
             backbone.decoder(inputs, timed=True, generative=False) if shared else None
         )
         self.frame_multiple = backbone.frame_multiple
-        self.backend: Backend | None = None
-        self.activation_ranges: Mapping[str, ActivationRange] = {}
-        """Of its layers, by name, once it is calibrated for products of 8-bit numbers."""
+        self._backend: Backend | None = None
+        self._activation_ranges: Mapping[str, ActivationRange] = {}
+
+    @property
+    def backend(self) -> Backend | None:
+        """What evaluates the programs; None is the system's own `forward`."""
+        return self._backend
+
+    @property
+    def activation_ranges(self) -> Mapping[str, ActivationRange]:
+        """Of layers, by name, if the system is calibrated for products of 8-bit numbers."""
+        return self._activation_ranges
 
     @property
     def anchored(self) -> bool:
-        """Whether the process drifts to the system's own prediction rather than to y (StoRM)."""
+        """See `Layout.anchored`."""
         return self.layout.anchored
 
     @property
@@ -152,10 +161,37 @@ class System(nn.Module):
         """Whether there is a predictive estimate at all."""
         return self.layout.predictive != "none"
 
+    def evaluated_by(self, backend: Backend | None) -> "System":
+        """The same networks, with the same tensors, evaluated by this backend."""
+        made = copy(self)
+        made._backend = backend
+        return made
+
+    def calibrated(self, ranges: Mapping[str, ActivationRange]) -> "System":
+        """The same networks with these `activation_ranges`."""
+        made = copy(self)
+        made._activation_ranges = ranges
+        return made
+
+    def placed(self, device: torch.device) -> "System":
+        """A copy for evaluation on a device, without a backend.
+
+        It shares the tensors that are there already; this system stays where and as it is.
+        """
+        memo: dict[int, object] = {id(self._backend): None}
+        for parameter in self.parameters():
+            there = parameter.detach().to(device)
+            same = there.device == parameter.device
+            memo[id(parameter)] = (
+                parameter if same else nn.Parameter(there, parameter.requires_grad)
+            )
+        memo |= {id(buffer): buffer.to(device) for buffer in self.buffers()}
+        return deepcopy(self, memo).eval()
+
     def forward(
         self, program: Program, spectrograms: Tensor, t: Tensor | None
     ) -> tuple[Tensor, ...]:
-        """Evaluate networks: what they read -> what each decoder emits, the generative one first.
+        """Evaluate networks: their inputs -> the output of each decoder, the generative one first.
 
         ``spectrograms`` is real ``[batch, 2 n, bins, frames]``, as `inputs` makes it (of y alone
         for *predictive_network*, whose t is None); t is ``[batch]``, outputs are real
@@ -229,7 +265,7 @@ class System(nn.Module):
             program: Program = (
                 "both" if generative and shared else "generative" if generative else "predictive"
             )
-            outputs = self._run(program, self.inputs(x_t, y, anchor), t)
+            outputs = self.evaluate(program, self.inputs(x_t, y, anchor), t)
             if generative:
                 clean = self.clean(outputs[0], x_t, anchor, t)
             if shared:
@@ -240,7 +276,10 @@ class System(nn.Module):
 
     def prediction(self, y: Tensor) -> Tensor:
         """The clean estimate of a predictive network of its own, from y alone."""
-        return unstack(self._run("predictive_network", stack(y), None)[0])
+        return unstack(self.evaluate("predictive_network", stack(y), None)[0])
 
-    def _run(self, program: Program, spectrograms: Tensor, t: Tensor | None) -> tuple[Tensor, ...]:
-        return (self.backend or self)(program, spectrograms, t)
+    def evaluate(
+        self, program: Program, spectrograms: Tensor, t: Tensor | None
+    ) -> tuple[Tensor, ...]:
+        """Outputs of `forward`, by the backend if there is one."""
+        return (self._backend or self)(program, spectrograms, t)

@@ -3,7 +3,6 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-import torch
 from torch import Tensor
 
 from speechduet.process.base import Kernel, Process, StartOfTime
@@ -21,8 +20,3 @@ class FlowMatching(Process):
     def kernel(self, t: Tensor) -> Kernel:
         """``a = 1 - t``, ``b = t``, ``s = t sigma_end``."""
         return Kernel(1 - t, t, (t * self.sigma_end).square())
-
-    def rates(self, t: Tensor) -> Kernel:
-        """Derivatives of the three weights."""
-        one = torch.ones_like(t)
-        return Kernel(-one, one, 2 * t * self.sigma_end**2)

@@ -34,16 +34,6 @@ class OrnsteinUhlenbeck(Process):
     def kernel(self, t: Tensor) -> Kernel:
         """``a = exp(-theta t)``, ``b = 1 - a`` and the variance of eq. 6."""
         a = torch.exp(-self.theta * t)
-        growth, scale = self._constants()
-        return Kernel(a, 1 - a, scale * (torch.exp(2 * growth * t) - a.square()))
-
-    def rates(self, t: Tensor) -> Kernel:
-        """Derivatives of the three weights."""
-        a = torch.exp(-self.theta * t)
-        growth, scale = self._constants()
-        variance_rate = 2 * growth * torch.exp(2 * growth * t) + 2 * self.theta * a.square()
-        return Kernel(-self.theta * a, self.theta * a, scale * variance_rate)
-
-    def _constants(self) -> tuple[float, float]:
         growth = log(self.sigma_max / self.sigma_min)
-        return growth, self.sigma_min**2 * growth / (self.theta + growth)
+        scale = self.sigma_min**2 * growth / (self.theta + growth)
+        return Kernel(a, 1 - a, scale * (torch.exp(2 * growth * t) - a.square()))

@@ -25,19 +25,9 @@ class SchroedingerBridge(Process):
 
     def kernel(self, t: Tensor) -> Kernel:
         """``a = 1 - p``, ``b = p``, ``s^2 = p (1 - p) sigma_1^2``; ``p = (sigma_t/sigma_1)^2``."""
-        progress, total = self._progress(t), self._total()
-        # Exactly 0 at t = 1, where rounding would leave a tiny weight on x_0.
-        clean = torch.where(t >= 1, torch.zeros_like(t), 1 - progress)
-        return Kernel(clean, 1 - clean, total * clean * (1 - clean))
-
-    def rates(self, t: Tensor) -> Kernel:
-        """Derivatives of the three weights."""
-        progress = self._progress(t)
-        rate = 2 * log(self.k) * torch.exp(2 * log(self.k) * t) / (self.k**2 - 1)
-        return Kernel(-rate, rate, self._total() * rate * (1 - 2 * progress))
-
-    def _progress(self, t: Tensor) -> Tensor:
-        return torch.expm1(2 * log(self.k) * t) / (self.k**2 - 1)
-
-    def _total(self) -> float:
-        return self.c * (self.k**2 - 1) / (2 * log(self.k))
+        remaining = 1 - torch.expm1(2 * log(self.k) * t) / (self.k**2 - 1)
+        # Exactly 0 at t = 1, where rounding would leave a tiny weight on x_0; the rate stays.
+        rounding = torch.where(t >= 1, remaining.detach(), torch.zeros_like(t))
+        clean = remaining - rounding
+        variance = self.c * (self.k**2 - 1) / (2 * log(self.k)) * clean * (1 - clean)
+        return Kernel(clean, 1 - clean, variance)

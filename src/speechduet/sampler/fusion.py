@@ -1,4 +1,4 @@
-"""Blend what the generative path reached with what the predictive decoder says."""
+"""Blend the result of the generative path with the predictive estimate."""
 
 from torch import Tensor
 

@@ -11,14 +11,14 @@ from speechduet.errors import SettingError
 from speechduet.process import Process
 from speechduet.sampler.fusion import fuse
 from speechduet.sampler.settings import Sampling
-from speechduet.sampler.transition import PREDICTORS, Denoise, langevin
+from speechduet.sampler.transition import PREDICTORS, Transition, langevin
 
 Draw = Callable[[tuple[int, ...]], Tensor]
 """Gives standard complex normal numbers (total variance 1) of a shape."""
 
 
 class Estimate(NamedTuple):
-    """What the two decoders say of the clean speech; None where one was not evaluated."""
+    """Clean spectrograms by the two decoders; None where one was not evaluated."""
 
     generative: Tensor | None
     predictive: Tensor | None
@@ -41,7 +41,7 @@ class Estimator(Protocol):
         generative: bool,
         predictive: bool,
     ) -> Estimate:
-        """Evaluate the decoders that are asked for, and no other."""
+        """Evaluate the decoders that are asked for, and no others."""
         ...
 
 
@@ -86,78 +86,116 @@ def reverse(
     final fusion alone applies.
     """
     anchor = system.anchor(y)
-
-    def at(t: float) -> Tensor:
-        return torch.full((y.shape[0],), t, device=y.device, dtype=y.real.dtype)
-
-    def denoise(x_t: Tensor, t: Tensor) -> Tensor:
-        made = system.estimate(x_t, y, anchor, t, generative=True, predictive=False)
-        return _present(made.generative, "generative")
-
     if settings.steps == 0:
-        state = y if process is None else process.perturb(y, anchor, at(1.0), draw(y.shape))
-        only = system.estimate(state, y, anchor, at(1.0), generative=False, predictive=True)
-        result = _present(only.predictive, "predictive")
-        yield Step(0, 1.0, state, result, None, result)
+        yield _prediction_alone(system, process, y, anchor, draw)
         return
+    path = _Path(system, _checked(process, settings), y, anchor, settings, draw)
+    state, kept = path.start()
+    grid = time_grid(path.process, settings)
+    for index, (time, size) in enumerate(grid):
+        first, last = index == 0, index == len(grid) - 1
+        weight = settings.beta if last else settings.alpha if first else 1.0
+        reused = kept if settings.predict_once else None
+        t, step = path.at(time), path.at(size)
+        state = path.corrected(state, t)
+        predictive = weight < 1 and reused is None
+        estimate = system.estimate(state, y, anchor, t, generative=True, predictive=predictive)
+        transition = path.transition(estimate, state, t, step)
+        result = transition.mean
+        state = result if last else path.drawn(transition)
+        prediction = None
+        if weight < 1:
+            prediction = _present(estimate.predictive, "predictive") if predictive else reused
+            assert prediction is not None
+            result, state = fuse(result, prediction, weight), fuse(state, prediction, weight)
+            kept = prediction
+        yield Step(index, time, state, result, estimate.generative, prediction)
+
+
+class _Path(NamedTuple):
+    """What all steps of a reverse process have in common."""
+
+    system: Estimator
+    process: Process
+    y: Tensor
+    anchor: Tensor
+    settings: Sampling
+    draw: Draw
+
+    def at(self, t: float) -> Tensor:
+        """The time for each example, ``[batch]``."""
+        return _at(t, self.y)
+
+    def denoise(self, x_t: Tensor, t: Tensor) -> Tensor:
+        """The generative estimate alone."""
+        estimate = self.system.estimate(
+            x_t, self.y, self.anchor, t, generative=True, predictive=False
+        )
+        return _present(estimate.generative, "generative")
+
+    def drawn(self, transition: Transition) -> Tensor:
+        """A state drawn from a transition; without noise nothing is drawn."""
+        return transition.sample(self.draw(self.y.shape)) if transition.noisy else transition.mean
+
+    def start(self) -> tuple[Tensor, Tensor | None]:
+        """The first state, and the predictive estimate if it is drawn around one."""
+        centre, prediction = self.anchor, None
+        if self.settings.start_from == "predictive":
+            prediction = _prediction_alone(
+                self.system, self.process, self.y, self.anchor, self.draw
+            ).result
+            centre = prediction
+        t, z = self.at(self.settings.start), self.draw(self.y.shape)
+        return self.process.perturb(centre, self.anchor, t, z), prediction
+
+    def corrected(self, state: Tensor, t: Tensor) -> Tensor:
+        """The state after the corrector's steps at this time."""
+        snr = self.settings.corrector_snr
+        for _ in range(self.settings.corrector_steps):
+            state = self.drawn(langevin(self.process, self.denoise, state, self.anchor, t, snr))
+        return state
+
+    def transition(self, estimate: Estimate, state: Tensor, t: Tensor, step: Tensor) -> Transition:
+        """The predictor's step from a state whose own estimate is known."""
+        clean = _present(estimate.generative, "generative")
+
+        def denoise(x_t: Tensor, t: Tensor) -> Tensor:
+            return clean if x_t is state else self.denoise(x_t, t)
+
+        predictor = PREDICTORS[self.settings.predictor]
+        return predictor(self.process, denoise, state, self.anchor, t, step)
+
+
+def _prediction_alone(
+    system: Estimator, process: Process | None, y: Tensor, anchor: Tensor, draw: Draw
+) -> Step:
+    """The predictive estimate at t = 1, where the state is the anchor and noise."""
+    t = _at(1.0, y)
+    # A purely predictive system has no process and reads no state.
+    state = y if process is None else process.perturb(anchor, anchor, t, draw(y.shape))
+    estimate = system.estimate(state, y, anchor, t, generative=False, predictive=True)
+    prediction = _present(estimate.predictive, "predictive")
+    return Step(0, 1.0, state, prediction, None, prediction)
+
+
+def _at(t: float, y: Tensor) -> Tensor:
+    return torch.full((y.shape[0],), t, device=y.device, dtype=y.real.dtype)
+
+
+def _checked(process: Process | None, settings: Sampling) -> Process:
+    """The process, if steps of these settings can be taken with it."""
     if process is None:
         raise SettingError(
             f"{settings.steps} reverse steps asked of a purely predictive system",
             "steps 0",
             "use mode 'fast'",
         )
-
     if process.forgets_clean and settings.start == 1 and settings.predictor == "euler_maruyama":
         raise SettingError(
             "an Euler-Maruyama step from t = 1, where this process has an infinite drift",
             "the ancestral or the deterministic predictor, or a start below 1",
         )
-    state, kept = _first_state(system, process, y, anchor, settings, draw, at)
-    grid = time_grid(process, settings)
-    for index, (time, size) in enumerate(grid):
-        first, last = index == 0, index == len(grid) - 1
-        t, step = at(time), at(size)
-        for _ in range(settings.corrector_steps):
-            correction = langevin(process, denoise, state, anchor, t, settings.corrector_snr)
-            state = correction.sample(draw(y.shape)) if correction.noisy else correction.mean
-        weight = settings.beta if last else settings.alpha if first else 1.0
-        known = kept if settings.predict_once and weight < 1 else None
-        anew = weight < 1 and known is None
-        made = system.estimate(state, y, anchor, t, generative=True, predictive=anew)
-        clean = _present(made.generative, "generative")
-        prediction = made.predictive if known is None else known
-        # The state's own estimate is there already, made together with the predictive one.
-        following = _reusing(state, clean, denoise)
-        transition = PREDICTORS[settings.predictor](process, following, state, anchor, t, step)
-        result = transition.mean
-        state = result if last or not transition.noisy else transition.sample(draw(y.shape))
-        if weight < 1:
-            kept = _present(prediction, "predictive")
-            result, state = fuse(result, kept, weight), fuse(state, kept, weight)
-        yield Step(index, time, state, result, made.generative, prediction)
-
-
-def _first_state(
-    system: Estimator,
-    process: Process,
-    y: Tensor,
-    anchor: Tensor,
-    settings: Sampling,
-    draw: Draw,
-    at: Callable[[float], Tensor],
-) -> tuple[Tensor, Tensor | None]:
-    """The state to begin with, and the predictive estimate if it is drawn around one."""
-    centre, prediction = anchor, None
-    if settings.start_from == "predictive":
-        whole = process.perturb(anchor, anchor, at(1.0), draw(y.shape))
-        made = system.estimate(whole, y, anchor, at(1.0), generative=False, predictive=True)
-        centre = prediction = _present(made.predictive, "predictive")
-    return process.perturb(centre, anchor, at(settings.start), draw(y.shape)), prediction
-
-
-def _reusing(state: Tensor, clean: Tensor, denoise: Denoise) -> Denoise:
-    """What denoises, with the estimate at one state known."""
-    return lambda x_t, t: clean if x_t is state else denoise(x_t, t)
+    return process
 
 
 def _present(estimate: Tensor | None, name: str) -> Tensor:

@@ -87,16 +87,8 @@ class Sampling(Settings):
         return min(sum(uses), 1) if self.predict_once else sum(uses)
 
     @property
-    def evaluations(self) -> int:
-        """Network evaluations (NFE), the corrector's included and StoRM's anchor not."""
-        if self.steps == 0:
-            return self.framings
-        each = self.generative_evaluations + (self.start_from == "predictive")
-        return self.framings * each
-
-    @property
     def generative_evaluations(self) -> int:
-        """How many of them are of the generative decoder, in one framing."""
+        """How often the generative decoder is evaluated in one framing, the corrector included."""
         second_order = self.steps - 1 if self.predictor == "heun" else 0
         return self.steps * (1 + self.corrector_steps) + max(second_order, 0)
 

@@ -17,7 +17,6 @@ from speechduet.sampler.settings import Predictor
 Denoise = Callable[[Tensor, Tensor], Tensor]
 """Takes a state and its time ``[batch]``, and returns the clean estimate D of the network."""
 
-
 _ROUNDING = 1e-5
 """Of times in single precision."""
 
@@ -94,9 +93,11 @@ def euler_maruyama(
     process: Process, denoise: Denoise, x_t: Tensor, anchor: Tensor, t: Tensor, step: Tensor
 ) -> Transition:
     """One Euler-Maruyama step of the reverse equation: SGMSE+'s reverse-diffusion predictor."""
-    diffusion = process.diffusion(t)
-    score = process.score_from_clean(denoise(x_t, t), x_t, anchor, t)
-    slope = process.drift(x_t, anchor, t) - over_state(diffusion.square(), score) * score
+    # First, for a GPU then works on it while the coefficients are computed.
+    clean = denoise(x_t, t)
+    drift, diffusion = process.forward_equation(x_t, anchor, t)
+    score = process.score_from_clean(clean, x_t, anchor, t)
+    slope = drift - over_state(diffusion.square(), score) * score
     return Transition(x_t - over_state(step, slope) * slope, diffusion * step.sqrt())
 
 

@@ -22,7 +22,13 @@ from speechduet.evaluation import (
 from speechduet.evaluation.pairing import pair_up
 from speechduet.evaluation.processes import in_processes
 from speechduet.model.find import load_any
-from speechduet.network.cost import Parts, calls, operations, operations_per_second
+from speechduet.network.cost import (
+    Parts,
+    calls,
+    evaluations,
+    operations,
+    operations_per_second,
+)
 from speechduet.network.system import Layout
 from speechduet.sampler import Sampling
 from speechduet.spectrogram import Spectrogram
@@ -225,7 +231,12 @@ class Runner:
             return Cost()
         model = self.models[system]
         number_of = calls(model.layout, sampling)
-        return Cost(sampling.evaluations, number_of, model.rate(sampling) / 1e9, seconds_per_s)
+        return Cost(
+            evaluations(model.layout, sampling),
+            number_of,
+            model.rate(sampling) / 1e9,
+            seconds_per_s,
+        )
 
 
 def _mean_over(evaluation: Evaluation, metric: str) -> float:

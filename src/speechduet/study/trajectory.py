@@ -122,4 +122,4 @@ def _enhancement(trajectory: Trajectory, rate: int) -> Callable[[Samples], list[
 @lru_cache(maxsize=1)
 def _enhancer(model: str, device: str) -> Enhancer:
     """The enhancer of this process: trajectories come model by model."""
-    return Enhancer.from_pretrained(model, device, backend="pytorch", precision="float32")
+    return Enhancer.from_pretrained(model, device, precision="float32")

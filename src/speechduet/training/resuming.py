@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any, Literal, NamedTuple
 
+from speechduet.errors import SpeechduetError
+from speechduet.model.config import FORMAT, Config
 from speechduet.training.recipe_file import MODEL_SECTIONS, SECTIONS, TrainingRecipe
 
 Rule = Literal["applied", "fixed"]
@@ -101,13 +103,23 @@ def recorded_in(checkpoint: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def changes(recorded: Mapping[str, Any], recipe: TrainingRecipe) -> Changes:
     """What a recipe changes of the settings of a checkpoint, by the rules of `ON_RESUME`."""
-    found = Changes([], [])
+    found, recorded = Changes([], []), _completed(recorded)
     for name, value in settings_of(recipe).items():
         # A setting that was not there when the checkpoint was written cannot have been changed.
         if name in recorded and recorded[name] != value:
             difference = _difference(recorded[name], value, name)
             (found.refused if ON_RESUME[name] == "fixed" else found.applied).append(difference)
     return found
+
+
+def _completed(recorded: Mapping[str, Any]) -> Mapping[str, Any]:
+    """With the defaults of what a model's description did not yet say when it was recorded."""
+    parts = {name: recorded[name] for name in MODEL_SECTIONS if name in recorded}
+    try:
+        complete = Config.from_json({"format": FORMAT, **parts}).to_json()
+    except SpeechduetError:
+        return recorded  # not a description of this version
+    return {**recorded, **{name: _plain(complete[name]) for name in parts}}
 
 
 def _plain(value: Any) -> Any:

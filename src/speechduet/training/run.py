@@ -16,6 +16,7 @@ from lightning.pytorch.strategies import DDPStrategy
 from torch.utils.data import DataLoader
 
 from speechduet.audio.notices import Notify
+from speechduet.backend.fast_convolutions import fast_convolutions
 from speechduet.data import Examples, FittingPair
 from speechduet.errors import AudioError, ModelError, SettingError
 from speechduet.model.find import load_any
@@ -188,6 +189,8 @@ def build(recipe: TrainingRecipe, with_weights: bool = True) -> Training:
             )
         for part in system.children():
             part.compile()
+    else:
+        system = system.evaluated_by(fast_convolutions(system))
     return Training(
         system,
         recipe.model.spectrogram,

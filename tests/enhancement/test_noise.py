@@ -1,0 +1,40 @@
+"""Noise of any stretch of frames."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from speechduet.enhancement.noise import NoiseField
+from speechduet.errors import SettingError
+
+
+def test_noise_is_standard_complex_normal() -> None:
+    noise = NoiseField(0, 256).frames(0, 0, 1000)
+    assert noise.shape == (1, 256, 1000)
+    assert noise.dtype == torch.complex64
+    for part in (noise.real, noise.imag):
+        assert part.mean().abs() < 5e-3
+        assert part.var().item() == pytest.approx(0.5, abs=5e-3)
+    assert (noise.real * noise.imag).mean().abs() < 5e-3
+
+
+@given(start=st.integers(0, 500), length=st.integers(1, 200))
+@settings(deadline=None, max_examples=30)
+def test_stretches_of_noise_agree(start: int, length: int) -> None:
+    field = NoiseField(3, 4)
+    whole = field.frames(5, 0, 700)
+    assert torch.equal(field.frames(5, start, start + length), whole[..., start : start + length])
+
+
+def test_noise_differs_by_seed_draw_and_place() -> None:
+    fields = [NoiseField(seed, 4).frames(draw, 0, 128) for seed in (0, 1) for draw in (0, 1)]
+    stretches = [part for field in fields for part in (field[..., :64], field[..., 64:])]
+    for i, one in enumerate(stretches):
+        assert not any(torch.equal(one, other) for other in stretches[i + 1 :])
+        assert all((one * other.conj()).mean().abs() < 0.3 for other in stretches[i + 1 :])
+
+
+def test_a_negative_seed() -> None:
+    with pytest.raises(SettingError, match="seed is -1; expected a whole number from 0"):
+        NoiseField(-1, 4)
