@@ -1,5 +1,7 @@
+import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from speechduet.process import OrnsteinUhlenbeck
@@ -61,6 +63,23 @@ def test_si_sdr_of_known_noise(snr_db: float) -> None:
     torch.testing.assert_close(measured, torch.full((2,), -snr_db), atol=0.02, rtol=0)
 
 
+@pytest.mark.parametrize("level", [1e-4, 1e-3, 1.0])
+def test_si_sdr_by_its_formula_also_near_silence(level: float) -> None:
+    estimate, clean = level * waveforms(), level * waveforms().roll(1, dims=-1)
+    for e, c, found in zip(estimate, clean, negative_si_sdr(estimate, clean), strict=True):
+        e_, c_ = e.double().numpy(), c.double().numpy()
+        target = (e_ @ c_) / (c_ @ c_ + 1e-6) * c_
+        ratio = (target @ target + 1e-6) / (((e_ - target) ** 2).sum() + 1e-6)
+        assert float(found) == pytest.approx(-10 * np.log10(ratio), abs=1e-3)
+
+
+def test_si_sdr_of_and_against_silence() -> None:
+    sound, silence = waveforms(), torch.zeros(2, SAMPLES)
+    expected = 10 * torch.log10(sound.square().sum(-1) / 1e-6 + 1)
+    torch.testing.assert_close(negative_si_sdr(sound, silence), expected)
+    assert negative_si_sdr(silence, sound).tolist() == [0, 0]
+
+
 def test_loss_of_silence_is_finite() -> None:
     x_0 = TRANSFORM.encode(torch.zeros(1, SAMPLES))
     guess = (x_0 + 0.01).requires_grad_()
@@ -91,6 +110,30 @@ def test_error_at_several_resolutions_is_relative_and_hears_no_sign() -> None:
         # Magnitudes to the power of 1/2 are twice as large: the error is as large as they are.
         torch.testing.assert_close(measured, torch.ones(2), atol=0.01, rtol=0)
     assert float(resolutions_error(clean, clean, exponent=0.5).max()) == 0
+
+
+def magnitudes(waveform: NDArray[np.float64], length: int) -> NDArray[np.float64]:
+    """Of frames that overlap by three quarters, the first one's centre on the first sample."""
+    window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(length) / length)
+    padded = np.pad(waveform, length // 2)
+    frames = np.lib.stride_tricks.sliding_window_view(padded, length)[:: length // 4]
+    return np.abs(np.fft.rfft(frames * window))
+
+
+@pytest.mark.parametrize("level", [1e-3, 1.0])
+def test_error_at_several_resolutions_by_its_formula(level: float) -> None:
+    estimate, clean = level * waveforms(), level * waveforms().flip(0)
+    for e, c, found in zip(estimate, clean, resolutions_error(estimate, clean, 0.7), strict=True):
+        errors = []
+        for length in (256, 512, 1024, 2048):
+            guess, target = (magnitudes(x.double().numpy(), length) ** 0.7 for x in (e, c))
+            errors.append(((guess - target) ** 2).sum() / (target**2).sum())
+        assert float(found) == pytest.approx(np.mean(errors), rel=1e-3)
+
+
+def test_error_at_several_resolutions_against_silence_is_above_0() -> None:
+    error = resolutions_error(waveforms(), torch.zeros(2, SAMPLES), exponent=0.5)
+    assert error.isfinite().all() and float(error.min()) > 0
 
 
 def test_error_at_several_resolutions_learns_from_silence() -> None:
