@@ -21,7 +21,8 @@ import typer
 
 from speechduet.evaluation import Interval, bootstrap
 from speechduet.sampler import Sampling
-from speechduet.study.settings import SWEPT, Setting, canonical
+from speechduet.sampler.settings import SETTINGS
+from speechduet.study.settings import Setting, canonical
 
 METRICS = {"pesq": ("PESQ", 3), "estoi": ("ESTOI", 3), "si_sdr": ("SI-SDR (dB)", 2)}
 GRIDS = ("paper", "exact")
@@ -135,9 +136,11 @@ class Scores:
 def _setting(row: Mapping[str, str]) -> Setting:
     if not row["steps"]:
         return Setting(row["system"], None)
-    told = {key: row[key] == "True" if row[key] in ("True", "False") else row[key] for key in SWEPT}
+    told = {
+        key: row[key] == "True" if row[key] in ("True", "False") else row[key] for key in SETTINGS
+    }
     kinds: dict[str, Any] = {field.name: type(field.default) for field in fields(Sampling)}
-    return Setting(row["system"], Sampling(**{key: kinds[key](told[key]) for key in SWEPT}))
+    return Setting(row["system"], Sampling(**{key: kinds[key](told[key]) for key in SETTINGS}))
 
 
 def difference(better: ByFile, other: ByFile, metric: str) -> Interval:

@@ -27,7 +27,7 @@ from rich.progress import track
 
 from speechduet import Enhancer, enhance_file
 from speechduet.errors import SpeechduetError
-from speechduet.evaluation import Interval, Pair, Scores, bootstrap, evaluate_pairs, pair_up
+from speechduet.evaluation import Interval, ScoredPair, Scores, bootstrap, evaluate_pairs, pair_up
 
 ROOT = Path(__file__).parents[1]
 METRICS = {"pesq": ("PESQ-WB", 3), "estoi": ("ESTOI", 3), "si_sdr": ("SI-SDR (dB)", 2)}
@@ -59,7 +59,7 @@ class Row:
         }
 
 
-def noisy_pairs(corpus: Path, chosen: Set) -> list[Pair]:
+def noisy_pairs(corpus: Path, chosen: Set) -> list[ScoredPair]:
     """The pairs of a set with the noisy recordings in the place of the enhanced."""
     folder = corpus / chosen.value
     pairs, failed = pair_up(folder / "clean", folder / "noisy")
@@ -72,7 +72,7 @@ def noisy_pairs(corpus: Path, chosen: Set) -> list[Pair]:
     return pairs
 
 
-def mean_scores(runs: list[list[Pair]], jobs: int) -> dict[str, Interval]:
+def mean_scores(runs: list[list[ScoredPair]], jobs: int) -> dict[str, Interval]:
     """Mean and interval over files of scores averaged over runs of the same files."""
     scored: list[Scores] = []
     for outcome in evaluate_pairs([pair for run in runs for pair in run], jobs):
@@ -89,7 +89,7 @@ def mean_scores(runs: list[list[Pair]], jobs: int) -> dict[str, Interval]:
 
 def rows(
     name: str,
-    pairs: list[Pair],
+    pairs: list[ScoredPair],
     enhancer: Enhancer,
     modes: list[str],
     seeds: int,
@@ -102,7 +102,7 @@ def rows(
     # PyTorch takes its time over a first call; it is not the model's.
     enhancer(torch.randn(16_000), 16_000, modes[0])
     for mode in modes:
-        runs: list[list[Pair]] = []
+        runs: list[list[ScoredPair]] = []
         taken_s = duration_s = 0.0
         for seed in range(seeds):
             folder = audio / name / mode / f"seed_{seed}"

@@ -24,10 +24,10 @@ def lines(record: dict[str, Any]) -> Iterator[str]:
     where = f"{processor}, {machine['threads']} threads"
     ratios = record["times_as_fast_as"] or {"–": None}
     for other, ratio in ratios.items():
-        told = (
+        speed = (
             f"{ratio['median']:.2f} ({ratio['least']:.2f}–{ratio['greatest']:.2f})" if ratio else ""
         )
-        cells = (record["day"], record["commit"] or "–", where, what, name, measured, other, told)
+        cells = (record["day"], record["commit"] or "–", where, what, name, measured, other, speed)
         yield f"| {' | '.join(cells)} |"
 
 

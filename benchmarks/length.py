@@ -101,7 +101,7 @@ def main(
         )
     Console().print(table)
     if json_file is not None:
-        told = {
+        record = {
             "mode": mode,
             "threads": threads,
             "processor": platform.processor() or platform.machine(),
@@ -109,7 +109,7 @@ def main(
             "day": date.today().isoformat(),
             "rows": [asdict(row) for row in rows],
         }
-        json_file.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+        json_file.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

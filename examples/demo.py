@@ -19,7 +19,7 @@ from rich.table import Table
 
 from speechduet import Enhancer, audio, enhance_file
 from speechduet.errors import SpeechduetError
-from speechduet.evaluation import Pair, score
+from speechduet.evaluation import ScoredPair, score
 from speechduet.picture import draw_spectrograms
 
 ROOT = Path(__file__).parents[1]
@@ -49,7 +49,7 @@ def draw(versions: dict[str, Path], picture: Path) -> None:
 
 def mean_scores(clean: Path, scored: list[Path]) -> list[str]:
     """Mean PESQ, ESTOI and SI-SDR of recordings whose clean speech is known, as text."""
-    scores = [score(Pair(path.stem, clean / path.name, path)) for path in scored]
+    scores = [score(ScoredPair(path.stem, clean / path.name, path)) for path in scored]
     return [
         f"{np.mean([one.pesq for one in scores]):.2f}",
         f"{np.mean([one.estoi for one in scores]):.3f}",

@@ -20,7 +20,7 @@ SOURCES = [
 
 # The order in which data flows. A module imports from rooms above its own, or from its own.
 ROOMS = (
-    {"errors", "extras", "attempt", "names", "files", "audio"},
+    {"errors", "extras", "settings", "attempt", "names", "files", "audio"},
     {"spectrogram"},
     {"process"},
     {"sampler"},

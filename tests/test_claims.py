@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from speechduet.sampler import Sampling
-from speechduet.study.settings import SWEPT
+from speechduet.sampler.settings import SETTINGS
 
 FILES = [f"file{number}.wav" for number in range(8)]
 
@@ -16,8 +16,8 @@ FILES = [f"file{number}.wav" for number in range(8)]
 def line(
     system: str, sampling: Sampling, seed: int, file: str, pesq: float, si_sdr: float
 ) -> list[object]:
-    told = [getattr(sampling, key) for key in SWEPT]
-    return ["valid", system, *told, seed, file, pesq, 0.7, si_sdr, 0.0, 0.0]
+    settings = [getattr(sampling, key) for key in SETTINGS]
+    return ["valid", system, *settings, seed, file, pesq, 0.7, si_sdr, 0.0, 0.0]
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def files(tmp_path: Path) -> Path:
     with path.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream)
         columns = ["seed", "file", "pesq", "estoi", "si_sdr", "si_sir", "si_sar"]
-        writer.writerow(["set", "system", *SWEPT, *columns])
+        writer.writerow(["set", "system", *SETTINGS, *columns])
         for number, file in enumerate(FILES):
             for seed in (0, 1):
                 base, sign = 1.5 + 0.1 * number, 1 if number % 2 else -1
@@ -50,14 +50,14 @@ def test_claims_of_known_scores(
     with pytest.raises(SystemExit) as ended:
         runpy.run_path(str(script), run_name="__main__")
     assert not ended.value.code
-    told = capsys.readouterr().out
-    assert "| paper | 5 | +0.100 [+0.100, +0.100] + | +0.000 [+0.000, +0.000] · |" in told
+    text = capsys.readouterr().out
+    assert "| paper | 5 | +0.100 [+0.100, +0.100] + | +0.000 [+0.000, +0.000] · |" in text
     # As many files better as worse: the interval holds zero.
-    (row,) = [part for part in told.splitlines() if part.startswith("| exact | 30 | +0.100")]
+    (row,) = [part for part in text.splitlines() if part.startswith("| exact | 30 | +0.100")]
     assert row.endswith("] · |")
     # Mean over seeds: 1.85 and 0.01.
-    assert "| SGMSE+ | paper | – | – | – | 1.460 |" in told
-    assert "| SGMSE+ | 5 | +0.400 [+0.400, +0.400] + | +0.200 [+0.200, +0.200] + | 50% |" in told
+    assert "| SGMSE+ | paper | – | – | – | 1.460 |" in text
+    assert "| SGMSE+ | 5 | +0.400 [+0.400, +0.400] + | +0.200 [+0.200, +0.200] + | 50% |" in text
 
 
 def test_a_set_without_scores_has_empty_tables(

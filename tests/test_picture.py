@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from speechduet.picture import draw_spectrograms, level_db
+from speechduet.picture import draw_spectrograms, level_db, name_in_picture
 
 
 @pytest.mark.parametrize("sample_rate", [8_000, 16_000, 44_100])
@@ -34,6 +34,13 @@ def test_recordings_share_one_colour_scale(tmp_path: Path) -> None:
     upper = image[height // 4 : height // 3, middle].mean()
     lower = image[2 * height // 3 : 3 * height // 4, middle].mean()
     assert upper > lower + 0.1
+
+
+@pytest.mark.filterwarnings("error")
+def test_letters_that_the_font_lacks_are_boxes(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    assert name_in_picture("a語b") == "a□b" and name_in_picture("é Ω") == "é Ω"
+    draw_spectrograms({"語": torch.zeros(1000)}, 16_000, tmp_path / "picture.png")
 
 
 def test_silence_can_be_drawn(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ EXTRAS: Mapping[str, str] = {
     "pystoi": "evaluation",
     "scipy": "evaluation",
     "matplotlib": "evaluation",
+    "jinja2": "evaluation",
     "onnxruntime": "onnx",
     "onnx": "onnx",
     "openvino": "openvino",

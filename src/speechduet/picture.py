@@ -1,37 +1,44 @@
 """Pictures of recordings: their spectrograms one above the other, on one colour scale."""
 
-import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from speechduet.errors import SettingError
+from speechduet.extras import missing
 from speechduet.names import shown
 from speechduet.spectrogram import Spectrogram
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.image import AxesImage
 
 DYNAMIC_RANGE_DB = 70
 _LONGEST_NAME = 20
 """Letters of a name in a picture; more would leave no room for anything else."""
+_BOX = "□"
 
 
 def name_in_picture(name: str) -> str:
-    """A name as matplotlib draws it letter by letter; the middle of a long one is left out."""
+    """A name as matplotlib draws it letter by letter; the middle of a long one is left out.
+
+    Letters that the font lacks are boxes, for which matplotlib would warn.
+    """
+    from matplotlib.font_manager import FontProperties, findfont, get_font
+
     text = shown(name)
     if len(text) > _LONGEST_NAME:
         half = _LONGEST_NAME // 2
         text = f"{text[: half - 1]}…{text[-half:]}"
-    # Between two dollar signs would be mathematics, and a label that begins so is left out.
-    return (" " if text.startswith("_") else "") + text.replace("$", r"\$")
-
-
-@contextmanager
-def without_font_warnings() -> Iterator[None]:
-    """Letters that the font lacks are drawn as boxes; nothing that the reader could mend."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", r"(?s).*Glyph .* missing from font")
-        yield
+    fonts = [get_font(findfont(FontProperties(weight=weight))) for weight in ("normal", "bold")]
+    drawn = "".join(
+        letter if all(font.get_char_index(ord(letter)) for font in fonts) else _BOX
+        for letter in text
+    )
+    # Between two dollar signs would be mathematics; a label with a leading underscore is left out.
+    return (" " if drawn.startswith("_") else "") + drawn.replace("$", r"\$")
 
 
 def level_db(waveform: Tensor, sample_rate: int) -> Tensor:
@@ -46,6 +53,35 @@ def level_db(waveform: Tensor, sample_rate: int) -> Tensor:
     return 20 * magnitude.clamp_min(1e-12).log10()
 
 
+def new_figure(width: float, height: float, dpi: int) -> "Figure":
+    """An empty figure of this size in inches; SettingError where matplotlib is not installed."""
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise missing(error, "matplotlib") from error
+    figure = Figure(figsize=(width, height), layout="constrained", dpi=dpi)
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def draw_level(axes: "Axes", level: Tensor, loudest: float, sample_rate: int) -> "AxesImage":
+    """Draw a spectrum of `level_db` over s and kHz; ``loudest`` is 0 dB, dark lies 70 dB below."""
+    image = axes.imshow(
+        (level - loudest).numpy(),
+        origin="lower",
+        aspect="auto",
+        # Frames are 8 ms apart.
+        extent=(0, 0.008 * level.shape[1], 0, sample_rate / 2000),
+        cmap="magma",
+        vmin=-DYNAMIC_RANGE_DB,
+        vmax=0,
+        interpolation="nearest",
+    )
+    axes.set_ylabel("kHz")
+    return image
+
+
 def draw_spectrograms(
     recordings: Mapping[str, Tensor], sample_rate: int, path: Path, width: float = 9.0
 ) -> None:
@@ -54,33 +90,13 @@ def draw_spectrograms(
     The colour scale is common to all: the loudest point of any is 0 dB, what lies 70 dB and more
     below it is dark. The suffix of the path (.png, .svg, .pdf) sets the format.
     """
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ModuleNotFoundError as missing:
-        raise SettingError(
-            "matplotlib is not installed", remedy="pip install 'speechduet[evaluation]'"
-        ) from missing
     levels = {title: level_db(waveform, sample_rate) for title, waveform in recordings.items()}
     loudest = max(float(level.max()) for level in levels.values())
-    figure = Figure(figsize=(width, 0.6 + 1.9 * len(levels)), layout="constrained", dpi=150)
-    FigureCanvasAgg(figure)
+    figure = new_figure(width, 0.6 + 1.9 * len(levels), dpi=150)
     rows = figure.subplots(len(levels), sharex=True, squeeze=False)[:, 0]
     for axes, (title, level) in zip(rows, levels.items(), strict=True):
-        duration_s = recordings[title].shape[-1] / sample_rate
-        image = axes.imshow(
-            (level - loudest).numpy(),
-            origin="lower",
-            aspect="auto",
-            extent=(0, duration_s, 0, sample_rate / 2000),
-            cmap="magma",
-            vmin=-DYNAMIC_RANGE_DB,
-            vmax=0,
-            interpolation="nearest",
-        )
+        image = draw_level(axes, level, loudest, sample_rate)
         axes.set_title(name_in_picture(title), loc="left", fontsize=11, fontweight="bold")
-        axes.set_ylabel("kHz")
     rows[-1].set_xlabel("s")
     figure.colorbar(image, ax=list(rows), label="dB", aspect=12 * len(levels), pad=0.02)
-    with without_font_warnings():
-        figure.savefig(path)
+    figure.savefig(path)

@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 from functools import lru_cache
-from math import inf
 
 import torch
 from torch import Tensor
 
 from speechduet.errors import SettingError
+from speechduet.settings import Count, Even, Positive, Settings
 
 
 @lru_cache(maxsize=8)
@@ -18,7 +18,7 @@ def _hann(length: int, device: torch.device, dtype: torch.dtype) -> Tensor:
 
 
 @dataclass(frozen=True)
-class Spectrogram:
+class Spectrogram(Settings):
     """The short-time Fourier transform of SGMSE+ with its amplitude compression.
 
     A coefficient S becomes ``factor * |S|**exponent * exp(i arg S)``. Frames are centred and
@@ -26,29 +26,23 @@ class Spectrogram:
     256 frequency bins, 128 samples (8 ms at 16 kHz) apart in time.
     """
 
-    sample_rate: int = 16_000
-    n_fft: int = 510
-    hop: int = 128
-    exponent: float = 0.5
-    factor: float = 0.15
+    sample_rate: Count = 16_000
+    n_fft: Even = 510
+    hop: Count = 128
+    exponent: Positive = 0.5
+    factor: Positive = 0.15
     published: bool = False
     """Recordings are prepared as by the code of SGMSE+ and StoRM, to the last sample: their direct
     current stays, and they are not continued at their end, where the last ``samples % hop`` then
     lie under the falling half of the last frame alone."""
 
-    def __post_init__(self) -> None:
-        if self.sample_rate < 1:
-            raise SettingError(f"sample_rate is {self.sample_rate}", "1 Hz or more")
-        if self.n_fft < 2:
-            raise SettingError(f"n_fft is {self.n_fft}", "2 samples or more")
-        if not 1 <= self.hop <= self.bins:
+    def check(self) -> None:
+        """Windows overlap."""
+        if self.hop > self.bins:
             raise SettingError(
                 f"hop is {self.hop}",
                 f"1 to {self.bins} samples, so that windows of n_fft {self.n_fft} overlap",
             )
-        for name, value in (("exponent", self.exponent), ("factor", self.factor)):
-            if not 0 < value < inf:
-                raise SettingError(f"{name} is {value}", "a number above 0")
 
     @property
     def bins(self) -> int:

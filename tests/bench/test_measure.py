@@ -2,25 +2,32 @@
 
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 
 from speechduet.bench.machine import description, peak
-from speechduet.bench.measure import commit, measure, relative_difference, with_own_memory
+from speechduet.bench.measure import (
+    alternate,
+    commit,
+    measure,
+    relative_difference,
+    with_own_memory,
+)
 from speechduet.bench.memory import memory, resident
 from speechduet.bench.request import PLAIN, Candidate, Request
-from speechduet.errors import SpeechduetError
+from speechduet.errors import SettingError, SpeechduetError
 
 
 def test_everything_against_a_clone(sgmse_model: str, clone: Path) -> None:
-    heard: list[str] = []
+    stages: list[str] = []
     request = Request(model=sgmse_model, sgmse=clone, seconds=0.1, threads=1)
-    report = measure(request, 3, heard.append)
-    told = json.loads(json.dumps(report.to_json(), allow_nan=False))
-    assert told["request"]["work"] == "evaluation" and told["request"]["sgmse"] == "clone"
-    ours, theirs = told["contestants"].values()
+    report = measure(request, 3, stages.append)
+    record = json.loads(json.dumps(report.to_json(), allow_nan=False))
+    assert record["request"]["work"] == "evaluation" and record["request"]["sgmse"] == "clone"
+    ours, theirs = record["contestants"].values()
     assert ours["macs"] == theirs["macs"] > 0
     assert ours["difference"] == 0 and theirs["difference"] < 1e-5
     assert len(ours["seconds"]) == 3 and ours["examples"] == 1
@@ -28,12 +35,32 @@ def test_everything_against_a_clone(sgmse_model: str, clone: Path) -> None:
     assert {"convolution", "resampling", "attention", "normalisation"} <= set(ours["shares"])
     assert ours["floor_s"] > 0 and ours["peak"] == theirs["peak"]
     assert ours["memory"]["peak"] >= ours["memory"]["ready"] > 1e7
-    ratio = told["times_as_fast_as"]["SGMSE+ code, float32"]
+    ratio = record["times_as_fast_as"]["SGMSE+ code, float32"]
     assert ratio["least"] <= ratio["median"] <= ratio["greatest"]
-    assert any("memory: SGMSE+ code" in line for line in heard)
+    assert any("memory: SGMSE+ code" in line for line in stages)
     table = report.to_markdown()
     assert "| speechduet, float32, against |" in table and "| convolution |" in table
     assert table.startswith("One evaluation of ")
+
+
+def test_runs_take_turns_and_are_timed_apart() -> None:
+    now, order = [0.0], []
+
+    def takes(name: str, seconds: float) -> Callable[[], None]:
+        def run() -> None:
+            order.append(name)
+            now[0] += seconds
+
+        return run
+
+    taken = alternate({"a": takes("a", 1.0), "b": takes("b", 3.0)}, 3, clock=lambda: now[0])
+    assert order == ["a", "b", "b", "a", "a", "b"]
+    assert taken == {"a": [1.0, 1.0, 1.0], "b": [3.0, 3.0, 3.0]}
+
+
+def test_no_repeats() -> None:
+    with pytest.raises(SettingError, match="0 repeats; expected 1 or more"):
+        alternate({"a": lambda: None}, 0)
 
 
 def test_each_code_runs_with_its_own_memory(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -56,12 +83,12 @@ def test_a_backend_that_shows_no_operations(
     request = Request(
         model=sgmse_model, sgmse=clone, seconds=0.1, backend="openvino", precision="int8"
     )
-    told = json.loads(json.dumps(measure(request, 2).to_json(), allow_nan=False))
-    other, plain, theirs = told["contestants"].values()
+    record = json.loads(json.dumps(measure(request, 2).to_json(), allow_nan=False))
+    other, plain, theirs = record["contestants"].values()
     assert other["macs"] == plain["macs"] == theirs["macs"] > 0
     assert other["peak"] is other["floor_s"] is None and other["shares"] == {}
     assert plain["floor_s"] > 0 and plain["difference"] == 0
-    assert set(told["times_as_fast_as"]) == {"speechduet, float32", "SGMSE+ code, float32"}
+    assert set(record["times_as_fast_as"]) == {"speechduet, float32", "SGMSE+ code, float32"}
 
 
 def test_a_process_that_dies_is_an_error(
@@ -76,7 +103,7 @@ def test_a_process_that_dies_is_an_error(
 def test_resident_memory_is_a_maximum() -> None:
     before = resident(torch.device("cpu"))
     if before is None:
-        pytest.skip("this system does not tell a process's memory")
+        pytest.skip("this system does not count the memory of a process")
     after = resident(torch.device("cpu"))
     assert after is not None and after >= before > 10_000_000
 

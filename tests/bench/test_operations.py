@@ -1,4 +1,5 @@
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable
 from itertools import count
 
 import pytest
@@ -6,21 +7,25 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from speechduet.bench.operations import Clocked, Products
+from speechduet.bench.operations import Operations, profiled
 from speechduet.network.convolution import Convolution
 from speechduet.network.layers import Attention, downsample, upsample
 
-
-def counted(run: Callable[[], object]) -> dict[str, float]:
-    """Operations by kind: with a clock that ticks when it is looked at, each takes 1."""
-    ticks: Iterator[int] = count()
-    with Clocked(lambda: None, clock=lambda: float(next(ticks))) as clocked:
-        run()
-    assert sum(clocked.shares().values()) == pytest.approx(1)
-    return clocked.seconds
-
-
+CPU = torch.device("cpu")
 IMAGE = torch.randn(2, 4, 8, 8)
+
+
+def operations(run: Callable[[], object], gradients: bool = False) -> Operations:
+    with torch.inference_mode(not gradients):
+        seen = profiled(run, CPU)
+    assert not seen.shares() or sum(seen.shares().values()) == pytest.approx(1)
+    return seen
+
+
+def floor_in_ticks(seen: Operations) -> float:
+    """With a clock that ticks when it is looked at: a product takes 1, however often it is run."""
+    ticks = count()
+    return seen.floor_s(CPU, torch.float32, lambda: None, clock=lambda: float(next(ticks)))
 
 
 @pytest.mark.parametrize("gradients", [True, False])
@@ -29,6 +34,7 @@ IMAGE = torch.randn(2, 4, 8, 8)
     [
         (nn.Conv2d(4, 6, 3), "convolution"),
         (nn.Conv2d(4, 4, 3, groups=4), "depthwise convolution"),
+        (nn.Linear(8, 3), "matrix product"),
         (nn.GroupNorm(2, 4), "normalisation"),
         (nn.LayerNorm(8), "normalisation"),
         (functional.silu, "activation"),
@@ -38,79 +44,69 @@ IMAGE = torch.randn(2, 4, 8, 8)
         (lambda x: x + x, "by element"),
         (lambda x: x.bfloat16(), "copy"),
         (torch.fft.rfft, "Fourier transform"),
+        (upsample, "resampling"),
+        (downsample, "resampling"),
+        (lambda x: functional.scaled_dot_product_attention(x, x, x), "attention"),
+        (Attention(4), "attention"),
     ],
 )
 def test_kinds_are_the_same_with_and_without_gradients(
     run: Callable[[Tensor], Tensor], kind: str, gradients: bool
 ) -> None:
-    with torch.inference_mode(not gradients):
-        kinds = counted(lambda: run(IMAGE))
-    assert kinds.pop(kind) == 1
-    assert set(kinds) <= {"other"}  # views
-
-
-def test_matrix_products() -> None:
-    layer, vectors = nn.Linear(8, 3), torch.randn(5, 8)
-    assert counted(lambda: layer(vectors))["matrix product"] == 1
-    with torch.inference_mode():
-        assert counted(lambda: layer(vectors))["matrix product"] == 1
-
-
-def test_what_resampling_and_attention_ask_for_is_theirs() -> None:
-    assert set(counted(lambda: upsample(IMAGE))) == {"resampling"}
-    assert set(counted(lambda: downsample(IMAGE))) == {"resampling"}
-    attention = Attention(4)
-    assert set(counted(lambda: attention(IMAGE))) == {"attention"}
+    alone = operations(lambda: run(IMAGE), gradients).seconds
+    assert alone[kind] > 0
+    # Around it there are views, and in some layers more than its kind.
+    surrounding = {
+        "matrix product": {"copy"},
+        "resampling": {"by element"},
+        "attention": {"normalisation", "matrix product", "copy", "by element"},
+    }
+    assert set(alone) <= {kind, "other", *surrounding.get(kind, ())}
 
 
 def test_a_backward_pass_is_of_the_kinds_of_the_forward_one() -> None:
     layer = nn.Conv2d(4, 4, 3)
-    loss = functional.silu(layer(IMAGE)).sum()
-    kinds = counted(loss.backward)
-    assert kinds["convolution"] == 1 and kinds["activation"] == 1
-
-
-def test_what_a_device_has_left_to_do_is_waited_for() -> None:
-    """The clock is looked at before an operation, and after the device has finished."""
-    events: list[str] = []
-
-    def clock() -> float:
-        events.append("clock")
-        return 0.0
-
-    with Clocked(lambda: events.append("finish"), clock):
-        torch.ones(2)
-    assert events == ["clock", "finish", "clock"]
+    loss = functional.silu(upsample(layer(IMAGE))).sum()
+    kinds = operations(loss.backward, gradients=True).seconds
+    assert {"convolution", "resampling", "activation"} <= set(kinds)
 
 
 def test_products_are_counted_by_shape_and_run_again_alone() -> None:
     dense, depthwise = nn.Conv2d(4, 4, 3, padding=1), nn.Conv2d(4, 4, 3, padding=1, groups=4)
-    with torch.inference_mode(), Products() as products:
+    linear = nn.Linear(8, 8)
+
+    def run() -> None:
         x = depthwise(dense(dense(IMAGE)))
-        x.mT @ x
-    assert sorted(products.calls.values()) == [1, 2]  # bmm, and the convolution twice
-    ticks = count()
-    # Every look at the clock is a tick, so a product takes 1, however often it is tried.
-    assert products.floor_s(lambda: None, clock=lambda: float(next(ticks))) == 3
+        torch.bmm(x[0].mT, x[0])
+        linear(x)
+        torch.baddbmm(x[0], x[0], x[0])
+
+    seen = operations(run)
+    names = Counter({product.name: count for product, count in seen.products.items()})
+    assert names == {"convolution": 2, "bmm": 1, "addmm": 1, "baddbmm": 1}
+    assert floor_in_ticks(seen) == 5
 
 
 def test_a_fast_convolution_is_one_and_its_limit_the_plain_one() -> None:
     """Run again alone, it would be compared with itself."""
     layer, x = Convolution(96, 96), torch.randn(1, 96, 64, 64)
-    with torch.inference_mode(), Products() as products:
+    with torch.inference_mode():
         fast = layer(x)
-        assert counted(lambda: layer(x)).pop("convolution") == 1
-    (func, shapes), *others = products.calls
-    assert func is torch.ops.aten.convolution.default and not others
-    plain = func(x, layer.weight, layer.bias, *shapes[3:])
+    seen = operations(lambda: layer(x))
+    assert set(seen.seconds) == {"convolution"}
+    (product, *others) = seen.products
+    assert product.name == "convolution" and not others
+    plain = torch.ops.aten.convolution(x, layer.weight, layer.bias, *product.values[3:])
     torch.testing.assert_close(fast, plain, rtol=1e-4, atol=1e-4)
-    assert products.floor_s(lambda: None, tries=1) > 0
+    assert floor_in_ticks(seen) == 1
 
 
 def test_products_of_a_backward_pass_can_run_alone() -> None:
     layer = nn.Conv2d(4, 6, 3)
-    with Products() as products:
-        layer(IMAGE).sum().backward()
-    names = {func.overloadpacket.__name__ for func, _ in products.calls}
-    assert names == {"convolution", "convolution_backward"}
-    assert products.floor_s(lambda: None, tries=1) > 0
+    seen = operations(lambda: layer(IMAGE).sum().backward(), gradients=True)
+    assert {product.name for product in seen.products} == {"convolution", "convolution_backward"}
+    assert floor_in_ticks(seen) == 2
+
+
+def test_a_run_without_operations_has_no_shares() -> None:
+    assert operations(lambda: None).shares() == {}

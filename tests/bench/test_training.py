@@ -34,15 +34,15 @@ def test_a_recipes_step_needs_no_data(tmp_path: Path) -> None:
         "mixing: {excerpt_s: 0.3}\n"
         "run: {batch_size: 3}\n"
     )
-    made = workload(Request(recipe=recipe, train=True), OURS)
-    assert made.examples == 3 and made.audio_s == pytest.approx(0.9, abs=0.05)
-    assert made.run().isfinite()
+    work = workload(Request(recipe=recipe, train=True), OURS)
+    assert work.examples == 3 and work.audio_s == pytest.approx(0.9, abs=0.05)
+    assert work.run().isfinite()
     again = workload(Request(recipe=recipe, train=True, batch_size=2, seconds=0.1), OURS)
     assert again.examples == 2 and again.audio_s == pytest.approx(0.2, abs=0.02)
 
 
 def test_a_models_step_trains_all_of_its_weights(tiny_model: Path) -> None:
-    made = workload(Request(model=str(tiny_model), train=True, seconds=0.2), OURS)
-    first = made.run()
+    work = workload(Request(model=str(tiny_model), train=True, seconds=0.2), OURS)
+    first = work.run()
     assert first.isfinite() and not first.requires_grad
-    assert made.run() != first
+    assert work.run() != first

@@ -28,18 +28,18 @@ def test_the_clones_network_has_our_weights(clone: Path, sgmse: System) -> None:
     assert theirs.abs().max() > 0
 
 
-def test_what_the_process_knew_it_knows_again(clone: Path, sgmse: System) -> None:
-    known, path = object(), list(sys.path)
-    sys.modules["sgmse"] = known  # type: ignore[assignment]
+def test_modules_of_the_same_name_stay_loaded(clone: Path, sgmse: System) -> None:
+    module, path = object(), list(sys.path)
+    sys.modules["sgmse"] = module  # type: ignore[assignment]
     try:
         upstream.score_network(clone, sgmse, CPU)
-        assert sys.modules["sgmse"] is known and "sgmse.backbones" not in sys.modules
+        assert sys.modules["sgmse"] is module and "sgmse.backbones" not in sys.modules
     finally:
         del sys.modules["sgmse"]
     assert sys.path == path
 
 
-def test_two_clones_are_told_apart(clone: Path, sgmse: System, tmp_path: Path) -> None:
+def test_two_clones_are_not_mixed_up(clone: Path, sgmse: System, tmp_path: Path) -> None:
     inputs, other = state(), tmp_path / "other"
     clone.rename(other)
     network = other / "sgmse" / "backbones" / "ncsnpp.py"

@@ -12,26 +12,26 @@ from speechduet.spectrogram import Spectrogram
 
 def test_enhancement_returns_the_waveform(tiny_model: Path) -> None:
     request = Request(model=str(tiny_model), seconds=0.5, mode="fast")
-    made = workload(request, request.candidates[0])
-    assert made.audio_s == 0.5 and made.examples == 1
-    assert made.run().shape == (8_000,)
+    work = workload(request, request.candidates[0])
+    assert work.audio_s == 0.5 and work.examples == 1
+    assert work.run().shape == (8_000,)
 
 
 def test_an_evaluation_takes_whole_frames(sgmse_model: str, clone: Path) -> None:
     request = Request(model=sgmse_model, sgmse=clone, seconds=0.1, batch_size=3)
-    made = workload(request, request.candidates[0])
-    assert made.run().shape == (3, 1, 32, 102)
-    assert made.audio_s == pytest.approx(3 * 101 * 16 / 16_000)
+    work = workload(request, request.candidates[0])
+    assert work.run().shape == (3, 1, 32, 102)
+    assert work.audio_s == pytest.approx(3 * 101 * 16 / 16_000)
 
 
-def test_all_contestants_compute_the_same(sgmse_model: str, clone: Path) -> None:
+def test_all_candidates_compute_the_same(sgmse_model: str, clone: Path) -> None:
     request = Request(model=sgmse_model, sgmse=clone, seconds=0.1, precision="bfloat16")
     half, ours, theirs = (workload(request, one).run() for one in request.candidates)
     torch.testing.assert_close(ours, theirs)
     assert 0 < (half - ours).abs().max() < 0.1 * ours.abs().max()
 
 
-def test_an_evaluation_is_on_the_backend_of_its_contestant(sgmse_model: str, clone: Path) -> None:
+def test_an_evaluation_is_on_the_backend_of_its_candidate(sgmse_model: str, clone: Path) -> None:
     pytest.importorskip("onnx")
     pytest.importorskip("onnxruntime")
     request = Request(model=sgmse_model, sgmse=clone, seconds=0.1, backend="onnxruntime")
@@ -40,7 +40,7 @@ def test_an_evaluation_is_on_the_backend_of_its_contestant(sgmse_model: str, clo
     torch.testing.assert_close(other, ours, rtol=0, atol=1e-4 * float(ours.abs().max()))
 
 
-def test_an_enhancement_is_on_the_backend_of_its_contestant(tiny_model: Path) -> None:
+def test_an_enhancement_is_on_the_backend_of_its_candidate(tiny_model: Path) -> None:
     request = Request(model=str(tiny_model), seconds=0.3, precision="bfloat16")
     half, ours = (workload(request, one).run() for one in request.candidates)
     assert 0 < (half - ours).abs().max() < 0.2 * ours.abs().max()

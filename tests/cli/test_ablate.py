@@ -44,8 +44,8 @@ def run(
     monkeypatch.setattr(sys, "argv", ["speechduet", "ablate", *arguments])
     with pytest.raises(SystemExit) as ended:
         main()
-    told = capsys.readouterr()
-    return int(ended.value.code or 0), told.out, told.err
+    captured = capsys.readouterr()
+    return int(ended.value.code or 0), captured.out, captured.err
 
 
 def test_from_file_to_report(

@@ -178,7 +178,7 @@ def scored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Callabl
     """What scoring raises, by the name of the pair."""
     errors: dict[str, Callable[[], Any]] = {}
 
-    def stand_in(pair: scoring.Pair, further: Any) -> scoring.Scores:
+    def stand_in(pair: scoring.ScoredPair, further: Any) -> scoring.Scores:
         if pair.name in errors:
             raise errors[pair.name]()
         return scoring.Scores(pair.name, 2.0, 0.5, 10.0)

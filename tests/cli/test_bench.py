@@ -21,9 +21,9 @@ def test_a_model_is_measured(tiny_model: Path, tmp_path: Path) -> None:
     assert result.exit_code == 0, result.stderr
     assert "real-time factor" in result.stdout and "| speechduet, float32 |" in result.stdout
     assert "timing: 2 by turns" in result.stderr
-    told = json.loads(record.read_text())
-    assert told["request"]["mode"] == "fast" and told["machine"]["threads"] == 1
-    assert len(told["contestants"]["speechduet, float32"]["seconds"]) == 2
+    written = json.loads(record.read_text())
+    assert written["request"]["mode"] == "fast" and written["machine"]["threads"] == 1
+    assert len(written["contestants"]["speechduet, float32"]["seconds"]) == 2
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,9 @@ import signal
 import subprocess
 import sys
 import time
+from inspect import signature
 from pathlib import Path
+from typing import get_args, get_type_hints
 
 import numpy as np
 import pytest
@@ -18,11 +20,14 @@ import speechduet
 from speechduet.audio import read, write
 from speechduet.cli import app
 from speechduet.enhancement.enhancer import Enhancer
+from speechduet.errors import SettingError
 from speechduet.model.folder import Pretrained, save
 from speechduet.network.ncsnpp import NCSNpp
 from speechduet.network.system import Layout, System
 from speechduet.process import OrnsteinUhlenbeck
 from speechduet.sampler import Sampling
+from speechduet.sampler.settings import SETTINGS
+from speechduet.settings import bounds, meanings
 from speechduet.spectrogram import Spectrogram
 
 
@@ -142,6 +147,55 @@ def test_options_reach_the_sampler(model: Path) -> None:
         **{"seed": 5, "strength": 0.9},
     )
     np.testing.assert_allclose(read("out.wav")[0], expected, atol=1 / 32768)
+
+
+def test_every_setting_of_the_sampler_is_an_option() -> None:
+    """With the type, the range and the help of its field."""
+    (command,) = [command for command in app.registered_commands if command.name == "enhance"]
+    assert command.callback is not None
+    given = signature(command.callback).parameters
+    hints = get_type_hints(Sampling, include_extras=True)
+    assert set(SETTINGS) == set(hints) and set(SETTINGS) < set(given)
+    for name in SETTINGS:
+        kind, option = get_args(given[name].annotation)
+        assert given[name].default is None and set(get_args(kind)) >= {type(None)}
+        assert (option.min, option.max) == bounds(hints[name])
+        assert option.help == dict(meanings(Sampling))[name]
+
+
+@pytest.mark.usefixtures("place")
+def test_settings_that_were_not_given_are_the_mode_s(
+    model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+
+    def sampling(self: Enhancer, mode: str, **expert: object) -> Sampling:
+        seen.append(expert)
+        raise SettingError("enough")
+
+    monkeypatch.setattr(Enhancer, "sampling", sampling)
+    given = ["--no-predict-once", "--corrector-snr", "0.4", "--start-from", "noisy"]
+    for options in ([], ["--predict-once"], given):
+        assert run(model, "in/a.wav", "-o", "out.wav", *options).exit_code == 2
+    assert seen == [
+        {},
+        {"predict_once": True},
+        {"predict_once": False, "corrector_snr": 0.4, "start_from": "noisy"},
+    ]
+
+
+@pytest.mark.usefixtures("place")
+@pytest.mark.parametrize(
+    "given",
+    [
+        *("--start=0", "--start=1.1", "--corrector-snr=0", "--framings=0", "--framings=1001"),
+        *("--alpha=1.1", "--steps=-1", "--grid=fine", "--predictor=frog", "--start-from=clean"),
+    ],
+)
+def test_settings_out_of_range_are_wrong_usage(model: Path, given: str) -> None:
+    result = run(model, "in/a.wav", "-o", "out.wav", given)
+    assert result.exit_code == 2 and given.partition("=")[0] in result.stderr
+    assert not Path("out.wav").exists()
 
 
 @pytest.mark.usefixtures("place")

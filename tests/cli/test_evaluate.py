@@ -7,6 +7,7 @@ import pytest
 import soundfile
 from typer.testing import CliRunner, Result
 
+from speechduet import metrics
 from speechduet.cli import app
 from speechduet.cli.evaluate import _Further
 from speechduet.evaluation import FURTHER
@@ -44,13 +45,38 @@ def test_files_are_written(folder: Path) -> None:
         *("--json", str(outputs["json"]), "--report", str(outputs["md"])),
     )
     assert result.exit_code == 0
-    told = json.loads(outputs["json"].read_text())
-    assert told["summary"]["si_sar"]["n"] == 2
+    record = json.loads(outputs["json"].read_text())
+    assert record["summary"]["si_sar"]["n"] == 2
     rows = outputs["csv"].read_text().splitlines()
     assert rows[0] == "file,pesq,estoi,si_sdr,si_sir,si_sar"
-    assert float(rows[1].split(",")[3]) == told["files"][0]["si_sdr"]
-    assert result.stdout in outputs["md"].read_text()
+    assert float(rows[1].split(",")[3]) == record["files"][0]["si_sdr"]
     assert len(list((folder / "out").iterdir())) == 3
+    # The noisy input is a row of the report, beside the system.
+    report = outputs["md"].read_text()
+    assert "| noisy input | " in report and "| PESQ | enhanced − noisy input | +" in report
+    assert "noisy input" not in result.stdout + rows[0]
+    alone = run(folder, "--report", str(outputs["md"]))
+    assert alone.stdout in outputs["md"].read_text()
+    assert "noisy input" not in outputs["md"].read_text()
+
+
+def test_stoi_and_estoi_are_called_by_their_names(folder: Path) -> None:
+    csv_file, json_file = folder / "scores.csv", folder / "scores.json"
+    outputs = ["--csv", str(csv_file), "--json", str(json_file)]
+    result = run(folder, "--metric", "stoi", *outputs)
+    clean, enhanced = (
+        soundfile.read(folder / role / "a.flac")[0] for role in ("clean", "enhanced")
+    )
+    expected = {name: getattr(metrics, name)(enhanced, clean, 16_000) for name in ("estoi", "stoi")}
+    assert expected["estoi"] < expected["stoi"] - 0.01
+    row = next(csv.DictReader(csv_file.open()))
+    record = json.loads(json_file.read_text())
+    means = {line.split("|")[1].strip(): line.split("|")[2] for line in result.stdout.splitlines()}
+    for name, value in expected.items():
+        assert float(row[name]) == record["files"][0][name] == pytest.approx(value, abs=1e-6)
+        assert float(means[name.upper()]) == pytest.approx(
+            record["summary"][name]["mean"], abs=1e-3
+        )
 
 
 def test_a_failed_file_is_named_and_not_averaged(folder: Path) -> None:
@@ -59,9 +85,9 @@ def test_a_failed_file_is_named_and_not_averaged(folder: Path) -> None:
     result = run(folder, "--json", str(json_file))
     assert result.exit_code == 1
     assert "failed: a: no enhanced recording of this name" in result.stderr
-    told = json.loads(json_file.read_text())
-    assert told["summary"]["pesq"]["n"] == 1
-    assert told["failed"][0]["file"] == "a"
+    record = json.loads(json_file.read_text())
+    assert record["summary"]["pesq"]["n"] == 1
+    assert record["failed"][0]["file"] == "a"
 
 
 def test_usage_errors(folder: Path) -> None:
@@ -86,9 +112,9 @@ def test_systems_are_compared(folder: Path) -> None:
     assert result.exit_code == 0
     assert "| enhanced | " in result.stdout
     assert "| PESQ | enhanced − noisy | +" in result.stdout
-    told = json.loads(json_file.read_text())
-    assert list(told["systems"]) == ["enhanced", "noisy"]
-    assert told["summary"] == told["systems"]["enhanced"]["summary"]
+    record = json.loads(json_file.read_text())
+    assert list(record["systems"]) == ["enhanced", "noisy"]
+    assert record["summary"] == record["systems"]["enhanced"]["summary"]
     rows = csv_file.read_text().splitlines()
     assert rows[0] == "system,file,pesq,estoi,si_sdr,si_sir,si_sar"
     assert [row.split(",")[:2] for row in rows[1:]] == [
@@ -124,7 +150,7 @@ def test_a_manifest_of_other_recordings_is_refused(folder: Path) -> None:
     manifest.write_text("name,snr_db\nx,0\n")
     result = run(folder, "--manifest", str(manifest))
     assert result.exit_code == 2
-    assert "tells nothing about a or any other recording" in result.stderr
+    assert "states nothing about a or any other recording" in result.stderr
 
 
 def test_metrics_can_be_added(folder: Path) -> None:
@@ -155,9 +181,9 @@ def silence(samples, rate):
     assert result.exit_code == 0
     assert "| WER over all words (less is better) | 0.000 | 0.000 to 0.000 | 2 |" in result.stdout
     assert "| phoneme similarity | 1.000 |" in result.stdout and result.stdout in report.read_text()
-    told = json.loads(json_file.read_text())
-    assert told["summary"]["wer_corpus"] == {"mean": 0, "ci95": [0, 0], "n": 2}
-    assert told["files"][0]["words_enhanced"] == "a cat"
+    record = json.loads(json_file.read_text())
+    assert record["summary"]["wer_corpus"] == {"mean": 0, "ci95": [0, 0], "n": 2}
+    assert record["files"][0]["words_enhanced"] == "a cat"
     rows = list(csv.DictReader(csv_file.open()))
     assert (rows[1]["wer"], rows[1]["wer_words"], rows[1]["words_clean"]) == ("0.0", "2", "a cat")
     assert rows[1]["phonemes_enhanced"] == "k æ t"
@@ -175,7 +201,7 @@ def test_a_page_is_written(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("enhanced", "told"),
+    ("enhanced", "message"),
     [
         ("absent", "absent is not a folder"),
         ("x=absent", "absent is not a folder"),
@@ -185,10 +211,10 @@ def test_a_page_is_written(folder: Path) -> None:
         ("l" * 300 + "={folder}/absent", "is not a folder"),
     ],
 )
-def test_systems_are_folders_with_names(folder: Path, enhanced: str, told: str) -> None:
+def test_systems_are_folders_with_names(folder: Path, enhanced: str, message: str) -> None:
     result = run(folder, "--enhanced", enhanced.format(folder=folder))
     assert result.exit_code == 2
-    assert told in " ".join(result.stderr.replace("│", " ").split())
+    assert message in " ".join(result.stderr.replace("│", " ").split())
 
 
 def test_a_folder_may_have_an_equals_sign_in_its_name(folder: Path) -> None:

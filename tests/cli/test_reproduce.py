@@ -48,8 +48,8 @@ def run(
     monkeypatch.setattr(sys, "argv", ["speechduet", "reproduce", "voicebank", *arguments])
     with pytest.raises(SystemExit) as ended:
         main()
-    told = capsys.readouterr()
-    return int(ended.value.code or 0), told.out, told.err
+    captured = capsys.readouterr()
+    return int(ended.value.code or 0), captured.out, captured.err
 
 
 @pytest.mark.slow

@@ -38,7 +38,7 @@ class Enhancer:
 
 for name, held in {
     "files": {"enhance_file": enhance_file},
-    "enhancer": {"Enhancer": Enhancer, "Expert": types.SimpleNamespace(__annotations__={})},
+    "enhancer": {"Enhancer": Enhancer},
     "confidence": {"check_compared": None, "check_file": None},
 }.items():
     sys.modules["speechduet.enhancement." + name] = types.SimpleNamespace(**held)

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,7 @@ def test_example_depends_on_seed_and_number_alone(folders: tuple[Path, Path]) ->
 
 def test_every_kind_of_noise_is_finite(folders: tuple[Path, Path]) -> None:
     for kind in (
-        {"coloured_noise": 1.0},
+        {"coloured_noise": 1.0, "babble": 0.0},
         {"babble": 1.0, "coloured_noise": 0.0},
         {"murmur": 1.0, "babble": 0.0, "coloured_noise": 0.0},
         {"second_noise": 1.0},
@@ -73,8 +74,9 @@ def test_murmur_has_the_spectrum_of_speech_and_stays_level(folders: tuple[Path, 
 
 
 def test_rumble_lies_below_the_noise_and_leaves_the_ratio(folders: tuple[Path, Path]) -> None:
-    plain = mixtures(folders, Mixing(excerpt_s=0.5, coloured_noise=1.0, snr_db=(0, 0)))
-    rumbling = mixtures(folders, Mixing(excerpt_s=0.5, coloured_noise=1.0, snr_db=(0, 0), rumble=1))
+    settings = Mixing(excerpt_s=0.5, coloured_noise=1.0, babble=0.0, snr_db=(0, 0))
+    plain = mixtures(folders, settings)
+    rumbling = mixtures(folders, replace(settings, rumble=1))
     shares = []
     for source in (plain, rumbling):
         clean, noisy = source.example(0)

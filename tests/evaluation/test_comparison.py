@@ -4,7 +4,7 @@ import math
 import numpy as np
 import pytest
 
-from speechduet.evaluation import Evaluation, Failure, Scores, bootstrap, compare, signed_rank
+from speechduet.evaluation import Evaluation, Scores, UnscoredFile, bootstrap, compare, signed_rank
 
 
 def system(*scores: tuple[str, float]) -> Evaluation:
@@ -43,8 +43,8 @@ def test_files_of_both_are_paired_by_name() -> None:
 
 def test_every_two_systems_are_compared() -> None:
     systems = {name: system(("a", pesq)) for name, pesq in zip("xyz", (1, 2, 3), strict=True)}
-    told = [(c.system, c.other) for c in compare(systems) if c.metric == "pesq"]
-    assert told == [("x", "y"), ("x", "z"), ("y", "z")]
+    compared = [(c.system, c.other) for c in compare(systems) if c.metric == "pesq"]
+    assert compared == [("x", "y"), ("x", "z"), ("y", "z")]
 
 
 def test_a_real_difference_is_found_in_noisy_scores(rng: np.random.Generator) -> None:
@@ -69,4 +69,4 @@ def test_infinite_scores_are_compared() -> None:
 
 def test_systems_without_a_file_in_common_are_not_compared() -> None:
     assert compare({"a": system(("x", 1)), "b": system(("y", 1))}) == []
-    assert compare({"a": system(("x", 1)), "b": Evaluation([], [Failure("x", "gone")])}) == []
+    assert compare({"a": system(("x", 1)), "b": Evaluation([], [UnscoredFile("x", "gone")])}) == []

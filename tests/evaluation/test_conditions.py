@@ -13,27 +13,27 @@ def manifest(tmp_path: Path, text: str) -> Manifest:
 
 @pytest.mark.parametrize("column", ["file", "name", "path", "noisy", "id"])
 def test_a_row_is_found_by_name(tmp_path: Path, column: str) -> None:
-    told = manifest(tmp_path, f"{column},snr_db,noise,more\nx.1,2.5,rain,?\n")
-    assert told["x.1"] == Condition(2.5, "rain")
-    assert told["x"] == Condition()
+    stated = manifest(tmp_path, f"{column},snr_db,noise,more\nx.1,2.5,rain,?\n")
+    assert stated["x.1"] == Condition(2.5, "rain")
+    assert stated["x"] == Condition()
 
 
 def test_suffix_and_leading_folders_do_not_matter(tmp_path: Path) -> None:
-    told = manifest(tmp_path, "path,snr_db\ntest/noisy/deep/a.flac,-5\n")
-    assert told["a"] == told["deep/a"] == told["test/noisy/deep/a"] == Condition(-5.0)
-    assert told["eep/a"] == Condition()
+    stated = manifest(tmp_path, "path,snr_db\ntest/noisy/deep/a.flac,-5\n")
+    assert stated["a"] == stated["deep/a"] == stated["test/noisy/deep/a"] == Condition(-5.0)
+    assert stated["eep/a"] == Condition()
 
 
 def test_a_whole_name_wins_over_the_end_of_another(tmp_path: Path) -> None:
-    told = manifest(tmp_path, "file,snr_db\nother/a,0\na,10\n")
-    assert told["a"].snr_db == 10
+    stated = manifest(tmp_path, "file,snr_db\nother/a,0\na,10\n")
+    assert stated["a"].snr_db == 10
 
 
 def test_rows_that_agree_are_one_and_others_an_error(tmp_path: Path) -> None:
-    told = manifest(tmp_path, "file,snr_db\nclean/a,0\nnoisy/a,0\nclean/b,0\nnoisy/b,5\n")
-    assert told["a"].snr_db == 0
+    stated = manifest(tmp_path, "file,snr_db\nclean/a,0\nnoisy/a,0\nclean/b,0\nnoisy/b,5\n")
+    assert stated["a"].snr_db == 0
     with pytest.raises(SettingError, match="states 2 conditions for b; expected one"):
-        told["b"]
+        stated["b"]
 
 
 def test_few_values_of_snr_are_groups_and_many_go_into_bins(tmp_path: Path) -> None:
@@ -57,14 +57,14 @@ def test_few_values_of_snr_are_groups_and_many_go_into_bins(tmp_path: Path) -> N
 
 
 def test_kinds_of_noise_are_groups(tmp_path: Path) -> None:
-    told = manifest(tmp_path, "file,noise\na,rain\nb,\nc,fan\n")
-    assert by_noise("abc", told) == {"fan": ["c"], "rain": ["a"], "not stated": ["b"]}
-    assert by_snr("abc", told) == {}
-    assert by_noise("xyz", told) == {}
+    stated = manifest(tmp_path, "file,noise\na,rain\nb,\nc,fan\n")
+    assert by_noise("abc", stated) == {"fan": ["c"], "rain": ["a"], "not stated": ["b"]}
+    assert by_snr("abc", stated) == {}
+    assert by_noise("xyz", stated) == {}
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("", "has the columns none; expected file"),
         ("clean,snr_db\n", "has the columns clean, snr_db"),
@@ -76,16 +76,16 @@ def test_kinds_of_noise_are_groups(tmp_path: Path) -> None:
         ("file,snr_db\n,1\n", "line 2 of .* has an empty file"),
     ],
 )
-def test_another_file_is_refused(tmp_path: Path, text: str, told: str) -> None:
-    with pytest.raises(SettingError, match=told):
+def test_another_file_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(SettingError, match=message):
         manifest(tmp_path, text)
 
 
 def test_the_corpus_manifest_tells_about_every_pair(corpus: Path) -> None:
-    told = Manifest(corpus / "test" / "manifest.csv")
+    stated = Manifest(corpus / "test" / "manifest.csv")
     names = [path.stem for path in (corpus / "test" / "clean").iterdir()]
-    assert list(by_snr(names, told)) == ["2.5 dB", "7.5 dB", "12.5 dB", "17.5 dB"]
-    assert "not stated" not in by_noise(names, told)
+    assert list(by_snr(names, stated)) == ["2.5 dB", "7.5 dB", "12.5 dB", "17.5 dB"]
+    assert "not stated" not in by_noise(names, stated)
 
 
 def test_names_that_are_not_utf8_are_found(tmp_path: Path) -> None:

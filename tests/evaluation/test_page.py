@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Mapping
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from typing import Any
 import pytest
 import soundfile
 
-from speechduet.evaluation import Evaluation, Failure
+from speechduet.evaluation import Evaluation, Scores, UnscoredFile
 from speechduet.evaluation.page import to_html
 from speechduet.evaluation.report import Report, to_markdown
 from speechduet.names import shown
@@ -86,6 +87,16 @@ def test_sections_tables_figures_and_examples(report: Report) -> None:
     assert samples == pytest.approx(expected, abs=2**-15)
 
 
+def test_the_noisy_input_is_in_tables_and_figures(report: Report) -> None:
+    noisy = Evaluation([Scores("a", 1.2, 0.5, 5.0), Scores("deep/b", 1.4, 0.6, 7.0)], [])
+    page = Page(to_html(replace(report, noisy=noisy)))
+    assert "one − noisy input" in page.texts and page.texts.count("noisy input") > 2
+    boxes, over_snr = (decoded(uri) for uri in page.sources("img") if "svg" in uri[:20])
+    assert (boxes, over_snr) != tuple(
+        decoded(uri) for uri in Page(to_html(report)).sources("img") if "svg" in uri[:20]
+    )
+
+
 def test_long_recordings_are_cut(report: Report) -> None:
     pair = report.pairs["one"]["a"]
     for path in pair[1:]:
@@ -104,31 +115,31 @@ def test_without_manifest_noisy_or_finite_scores(report: Report) -> None:
     Page(to_html(Report({"one": Evaluation(files, [])}, {"one": pairs}, report.manifest)))
 
 
-def test_what_failed_is_told_and_not_shown(report: Report) -> None:
+def test_what_failed_is_listed_and_not_shown(report: Report) -> None:
     path = report.pairs["two"]["a"].enhanced.with_name("broken.wav")
     path.write_text("not audio")
-    two = Evaluation(report.systems["two"].files[1:], [Failure("a", "<not> audio")])
+    two = Evaluation(report.systems["two"].files[1:], [UnscoredFile("a", "<not> audio")])
     broken = {"a": report.pairs["two"]["a"]._replace(enhanced=path)}
-    told = Report(
+    failing = Report(
         {**report.systems, "two": two},
         {**report.pairs, "two": {**report.pairs["two"], **broken}},
     )
-    page = Page(to_html(told))
+    page = Page(to_html(failing))
     assert "two: a: <not> audio" in page.texts
     assert len(page.sources("audio")) == 7
-    nothing = Evaluation([], [Failure("a", "gone")])
+    nothing = Evaluation([], [UnscoredFile("a", "gone")])
     assert Page(to_html(Report({"one": nothing}, {"one": {}}))).sources("img") == []
 
 
-def test_words_are_told_beside_the_players_and_where_they_differ(report: Report) -> None:
+def test_words_stand_beside_the_players_and_where_they_differ(report: Report) -> None:
     def hearing(evaluation: Evaluation, *texts: str) -> Evaluation:
         words = [
             {"wer": float(text != "a <b>"), "wer_words": 2, "words_enhanced": text}
             for text in texts
         ]
-        further = [{**told, "words_clean": "a <b>"} for told in words]
+        further = [{**one, "words_clean": "a <b>"} for one in words]
         files = zip(evaluation.files, further, strict=True)
-        return Evaluation([scores._replace(further=told) for scores, told in files], [])
+        return Evaluation([scores._replace(further=one) for scores, one in files], [])
 
     one, two = report.systems.values()
     systems = {"one": hearing(one, "a <b>", "a <b>"), "two": hearing(two, "a <b>", "")}
@@ -151,11 +162,11 @@ def test_systems_and_files_may_have_any_name(report: Report, name: str) -> None:
     def named(values: Mapping[str, Any]) -> dict[str, Any]:
         return {name: values["one"], "$": values["two"]}
 
-    failed = Evaluation(report.systems["one"].files, [Failure(name, "gone")])
-    told = Report(named({**report.systems, "one": failed}), named(report.pairs), report.manifest)
-    texts = Page(to_html(told).encode().decode()).texts
+    failed = Evaluation(report.systems["one"].files, [UnscoredFile(name, "gone")])
+    odd = Report(named({**report.systems, "one": failed}), named(report.pairs), report.manifest)
+    texts = Page(to_html(odd).encode().decode()).texts
     assert shown(name) in texts and f"{shown(name)}: {shown(name)}: gone" in texts
-    markdown = to_markdown(told).splitlines()
+    markdown = to_markdown(odd).splitlines()
     assert f"- {shown(name)}: {shown(name)}: gone" in markdown
     assert any(line.startswith(f"| {shown(name)} | ") for line in markdown)
 
@@ -167,14 +178,14 @@ def test_a_browser_shows_and_plays_everything(report: Report, tmp_path: Path) ->
     const failures = [];
     window.onerror = text => failures.push(text);
     window.onload = () => Promise.all([...document.querySelectorAll("audio")].map(player =>
-      new Promise(told => {
-        if (player.readyState) told(player.duration);
-        player.onloadedmetadata = () => told(player.duration);
-        player.onerror = () => told(NaN);
+      new Promise(resolve => {
+        if (player.readyState) resolve(player.duration);
+        player.onloadedmetadata = () => resolve(player.duration);
+        player.onerror = () => resolve(NaN);
       }))).then(durations => {
         const widths = [...document.images].map(image => image.naturalWidth);
         const wide = document.documentElement.scrollWidth > innerWidth;
-        document.body.dataset.told = JSON.stringify({durations, widths, wide, failures});
+        document.body.dataset.seen = JSON.stringify({durations, widths, wide, failures});
       });
     </script>"""
     path = tmp_path / "report.html"
@@ -199,9 +210,9 @@ def test_a_browser_shows_and_plays_everything(report: Report, tmp_path: Path) ->
         timeout=120,
         check=True,
     )
-    told = re.search(r'data-told="([^"]+)"', result.stdout)
-    assert told, result.stderr[-2000:]
-    seen = json.loads(html.unescape(told[1]))
+    found = re.search(r'data-seen="([^"]+)"', result.stdout)
+    assert found, result.stderr[-2000:]
+    seen = json.loads(html.unescape(found[1]))
     assert seen["durations"] == [pytest.approx(2, abs=0.01)] * 8
     assert len(seen["widths"]) == 10
     assert all(width > 300 for width in seen["widths"])

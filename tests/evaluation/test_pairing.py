@@ -3,12 +3,12 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from speechduet.evaluation import Failure, Pair, pair_up
+from speechduet.evaluation import ScoredPair, UnscoredFile, pair_up
 
 RATE = 16_000
 
 
-def paired(folder: Path, *roles: str) -> tuple[list[Pair], list[Failure]]:
+def paired(folder: Path, *roles: str) -> tuple[list[ScoredPair], list[UnscoredFile]]:
     return pair_up(*(folder / role for role in roles))
 
 

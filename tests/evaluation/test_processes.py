@@ -16,6 +16,6 @@ def test_one_process_is_this_one() -> None:
     assert list(in_processes(lambda _: os.getpid(), ["a"], 2)) == [os.getpid()]
 
 
-def test_a_killed_worker_is_told() -> None:
+def test_a_killed_worker_is_an_error() -> None:
     with pytest.raises(SpeechduetError, match="a worker process was killed; if memory ran out"):
         list(in_processes(os._exit, [9, 9], 2))

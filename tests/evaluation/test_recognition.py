@@ -7,9 +7,9 @@ import soundfile
 
 from speechduet.errors import SettingError
 from speechduet.evaluation import (
-    Failure,
-    Pair,
+    ScoredPair,
     Scores,
+    UnscoredFile,
     evaluate_pairs,
     pair_up,
     phoneme_scores,
@@ -49,7 +49,7 @@ def recogniser(tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def pairs(folders: Path) -> list[Pair]:
+def pairs(folders: Path) -> list[ScoredPair]:
     """The first is loud as it was, the second has become soft."""
     for role, a, b in (("clean", 0.5, 0.5), ("enhanced", 0.5, 0.2)):
         for name, level in (("a", a), ("deep/b", b)):
@@ -59,7 +59,7 @@ def pairs(folders: Path) -> list[Pair]:
     return pair_up(folders / "clean", folders / "enhanced")[0]
 
 
-def test_words_are_counted_and_told(pairs: list[Pair], recogniser: str) -> None:
+def test_words_are_counted_and_kept(pairs: list[ScoredPair], recogniser: str) -> None:
     further = {"words": partial(word_scores, recogniser=recogniser)}
     first, second = evaluate_pairs(pairs, jobs=2, further=further)
     assert isinstance(first, Scores) and isinstance(second, Scores)
@@ -76,35 +76,35 @@ def test_words_are_counted_and_told(pairs: list[Pair], recogniser: str) -> None:
     assert list(second.row())[5:] == ["wer", "wer_words", "words_clean", "words_enhanced"]
 
 
-def test_phonemes_are_told(pairs: list[Pair], recogniser: str) -> None:
+def test_phonemes_are_compared(pairs: list[ScoredPair], recogniser: str) -> None:
     further = {"phonemes": partial(phoneme_scores, recogniser=recogniser)}
-    _, told = evaluate_pairs(pairs, further=further)
-    assert isinstance(told, Scores)
-    assert told.further["phoneme_similarity"] == pytest.approx(1 - 4 / 4)
-    assert told.further["phonemes_clean"] == "A loud, loud one."
-    assert list(told.by_metric())[5:] == ["phoneme_similarity"]
+    _, scores = evaluate_pairs(pairs, further=further)
+    assert isinstance(scores, Scores)
+    assert scores.further["phoneme_similarity"] == pytest.approx(1 - 4 / 4)
+    assert scores.further["phonemes_clean"] == "A loud, loud one."
+    assert list(scores.by_metric())[5:] == ["phoneme_similarity"]
 
 
 def test_a_recogniser_is_given_16_khz(recogniser: str, speech: np.ndarray) -> None:
-    told = word_scores(speech, speech, 48_000, recogniser)
-    assert told["wer"] == 0
+    scores = word_scores(speech, speech, 48_000, recogniser)
+    assert scores["wer"] == 0
 
 
-def test_a_reference_without_words_fails_its_file(pairs: list[Pair], recogniser: str) -> None:
+def test_a_reference_without_words_fails_its_file(pairs: list[ScoredPair], recogniser: str) -> None:
     silent = recogniser.replace(":hear", ":nothing")
     for score, kind in ((word_scores, "words"), (phoneme_scores, "phonemes")):
         outcomes = evaluate_pairs(pairs, further={kind: partial(score, recogniser=silent)})
-        assert [outcome.file for outcome in outcomes if isinstance(outcome, Failure)] == [
+        assert [outcome.file for outcome in outcomes if isinstance(outcome, UnscoredFile)] == [
             "a",
             "deep/b",
         ]
     failure = next(evaluate_pairs(pairs, further={"w": partial(word_scores, recogniser=silent)}))
-    assert isinstance(failure, Failure)
+    assert isinstance(failure, UnscoredFile)
     assert failure.error.startswith("the recogniser hears no words in the reference")
 
 
 @pytest.mark.parametrize(
-    ("place", "told"),
+    ("place", "message"),
     [
         ("absent.py:hear", "absent.py:hear names no Python file; expected FILE.py:FUNCTION"),
         ("hear", "hear names no Python file"),
@@ -116,16 +116,16 @@ def test_a_reference_without_words_fails_its_file(pairs: list[Pair], recogniser:
     ],
 )
 def test_what_is_no_recogniser_is_refused(
-    recogniser: str, tmp_path: Path, place: str, told: str
+    recogniser: str, tmp_path: Path, place: str, message: str
 ) -> None:
     (tmp_path / "broken.py").write_text("def hear(")
     (tmp_path / "lacking.py").write_text("import not_there")
-    with pytest.raises(SettingError, match=told):
+    with pytest.raises(SettingError, match=message):
         load(place.format(folder=tmp_path))
 
 
 def test_a_recogniser_that_returns_no_text_is_a_mistake_and_no_failed_file(
-    pairs: list[Pair], recogniser: str
+    pairs: list[ScoredPair], recogniser: str
 ) -> None:
     numbers = recogniser.replace(":hear", ":numbers")
     with pytest.raises(SettingError, match="returns list; expected text"):

@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import pytest
 
-from speechduet.evaluation import Evaluation, Failure, Scores
+from speechduet.evaluation import Evaluation, Scores, UnscoredFile
 from speechduet.evaluation.report import Report, to_markdown
 
 
@@ -12,7 +12,7 @@ def of_one(report: Report) -> Report:
     return Report({"one": report.systems["one"]}, {"one": report.pairs["one"]})
 
 
-def test_one_system_is_told_as_ever(report: Report) -> None:
+def test_one_system_has_its_table_alone(report: Report) -> None:
     alone = of_one(report)
     lines = alone.terminal().splitlines()
     assert lines[0] == "| metric | mean | 95 % interval | files |"
@@ -21,21 +21,21 @@ def test_one_system_is_told_as_ever(report: Report) -> None:
 
 
 def test_several_systems_stand_side_by_side(report: Report) -> None:
-    told = report.terminal().replace("\N{NO-BREAK SPACE}", " ")
-    assert "| one | 2.500 [2.000, 3.000] |" in told
-    assert "| two | 2.000 [1.500, 2.500] |" in told
-    assert "| PESQ | one − two | +0.500 | +0.500 to +0.500 | 0.5 | 2 |" in told
-    assert "| 0 dB | one | 2.000 |" in told  # a single file has no interval
-    assert "| rain | two | 1.500 |" in told
+    text = report.terminal().replace("\N{NO-BREAK SPACE}", " ")
+    assert "| one | 2.500 [2.000, 3.000] |" in text
+    assert "| two | 2.000 [1.500, 2.500] |" in text
+    assert "| PESQ | one − two | +0.500 | +0.500 to +0.500 | 0.5 | 2 |" in text
+    assert "| 0 dB | one | 2.000 |" in text  # a single file has no interval
+    assert "| rain | two | 1.500 |" in text
 
 
 def test_json_of_several_systems_keeps_the_published_shape(report: Report) -> None:
-    told = json.loads(json.dumps(report.to_json(), allow_nan=False))
-    assert told["summary"] == told["systems"]["one"]["summary"]
-    assert told["systems"]["two"]["summary"]["pesq"]["mean"] == 2.0
-    assert told["systems"]["two"]["groups"]["noise"]["rain"]["pesq"]["mean"] == 1.5
-    assert told["groups"]["snr_db"]["5 dB"]["pesq"] == {"mean": 3, "ci95": [3, 3], "n": 1}
-    assert told["comparison"][0] == {
+    record = json.loads(json.dumps(report.to_json(), allow_nan=False))
+    assert record["summary"] == record["systems"]["one"]["summary"]
+    assert record["systems"]["two"]["summary"]["pesq"]["mean"] == 2.0
+    assert record["systems"]["two"]["groups"]["noise"]["rain"]["pesq"]["mean"] == 1.5
+    assert record["groups"]["snr_db"]["5 dB"]["pesq"] == {"mean": 3, "ci95": [3, 3], "n": 1}
+    assert record["comparison"][0] == {
         "metric": "pesq",
         "system": "one",
         "other": "two",
@@ -45,22 +45,38 @@ def test_json_of_several_systems_keeps_the_published_shape(report: Report) -> No
 
 
 def test_groups_are_the_same_for_all_systems(report: Report) -> None:
-    lacking = Evaluation(report.systems["two"].files[:1], [Failure("deep/b", "gone")])
-    told = replace(report, systems={**report.systems, "two": lacking})
-    assert told.groups() == report.groups()
-    assert "| 5 dB | one |" in told.terminal()
-    assert "| 5 dB | two |" not in told.terminal()
-    assert told.failures() == ["two: deep/b: gone"]
+    lacking = Evaluation(report.systems["two"].files[:1], [UnscoredFile("deep/b", "gone")])
+    incomplete = replace(report, systems={**report.systems, "two": lacking})
+    assert incomplete.groups() == report.groups()
+    assert "| 5 dB | one |" in incomplete.terminal()
+    assert "| 5 dB | two |" not in incomplete.terminal()
+    assert incomplete.failures() == ["two: deep/b: gone"]
+
+
+def test_the_noisy_input_is_a_row_of_the_report_alone(report: Report) -> None:
+    noisy = Evaluation([Scores("a", 1.0, 0.5, 5.0)], [UnscoredFile("deep/b", "gone")])
+    one = replace(of_one(report), noisy=noisy)
+    text = to_markdown(one).replace("\N{NO-BREAK SPACE}", " ")
+    summary = "| one | 2.500 [2.000, 3.000] | 0.700 [0.600, 0.800] | 11.00 [10.00, 12.00] |"
+    assert summary in text
+    # The input has no SI-SIR and SI-SAR.
+    assert "\n| noisy input | 1.000 | 0.500 | 5.00 | – | – | 1 |\n" in text
+    assert "| PESQ | one − noisy input | +1.000 | +1.000 to +1.000 | 1 | 1 |" in text
+    assert "SI-SIR (dB) | one − noisy input" not in text
+    assert one.failures() == ["noisy input: deep/b: gone"]
+    assert one.terminal() == of_one(report).terminal() and one.to_json() == of_one(report).to_json()
+    both = to_markdown(replace(report, noisy=noisy))
+    assert "| two − noisy input |" in both and "| 0 dB | noisy input | 1.000 |" in both
 
 
 def test_markdown_has_every_file_and_failure(report: Report) -> None:
     one = report.systems["one"]
-    failing = Evaluation([*one.files, Scores("a|b", 1.0, 0.1, 1.0)], [Failure("c", "gone")])
-    told = to_markdown(replace(of_one(report), systems={"one": failing}))
-    assert told.startswith("# Evaluation\n\n## Summary\n")
-    assert "| deep/b | 3.000 | 0.800 | 12.000 | 15.000 | 18.000 |" in told
-    assert r"| a\|b | 1.000 | 0.100 | 1.000 | – | – |" in told
-    assert told.endswith("## Failed, and not in the means\n\n- c: gone\n")
+    failing = Evaluation([*one.files, Scores("a|b", 1.0, 0.1, 1.0)], [UnscoredFile("c", "gone")])
+    text = to_markdown(replace(of_one(report), systems={"one": failing}))
+    assert text.startswith("# Evaluation\n\n## Summary\n")
+    assert "| deep/b | 3.000 | 0.800 | 12.000 | 15.000 | 18.000 |" in text
+    assert r"| a\|b | 1.000 | 0.100 | 1.000 | – | – |" in text
+    assert text.endswith("## Failed, and not in the means\n\n- c: gone\n")
 
 
 @pytest.mark.parametrize(

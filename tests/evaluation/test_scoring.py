@@ -12,9 +12,9 @@ from speechduet.evaluation import (
     FURTHER,
     Dnsmos,
     Evaluation,
-    Failure,
-    Pair,
+    ScoredPair,
     Scores,
+    UnscoredFile,
     evaluate_pairs,
     pair_up,
     score,
@@ -23,7 +23,7 @@ from speechduet.evaluation import (
 RATE = 16_000
 
 
-def paired(folder: Path, *roles: str) -> tuple[list[Pair], list[Failure]]:
+def paired(folder: Path, *roles: str) -> tuple[list[ScoredPair], list[UnscoredFile]]:
     return pair_up(*(folder / role for role in roles))
 
 
@@ -55,7 +55,7 @@ def test_a_recording_at_another_rate_has_its_wideband_pesq(
 
 
 @pytest.mark.parametrize(
-    ("waveform", "rate", "told"),
+    ("waveform", "rate", "message"),
     [
         (np.ones(100), RATE, "lengths differ (estimate 100, reference 32000 samples)"),
         (np.ones(32_000), 8_000, "sample rates differ (clean 16000 Hz, enhanced 8000 Hz)"),
@@ -64,13 +64,13 @@ def test_a_recording_at_another_rate_has_its_wideband_pesq(
     ],
 )
 def test_a_file_without_scores_is_a_failure(
-    folders: Path, waveform: np.ndarray, rate: int, told: str
+    folders: Path, waveform: np.ndarray, rate: int, message: str
 ) -> None:
     soundfile.write(folders / "enhanced/a.wav", waveform, rate)
     outcomes = list(evaluate_pairs(paired(folders, "clean", "enhanced")[0]))
-    assert isinstance(outcomes[0], Failure)
+    assert isinstance(outcomes[0], UnscoredFile)
     assert outcomes[0].file == "a"
-    assert told in outcomes[0].error
+    assert message in outcomes[0].error
     assert isinstance(outcomes[1], Scores)
 
 
@@ -136,7 +136,7 @@ def test_a_further_metric_without_a_value_fails_the_file(folders: Path) -> None:
     pairs = paired(folders, "clean", "enhanced")[0]
     speechless = partial(metrics.word_error_rate, recogniser=lambda samples, rate: "")
     failure = next(evaluate_pairs(pairs, further={"wer": speechless}))
-    assert failure == Failure(
+    assert failure == UnscoredFile(
         "a", "the recogniser hears no words in the reference; expected at least one"
     )
 
@@ -151,13 +151,13 @@ def test_dnsmos_is_of_the_estimate_at_16_khz(
         return metrics.DnsmosScores(1, 2, 3)
 
     monkeypatch.setattr(metrics, "dnsmos", dnsmos)
-    told = Dnsmos(Path("net.onnx"))(np.tile(speech, 3), np.zeros(1), 48_000)
-    assert told == {"dnsmos_signal": 1, "dnsmos_background": 2, "dnsmos_overall": 3}
+    scores = Dnsmos(Path("net.onnx"))(np.tile(speech, 3), np.zeros(1), 48_000)
+    assert scores == {"dnsmos_signal": 1, "dnsmos_background": 2, "dnsmos_overall": 3}
     assert heard == {"samples": speech.size, "rate": RATE, "model": Path("net.onnx")}
 
 
 @pytest.mark.parametrize(
-    ("role", "waveform", "told"),
+    ("role", "waveform", "message"),
     [
         ("clean", np.zeros(32_000), "reference is silent"),
         ("enhanced", np.full(32_000, np.nan), "estimate with NaN or infinite samples"),
@@ -166,29 +166,29 @@ def test_dnsmos_is_of_the_estimate_at_16_khz(
     ],
 )
 def test_bad_signals_on_any_side_are_failures(
-    folders: Path, role: str, waveform: np.ndarray, told: str
+    folders: Path, role: str, waveform: np.ndarray, message: str
 ) -> None:
     path = next((folders / role).glob("a.*"))
     path.unlink()
     soundfile.write(folders / role / "a.wav", waveform, RATE, "FLOAT")
     outcomes = list(evaluate_pairs(paired(folders, "clean", "enhanced", "noisy")[0]))
-    assert isinstance(outcomes[0], Failure)
-    assert told in outcomes[0].error
+    assert isinstance(outcomes[0], UnscoredFile)
+    assert message in outcomes[0].error
     assert isinstance(outcomes[1], Scores)
 
 
 @pytest.mark.parametrize(
-    ("samples", "told"),
+    ("samples", "message"),
     [
         (3_000, "0.188 s; expected over 0.25 s for PESQ"),
         (5_000, "too little speech in 0.312 s; expected 0.4 s of it for STOI and ESTOI"),
     ],
 )
 def test_a_clip_too_short_is_a_failure(
-    folders: Path, speech: np.ndarray, samples: int, told: str
+    folders: Path, speech: np.ndarray, samples: int, message: str
 ) -> None:
     (folders / "clean/a.flac").unlink()
     for role in ("clean", "enhanced"):
         soundfile.write(folders / role / "a.wav", speech[8_000 : 8_000 + samples], RATE)
     failure = next(evaluate_pairs(paired(folders, "clean", "enhanced")[0]))
-    assert failure == Failure("a", told)
+    assert failure == UnscoredFile("a", message)

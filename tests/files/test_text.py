@@ -9,7 +9,7 @@ from speechduet.data import find_pairs
 from speechduet.errors import SettingError
 from speechduet.evaluation import Manifest
 from speechduet.files.text import read_text
-from speechduet.training.recipe_file import read_sections
+from speechduet.training.recipe_file import change, load
 
 
 def csv_pairs(folder: Path, write: Callable[[Path, str], None]) -> object:
@@ -35,7 +35,7 @@ def conditions(folder: Path, write: Callable[[Path, str], None]) -> object:
 
 def recipe(folder: Path, write: Callable[[Path, str], None]) -> object:
     write(folder / "recipe.yaml", "name: x\nrun: {max_steps: 3}\n")
-    return read_sections(folder / "recipe.yaml", ("name", "run"))
+    return load(folder / "recipe.yaml")
 
 
 @pytest.mark.parametrize("read", [csv_pairs, jsonl_pairs, kaldi_pairs, conditions, recipe])
@@ -59,7 +59,8 @@ def test_names_that_are_not_utf8_keep_their_bytes(tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(b"\xff.wav")
     assert read_text(tmp_path / "x", "a list") == "\udcff.wav"
     (tmp_path / "recipe.yaml").write_bytes(b'data: {pairs: caf\xe9/set, x: "\xe9"}')
-    sections = read_sections(tmp_path / "recipe.yaml", ("data",), [f"data.rooms={chr(0xDCE9)}/r"])
+    sections = load(tmp_path / "recipe.yaml")
+    change(sections, [f"data.rooms={chr(0xDCE9)}/r"])
     assert sections["data"] == {"pairs": "caf\udce9/set", "x": "\udce9", "rooms": "\udce9/r"}
 
 

@@ -19,7 +19,7 @@ POLYNOMIALS = (
 
 
 def network(path: Path, emitted: int = 3, window: int | str = WINDOW) -> Path:
-    """Emits the window's maximum, as many times as told."""
+    """Emits the window's maximum, ``emitted`` times."""
     onnx = pytest.importorskip("onnx", reason="needs onnx to make a network")
     pytest.importorskip("onnxruntime", reason="needs onnxruntime to run it")
     from onnx import TensorProto, helper
@@ -61,11 +61,13 @@ def test_a_short_recording_is_repeated(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("emitted", "window", "told"),
+    ("emitted", "window", "message"),
     [(1, WINDOW, "emits 1 values"), (3, 100, r"takes \[\['batch', 100\]\]")],
 )
-def test_another_network_is_refused(tmp_path: Path, emitted: int, window: int, told: str) -> None:
-    with pytest.raises(ModelError, match=told):
+def test_another_network_is_refused(
+    tmp_path: Path, emitted: int, window: int, message: str
+) -> None:
+    with pytest.raises(ModelError, match=message):
         dnsmos(np.ones(WINDOW), RATE, network(tmp_path / "net.onnx", emitted, window))
 
 
@@ -87,13 +89,13 @@ def test_without_onnxruntime_it_says_so(monkeypatch: pytest.MonkeyPatch, tmp_pat
 
 
 @pytest.mark.parametrize(
-    ("estimate", "rate", "told"),
+    ("estimate", "rate", "message"),
     [
         (np.ones(WINDOW), 8_000, "sample rate 8000"),
         (np.zeros(WINDOW), RATE, "silent"),
         (np.full(WINDOW, np.nan), RATE, "NaN"),
     ],
 )
-def test_signals_without_a_score_are_refused(estimate, rate: int, told: str) -> None:
-    with pytest.raises(MetricError, match=told):
+def test_signals_without_a_score_are_refused(estimate, rate: int, message: str) -> None:
+    with pytest.raises(MetricError, match=message):
         dnsmos(estimate, rate, Path("net.onnx"))

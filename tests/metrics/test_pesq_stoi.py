@@ -65,7 +65,7 @@ def test_pesq_survives_more_than_fifty_utterances(rng: np.random.Generator) -> N
 
 @pytest.mark.parametrize("metric", [pesq, stoi, estoi])
 @pytest.mark.parametrize(
-    ("estimate", "reference", "told"),
+    ("estimate", "reference", "message"),
     [
         (np.ones(RATE), np.zeros(RATE), "reference is silent"),
         (np.zeros(RATE), np.ones(RATE), "estimate is silent"),
@@ -74,8 +74,8 @@ def test_pesq_survives_more_than_fifty_utterances(rng: np.random.Generator) -> N
         (np.full(RATE, np.nan), np.ones(RATE), "NaN"),
     ],
 )
-def test_signals_without_a_score_are_refused(metric, estimate, reference, told: str) -> None:
-    with pytest.raises(MetricError, match=told):
+def test_signals_without_a_score_are_refused(metric, estimate, reference, message: str) -> None:
+    with pytest.raises(MetricError, match=message):
         metric(estimate, reference, RATE)
 
 
@@ -97,9 +97,11 @@ def test_the_package_that_is_missing_is_named(
             monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, module, None)
     for metric in metrics:
-        with pytest.raises(SettingError, match=rf"^{module} is not installed; pip install") as told:
+        with pytest.raises(
+            SettingError, match=rf"^{module} is not installed; pip install"
+        ) as caught:
             metric(speech, speech, RATE)
-        assert str(told.value).count("installed") == 1
+        assert str(caught.value).count("installed") == 1
 
 
 def test_other_failures_of_pesq_are_no_score(

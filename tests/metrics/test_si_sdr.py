@@ -92,7 +92,7 @@ def test_a_perfect_estimate_is_infinitely_good() -> None:
 
 
 @pytest.mark.parametrize(
-    ("estimate", "reference", "told"),
+    ("estimate", "reference", "message"),
     [
         (np.ones(3), np.ones(4), "lengths differ (estimate 3, reference 4 samples)"),
         (np.ones(4), np.zeros(4), "reference is silent"),
@@ -103,10 +103,10 @@ def test_a_perfect_estimate_is_infinitely_good() -> None:
         (np.ones(0), np.ones(0), "without samples"),
     ],
 )
-def test_signals_without_a_ratio_are_refused(estimate, reference, told: str) -> None:
+def test_signals_without_a_ratio_are_refused(estimate, reference, message: str) -> None:
     with pytest.raises(MetricError) as refusal:
         si_sdr(estimate, reference)
-    assert told in str(refusal.value)
+    assert message in str(refusal.value)
     assert "\n" not in str(refusal.value)
 
 

@@ -37,7 +37,7 @@ def test_it_agrees_with_the_spectrogram_of_scipy(
 
 
 def test_silence_is_80_db_below_the_loudest_point(rng: np.random.Generator) -> None:
-    # One frame, of which silence is told to be at the floor in every bin.
+    # One frame, of which silence is at the floor in every bin.
     noise = rng.standard_normal(512)
     assert 50 < log_spectral_distance(np.zeros(512), noise, RATE) < 80
 

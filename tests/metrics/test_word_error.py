@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from speechduet.metrics import MetricError, phoneme_similarity, word_error_rate
-from speechduet.metrics.word_error import Heard, edits, words_in
+from speechduet.metrics.word_error import Recognised, edits, words_in
 
 WORDS = st.lists(st.sampled_from("abc"), max_size=6)
 
@@ -35,9 +35,9 @@ def test_edits_are_those_of_the_definition(spoken: list[str], heard: list[str]) 
 def test_similarity_is_1_for_the_same_alone_and_never_below_0(
     spoken: list[str], heard: list[str]
 ) -> None:
-    told = Heard(spoken, heard)
-    assert 0 <= told.similarity <= 1
-    assert (told.similarity == 1) == (told.error_rate == 0) == (spoken == heard)
+    words = Recognised(spoken, heard)
+    assert 0 <= words.similarity <= 1
+    assert (words.similarity == 1) == (words.error_rate == 0) == (spoken == heard)
 
 
 @pytest.mark.parametrize(
@@ -52,22 +52,22 @@ def test_similarity_is_1_for_the_same_alone_and_never_below_0(
 def test_words_and_phonemes_of_the_reference_are_counted(
     heard: list[int], rate: float, similarity: float
 ) -> None:
-    told = heard, [1, 2, 3], 16_000, recogniser
-    assert word_error_rate(*told) == pytest.approx(rate)
-    assert phoneme_similarity(*told) == pytest.approx(similarity)
+    arguments = heard, [1, 2, 3], 16_000, recogniser
+    assert word_error_rate(*arguments) == pytest.approx(rate)
+    assert phoneme_similarity(*arguments) == pytest.approx(similarity)
 
 
 def test_added_words_lift_the_rate_above_1_and_the_similarity_stays_above_0() -> None:
-    told = [1, 2, 3], [0, 3, 0], 16_000, recogniser
-    assert word_error_rate(*told) == 2
-    assert phoneme_similarity(*told) == pytest.approx(1 / 3)
+    arguments = [1, 2, 3], [0, 3, 0], 16_000, recogniser
+    assert word_error_rate(*arguments) == 2
+    assert phoneme_similarity(*arguments) == pytest.approx(1 / 3)
 
 
 def test_case_and_punctuation_count_in_phonemes_alone() -> None:
     heard = {1.0: "Tea, a cup!", 0.5: "tea a cup"}
-    told = [0.5], [1.0], 16_000, lambda samples, rate: heard[samples[0]]
-    assert word_error_rate(*told) == 0
-    assert phoneme_similarity(*told) == pytest.approx(1 / 3)
+    arguments = [0.5], [1.0], 16_000, lambda samples, rate: heard[samples[0]]
+    assert word_error_rate(*arguments) == 0
+    assert phoneme_similarity(*arguments) == pytest.approx(1 / 3)
 
 
 @pytest.mark.parametrize(

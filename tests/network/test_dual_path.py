@@ -152,8 +152,8 @@ def test_dimensions_that_cannot_be_built(dimensions: dict[str, Any], message: st
 
 def test_its_cost_is_counted_as_that_of_any_network() -> None:
     network = system()
-    counted = parameters(network)
-    assert counted.total == sum(p.numel() for p in network.parameters())
-    assert counted.bottleneck > 0 and counted.generative_head == counted.predictive_head > 0
+    counts = parameters(network)
+    assert sum(counts) == sum(p.numel() for p in network.parameters())
+    assert counts.encoder > 0 and counts.generative_decoder == counts.predictive_decoder > 0
     each = operations(network, 32)
     assert each.encoder > each.generative_decoder == each.predictive_decoder > 0

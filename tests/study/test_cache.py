@@ -8,9 +8,9 @@ from speechduet.errors import AudioError, SettingError
 from speechduet.evaluation import Scores
 from speechduet.model.folder import load, save
 from speechduet.sampler import Sampling
-from speechduet.study.cache import Cache, CachedScores, digest_of_file, digest_of_model, key_of
+from speechduet.study.cache import Cache, TimedScores, digest_of_file, digest_of_model, key_of
 
-KNOWN = CachedScores(Scores("a", 2.0, 0.5, 10.0, 20.0, 11.0), 0.25)
+KNOWN = TimedScores(Scores("a", 2.0, 0.5, 10.0, 20.0, 11.0), 0.25)
 
 
 def test_what_was_added_is_there_again(tmp_path: Path) -> None:
@@ -44,7 +44,7 @@ def test_keys_differ_in_all_that_decides() -> None:
         ("model", Sampling(), 1, ("clean", "noisy")),
         ("model", Sampling(), 0, ("clean", "other")),
     ]
-    keys = {key_of(*told) for told in (base, *others)}
+    keys = {key_of(*arguments) for arguments in (base, *others)}
     assert len(keys) == 1 + len(others)
     assert key_of(*base) == key_of(*base)
 

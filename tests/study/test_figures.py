@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from speechduet.evaluation import Evaluation, Failure
+from speechduet.evaluation import Evaluation, UnscoredFile
 from speechduet.study import published
 from speechduet.study.figures import draw
 from speechduet.study.measuring import Measured
@@ -70,8 +70,8 @@ def test_without_lines_there_is_still_the_frontier(
 def test_nothing_scored_gives_no_frontier(
     ablation: Ablation, measured: dict[Setting, Measured], tmp_path: Path
 ) -> None:
-    failed = Evaluation([], [Failure("a", "broken")])
-    nothing = {s: replace(told, evaluation=failed) for s, told in measured.items()}
+    failed = Evaluation([], [UnscoredFile("a", "broken")])
+    nothing = {s: replace(one, evaluation=failed) for s, one in measured.items()}
     made = draw(ablation, nothing, tmp_path, "valid")
     assert not {path for path in made if "frontier" in path.name}
 
@@ -84,7 +84,7 @@ def test_published_curves_are_drawn_for_their_data_only(
 ) -> None:
     from matplotlib.axes import Axes
 
-    curves = {tuple(curve) for told in published.BY_STEPS.values() for curve in told.values()}
+    curves = {tuple(curve) for metric in published.BY_STEPS.values() for curve in metric.values()}
     drawn: list[tuple[float, ...]] = []
     plot = Axes.plot
 

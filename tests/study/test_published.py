@@ -18,8 +18,8 @@ def test_they_are_the_papers(shared: Path) -> None:
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
     cells = {row[0]: row[1:] for row in rows if len(row) > 3}
     for metric, curves in BY_STEPS.items():
-        told = [tuple(map(float, cell.split())) for cell in cells[TITLES[metric]]]
-        assert list(curves.values()) == told
+        expected = [tuple(map(float, cell.split())) for cell in cells[TITLES[metric]]]
+        assert list(curves.values()) == expected
     names = {"noisy": "mixture", "sgmse_plus": "SGMSE+", "storm": "StoRM"}
     names |= {"gp_sgmse_plus": "GP-SGMSE+", "gp_unified": "GP-Unified"}
     for name, scores in SCORES.items():

@@ -22,10 +22,10 @@ def evaluation(pesq: float, estoi: float, si_sdr: float) -> Evaluation:
 def test_a_row_passes_within_its_tolerance_to_either_side(
     scores: tuple[float, float, float], verdicts: list[bool]
 ) -> None:
-    told = rows({"gp_unified": evaluation(*scores)})
-    assert [row.metric for row in told] == ["pesq", "estoi", "si_sdr"]
-    assert [row.passed for row in told] == verdicts
-    cells = [row[-1] for row in table(told).rows]
+    found = rows({"gp_unified": evaluation(*scores)})
+    assert [row.metric for row in found] == ["pesq", "estoi", "si_sdr"]
+    assert [row.passed for row in found] == verdicts
+    cells = [row[-1] for row in table(found).rows]
     assert cells == ["pass" if passed else "fail" for passed in verdicts]
 
 
@@ -40,9 +40,9 @@ def test_the_noisy_input_leaves_little_room() -> None:
 
 
 def test_what_has_no_scores_fails() -> None:
-    told = rows({"storm": Evaluation([], [])})
-    assert not any(row.passed for row in told)
-    assert table(told).rows[0][3] == "–"
+    found = rows({"storm": Evaluation([], [])})
+    assert not any(row.passed for row in found)
+    assert table(found).rows[0][3] == "–"
 
 
 def test_settings_are_those_of_the_publication() -> None:

@@ -8,13 +8,14 @@ from speechduet.study.settings import NOISY, Ablation, Setting, Sweep, canonical
 
 
 def test_a_sweep_is_every_combination() -> None:
-    sweep = Sweep("x", (1, 5), grid=("exact", "paper"), beta=(0.1, 1.0))
+    sweep = Sweep(system="x", steps=(1, 5), grid=("exact", "paper"), beta=(0.1, 1.0))
     assert len(set(sweep.samplings())) == 8
     assert Sampling(steps=5, grid="paper", beta=0.1) in sweep.samplings()
 
 
 def test_the_papers_grid_has_one_predictor() -> None:
-    sweep = Sweep("x", (5,), grid=("exact", "paper"), predictor=("ancestral", "euler_maruyama"))
+    predictors = ("ancestral", "euler_maruyama")
+    sweep = Sweep(system="x", steps=(5,), grid=("exact", "paper"), predictor=predictors)
     assert {(s.grid, s.predictor) for s in sweep.samplings()} == {
         ("exact", "ancestral"),
         ("exact", "euler_maruyama"),
@@ -39,28 +40,32 @@ def test_settings_are_listed_once(ablation: Ablation) -> None:
 
 
 @pytest.mark.parametrize(
-    ("override", "told"),
+    ("override", "message"),
     [
         ("sweep={}", "did you mean 'sweeps'?"),
         ("sweeps.plain.step=[1]", "did you mean 'steps'?"),
         ("sweeps.plain.system=tony", "sweeps.plain.system is 'tony'; expected one of tiny"),
         ("sweeps.plain.grid=[exakt]", "sweeps.plain.grid is 'exakt'; expected one of exact, paper"),
         ("sweeps.plain.steps=5", "sweeps.plain.steps is 5; expected a list"),
-        ("sweeps.plain.beta=[2]", "beta is 2.0; expected a weight between 0 and 1"),
-        ("sweeps.plain.steps=[]", "sweeps.plain has no settings"),
+        ("sweeps.plain.beta=[2]", "sweeps.plain.beta is 2; expected 1 or less"),
+        ("sweeps.plain.steps=[]", "sweeps.plain.steps is []; expected 1 or more of them"),
         ("picks.best.by=mos", "picks.best.by is 'mos'"),
-        ("test=", "has no test set to report on"),
-        ("seeds=[-1]", "seeds is [-1]"),
-        ("systems={}", "lacks 'systems'"),
+        (
+            "sweeps.plain={system: tiny, grid: [paper], predictor: [ancestral]}",
+            "sweeps.plain: no combination has a meaning",
+        ),
+        ("test=", "no test set to report on"),
+        ("seeds=[-1]", "seeds is -1; expected 0 or more"),
+        ("systems={}", "systems is {}; expected 1 or more of them"),
         ("systems.noisy=x", "a system is named 'noisy'"),
         ("valid.clear=x", "did you mean 'clean'?"),
         ("dataset=voicebank", "expected one of other, voicebank_demand"),
     ],
 )
-def test_errors_are_one_line_and_usage_errors(config: Path, override: str, told: str) -> None:
+def test_errors_are_one_line_and_usage_errors(config: Path, override: str, message: str) -> None:
     with pytest.raises(SettingError) as error:
         read_ablation(config, [override])
-    assert told in str(error.value) and "\n" not in str(error.value)
+    assert message in str(error.value) and "\n" not in str(error.value)
 
 
 def test_recipes_in_the_repository_are_whole(root: Path) -> None:

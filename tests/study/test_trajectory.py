@@ -6,15 +6,15 @@ import pytest
 import soundfile
 
 from speechduet.enhancement.enhancer import Enhancer
-from speechduet.errors import SettingError
-from speechduet.evaluation import Failure, Pair, Scores
+from speechduet.evaluation import ScoredPair, UnscoredFile
 from speechduet.model.folder import Pretrained
 from speechduet.network.compact import Compact
 from speechduet.network.system import Layout, System
 from speechduet.process import OrnsteinUhlenbeck, Process, SchroedingerBridge
 from speechduet.sampler import Sampling
 from speechduet.spectrogram import Spectrogram
-from speechduet.study.trajectory import Trajectory, check, endings, results
+from speechduet.study.cache import TimedScores
+from speechduet.study.trajectory import Trajectory, enhance_and_score, enhance_with_each
 
 BETAS = (0.0, 0.1, 0.5, 1.0)
 
@@ -34,9 +34,9 @@ def new(layout: Layout, process: Process | None) -> Enhancer:
     )
 
 
-def pair_of(folder: Path, name: str = "a") -> Pair:
+def pair_of(folder: Path, name: str = "a") -> ScoredPair:
     noisy = folder / f"valid/noisy/{name}.wav"
-    return Pair(name, folder / f"valid/clean/{name}.wav", noisy, noisy)
+    return ScoredPair(name, folder / f"valid/clean/{name}.wav", noisy, noisy)
 
 
 @pytest.mark.parametrize(("steps", "framings"), [(1, 1), (3, 1), (2, 3)])
@@ -44,8 +44,8 @@ def test_every_beta_is_what_the_enhancer_makes(
     enhancer: Enhancer, speech: np.ndarray, steps: int, framings: int
 ) -> None:
     sampling = Sampling(steps=steps, alpha=0.2, corrector_steps=1, framings=framings)
-    made = endings(enhancer, speech, sampling, BETAS, seed=3)
-    for beta, samples in zip(BETAS, made, strict=True):
+    waveforms = enhance_with_each(enhancer, speech, sampling, BETAS, seed=3)
+    for beta, samples in zip(BETAS, waveforms, strict=True):
         settings = vars(replace(sampling, beta=beta))
         expected = enhancer(speech, 16_000, mode="fast", seed=3, **settings)
         assert np.abs(samples - expected).max() < 1e-5 * np.abs(expected).max()
@@ -66,7 +66,7 @@ def test_every_beta_is_what_the_enhancer_makes(
     ],
     ids=["predictive", "sgmse_plus", "storm", "bridge"],
 )
-def test_every_layout_has_its_endings(
+def test_every_layout_makes_one_for_each_beta(
     layout: Layout,
     process: Process | None,
     sampling: Sampling,
@@ -74,8 +74,8 @@ def test_every_layout_has_its_endings(
     speech: np.ndarray,
 ) -> None:
     enhancer = new(layout, process)
-    made = endings(enhancer, speech[:8000], sampling, betas, seed=0)
-    for beta, samples in zip(betas, made, strict=True):
+    waveforms = enhance_with_each(enhancer, speech[:8000], sampling, betas, seed=0)
+    for beta, samples in zip(betas, waveforms, strict=True):
         settings = vars(replace(sampling, beta=beta))
         expected = enhancer(speech[:8000], 16_000, mode="fast", seed=0, **settings)
         assert np.abs(samples - expected).max() < 1e-5 * max(1e-3, np.abs(expected).max())
@@ -86,7 +86,7 @@ def test_one_trajectory_serves_all(enhancer: Enhancer, speech: np.ndarray) -> No
     system = enhancer.pretrained.system
     assert system.encoder is not None
     system.encoder.register_forward_hook(lambda *_: called.append(1))
-    endings(enhancer, speech, Sampling(steps=4, corrector_steps=0), BETAS, seed=0)
+    enhance_with_each(enhancer, speech, Sampling(steps=4, corrector_steps=0), BETAS, seed=0)
     assert len(called) == 4
 
 
@@ -96,20 +96,21 @@ def test_the_generative_result_alone_needs_no_predictive_decoder(
     decoder = enhancer.pretrained.system.predictive_decoder
     assert decoder is not None
     decoder.register_forward_hook(lambda *_: pytest.fail("was evaluated"))
-    endings(enhancer, speech, Sampling(steps=2), (1.0,), seed=0)
+    enhance_with_each(enhancer, speech, Sampling(steps=2), (1.0,), seed=0)
 
 
 def test_scores_come_with_the_time_they_took(tiny_model: Path, pairs: Path) -> None:
-    ended = results(Trajectory(str(tiny_model), Sampling(steps=2), (0.5, 1.0), 0, pair_of(pairs)))
-    assert all(isinstance(ending.outcome, Scores) for ending in ended)
-    assert all(ending.seconds_per_s > 0 for ending in ended)
-    assert ended[0].outcome != ended[1].outcome
+    trajectory = Trajectory(str(tiny_model), Sampling(steps=2), (0.5, 1.0), 0, pair_of(pairs))
+    one, two = enhance_and_score(trajectory)
+    assert isinstance(one, TimedScores) and isinstance(two, TimedScores)
+    assert one.seconds_per_s == two.seconds_per_s > 0
+    assert one.scores != two.scores
 
 
 def test_the_noisy_recording_is_scored_as_it_is(pairs: Path) -> None:
-    (ending,) = results(Trajectory(None, None, (1.0,), 0, pair_of(pairs)))
-    assert isinstance(ending.outcome, Scores)
-    assert ending.outcome.si_sar is not None and ending.outcome.si_sar > 30
+    (timed,) = enhance_and_score(Trajectory(None, None, (1.0,), 0, pair_of(pairs)))
+    assert isinstance(timed, TimedScores)
+    assert timed.scores.si_sar is not None and timed.scores.si_sar > 30
 
 
 def test_failures_are_of_their_file(tiny_model: Path, pairs: Path) -> None:
@@ -117,23 +118,17 @@ def test_failures_are_of_their_file(tiny_model: Path, pairs: Path) -> None:
     soundfile.write(other_rate, np.ones(99), 8_000)
     stereo = pairs / "valid/clean/b.wav"
     soundfile.write(stereo, np.ones((99, 2)), 16_000)
-    for name, told in (("a", "expected one sample rate"), ("b", "has 2 channels")):
+    for name, message in (("a", "expected one sample rate"), ("b", "has 2 channels")):
         trajectory = Trajectory(
             str(tiny_model), Sampling(steps=1), (0.5, 1.0), 0, pair_of(pairs, name)
         )
-        for ending in results(trajectory):
-            assert isinstance(ending.outcome, Failure) and ending.outcome.file == name
-            assert told in ending.outcome.error
+        for outcome in enhance_and_score(trajectory):
+            assert isinstance(outcome, UnscoredFile) and outcome.file == name
+            assert message in outcome.error
 
 
 def test_silence_has_no_score(tiny_model: Path, pairs: Path) -> None:
     soundfile.write(pairs / "valid/noisy/a.wav", np.zeros(24_000), 16_000)
-    (ending,) = results(Trajectory(str(tiny_model), Sampling(steps=1), (1.0,), 0, pair_of(pairs)))
-    assert isinstance(ending.outcome, Failure) and "silent" in ending.outcome.error
-
-
-def test_what_a_model_cannot_do(enhancer: Enhancer) -> None:
-    check(enhancer, Sampling(steps=2, beta=0.5))
-    enhancer.system.layout = Layout(True, "none", "clean")
-    with pytest.raises(SettingError, match="no predictive decoder"):
-        check(enhancer, Sampling(steps=2, beta=0.5))
+    trajectory = Trajectory(str(tiny_model), Sampling(steps=1), (1.0,), 0, pair_of(pairs))
+    (outcome,) = enhance_and_score(trajectory)
+    assert isinstance(outcome, UnscoredFile) and "silent" in outcome.error

@@ -1,8 +1,14 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from speechduet.errors import ModelError, SettingError, SpeechduetError
+from speechduet.errors import SettingError, SpeechduetError
+from speechduet.network.compact import Compact
+from speechduet.network.ncsnpp import NCSNpp
+from speechduet.process import FlowMatching
+from speechduet.recipe import system_named
+from speechduet.sampler import Sampling
 from speechduet.training.recipe_file import read_recipe
 
 FOLDER = Path(__file__).parents[2] / "recipes"
@@ -27,7 +33,7 @@ def test_overrides_change_single_settings() -> None:
     ("override", "message"),
     [
         ("run.max_step=7", "max_steps"),
-        ("run.max_steps=many", "type int"),
+        ("run.max_steps=many", "run.max_steps is .many.; expected a whole number"),
         ("losses.weighting=fair", "score, clean"),
         ("nonsense", "section.key=value"),
         ("name.first=1", "not a section"),
@@ -59,11 +65,11 @@ ABSURD = (
 @pytest.mark.parametrize("override", ABSURD)
 def test_absurd_settings_are_named(override: str) -> None:
     section, _, key = override.partition("=")[0].partition(".")
-    with pytest.raises(ModelError) as caught:
+    with pytest.raises(SettingError) as caught:
         read_recipe(RECIPES[0], [override])
-    assert str(caught.value).startswith(f"config: {section}: ")
-    assert "; expected " in str(caught.value) and "\n" not in str(caught.value)
-    assert key.partition("_")[0] in str(caught.value)
+    message = str(caught.value).removeprefix(f"{RECIPES[0]}: ")
+    assert message.startswith((f"{section}.{key} is ", f"{section}: {key} is "))
+    assert "; expected " in message and "\n" not in message
 
 
 @pytest.mark.parametrize(
@@ -83,5 +89,75 @@ def test_unreadable_recipes_are_named(tmp_path: Path) -> None:
     with pytest.raises(SpeechduetError, match="not YAML"):
         read_recipe(broken)
     broken.write_text("name: x")
-    with pytest.raises(ModelError, match="lacks"):
+    with pytest.raises(SettingError, match="broken.yaml: 'system' is missing"):
         read_recipe(broken)
+
+
+LONG = """
+name: mine
+system: {layout: {generative: true, predictive: shared}}
+network: {kind: ncsnpp}
+process: {kind: ornstein_uhlenbeck}
+spectrogram: {}
+modes: {balanced: {steps: 15, alpha: 0.2, beta: 0.1}}
+data: {pairs: x}
+"""
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "mine.yaml"
+    path.write_text(text)
+    return path
+
+
+def test_a_system_s_name_stands_for_all_sections(tmp_path: Path) -> None:
+    row = system_named("gp_unified")
+    model = read_recipe(written(tmp_path, "{system: gp_unified, data: {pairs: x}}")).model
+    assert (model.name, model.layout, model.network) == (row.name, row.layout, row.backbone)
+    assert (model.process, model.spectrogram, model.modes) == (
+        *(row.process, row.spectrogram),
+        row.modes,
+    )
+    long = read_recipe(written(tmp_path, LONG)).model
+    assert replace(long, name=row.name, modes=row.modes) == model
+
+
+def test_what_a_recipe_says_itself_replaces_the_row_s_section(tmp_path: Path) -> None:
+    text = """
+        name: mine
+        system: {name: storm, layout: {parametrisation: clean, prior_std: 0.1}}
+        network: {kind: compact, width: 8}
+        process: {kind: flow_matching}
+        spectrogram: {hop: 256}
+        modes: {fast: {steps: 0}}
+        data: {pairs: x}"""
+    model = read_recipe(written(tmp_path, text)).model
+    layout = replace(system_named("storm").layout, parametrisation="clean", prior_std=0.1)
+    assert (model.name, model.layout, model.network) == ("mine", layout, Compact(width=8))
+    assert (model.process, model.modes) == (FlowMatching(), {"fast": Sampling(steps=0)})
+    assert model.spectrogram.hop == 256
+
+
+def test_overrides_change_single_settings_of_a_named_system(tmp_path: Path) -> None:
+    path = written(tmp_path, "{system: gp_unified, data: {pairs: x}}")
+    overrides = ["network.base_channels=64", "modes.balanced.steps=5", "process.t_min=0.1"]
+    overrides += ["system.layout.prior_std=0.5", "system.layout.predictive=own"]
+    model = read_recipe(path, [*overrides, "system=gp_sgmse_plus"]).model
+    assert model.network == NCSNpp(base_channels=64) and model.name == "gp_sgmse_plus"
+    assert model.modes == {"balanced": Sampling(steps=5)} and model.process.t_min == 0.1
+    assert (model.layout.prior_std, model.layout.predictive) == (0.5, "own")
+
+
+@pytest.mark.parametrize(
+    ("system", "message"),
+    [
+        ("gp_unfied", "no system 'gp_unfied'; expected one of predictive, .*did you mean 'gp_uni"),
+        ("{name: strom}", "no system 'strom'; .*did you mean 'storm'"),
+        ("{name: storm, layuot: {}}", "system: unknown key 'layuot'; expected layout; did you mea"),
+        ("{name: storm, layout: {generativ: true}}", "system.layout: unknown key 'generativ'"),
+        ("{name: storm, layout: 3}", "system.layout is 3; expected named values"),
+    ],
+)
+def test_systems_that_are_wrong(tmp_path: Path, system: str, message: str) -> None:
+    with pytest.raises(SettingError, match=rf"mine.yaml: {message}"):
+        read_recipe(written(tmp_path, f"{{system: {system}, data: {{pairs: x}}}}"))

@@ -1,4 +1,4 @@
-"""A setting that is changed on resume is applied, with a note, or refused by its name."""
+"""A setting that is changed on resume is applied and reported, or refused by its name."""
 
 import json
 from collections.abc import Callable
@@ -65,9 +65,9 @@ def test_every_change_is_refused_or_told_by_name(name: str, recipe: Path) -> Non
     ],
 )
 def test_what_a_run_is_made_of_is_refused(
-    override: str, message: str, begun: Callable[..., Path], recipe: Path
+    override: str, message: str, started: Callable[..., Path], recipe: Path
 ) -> None:
-    folder = begun()
+    folder = started()
     before = (folder / "last.ckpt").read_bytes()
     with pytest.raises(ModelError, match=f"is of another run: .*{message}.*give another --folder"):
         train(read_recipe(recipe, [override, *GO_ON]), folder)
@@ -75,7 +75,7 @@ def test_what_a_run_is_made_of_is_refused(
 
 
 @pytest.fixture
-def begun(recipe: Path, tmp_path: Path) -> Callable[..., Path]:
+def started(recipe: Path, tmp_path: Path) -> Callable[..., Path]:
     """A run stopped after its first step."""
 
     def begin(*overrides: str) -> Path:
@@ -86,35 +86,35 @@ def begun(recipe: Path, tmp_path: Path) -> Callable[..., Path]:
     return begin
 
 
-def test_several_are_refused_at_once(begun: Callable[..., Path], recipe: Path) -> None:
+def test_several_are_refused_at_once(started: Callable[..., Path], recipe: Path) -> None:
     with pytest.raises(ModelError, match=r"network.width is 8, here 12; run.seed is 0, here 1"):
-        newest(begun(), read_recipe(recipe, ["run.seed=1", "network.width=12"]))
+        newest(started(), read_recipe(recipe, ["run.seed=1", "network.width=12"]))
 
 
-def test_changes_that_are_applied_are_told(begun: Callable[..., Path], recipe: Path) -> None:
-    notes: list[str] = []
-    folder = begun()
+def test_changes_that_are_applied_are_reported(started: Callable[..., Path], recipe: Path) -> None:
+    notices: list[str] = []
+    folder = started()
     overrides = [*GO_ON, "optimisation.learning_rate=1e-5", "run.batch_size=1"]
-    train(read_recipe(recipe, overrides), folder, notes.append)
+    train(read_recipe(recipe, overrides), folder, notices.append)
     settings = "goes on after step 1 with another setting: "
-    assert [line.partition(settings)[2] for line in notes if settings in line] == [
+    assert [line.partition(settings)[2] for line in notices if settings in line] == [
         "optimisation.learning_rate is 0.003, here 1e-05",
         "run.max_minutes is 1e-09, here 0.0",
         "run.batch_size is 2, here 1",
     ]
-    notes.clear()
-    train(read_recipe(recipe, overrides), folder, notes.append)
+    notices.clear()
+    train(read_recipe(recipe, overrides), folder, notices.append)
     complete = f"{folder} is complete after step 9: nothing was trained; to go on, raise "
-    assert notes == [f"{complete}run.max_steps"]
-    train(read_recipe(recipe, [*overrides, "losses.magnitude=0.5"]), folder, notes.append)
+    assert notices == [f"{complete}run.max_steps"]
+    train(read_recipe(recipe, [*overrides, "losses.magnitude=0.5"]), folder, notices.append)
     other = "; other settings than before: losses.magnitude is 0.0, here 0.5"
-    assert notes[1:] == [f"{complete}run.max_steps{other}"]
+    assert notices[1:] == [f"{complete}run.max_steps{other}"]
 
 
 def test_the_learning_rate_and_its_course_are_those_of_the_recipe(
-    begun: Callable[..., Path], recipe: Path
+    started: Callable[..., Path], recipe: Path
 ) -> None:
-    folder = begun("optimisation.decay_steps=4")
+    folder = started("optimisation.decay_steps=4")
     course = ["optimisation.learning_rate=1e-4", "optimisation.decay_steps=8", "run.max_steps=12"]
     train(read_recipe(recipe, [*course, *GO_ON]), folder)
     expected = {step: 1e-4 * min(1, (12 - step) / 8) for step in range(2, 13)}
@@ -124,8 +124,8 @@ def test_the_learning_rate_and_its_course_are_those_of_the_recipe(
     assert {step: rates(whole)[step] for step in expected} == pytest.approx(expected, rel=1e-5)
 
 
-def test_the_first_step_after_it_has_the_new_rate(begun: Callable[..., Path], recipe: Path) -> None:
-    folder = begun()
+def test_the_next_step_has_the_new_rate(started: Callable[..., Path], recipe: Path) -> None:
+    folder = started()
     before = saved(folder)["state_dict"]
     train(read_recipe(recipe, [*STOP, "optimisation.learning_rate=0"]), folder)
     after = saved(folder)
@@ -133,8 +133,8 @@ def test_the_first_step_after_it_has_the_new_rate(begun: Callable[..., Path], re
     assert all(torch.equal(before[name], weight) for name, weight in after["state_dict"].items())
 
 
-def test_weight_decay_is_applied(begun: Callable[..., Path], recipe: Path) -> None:
-    folder = begun()
+def test_weight_decay_is_applied(started: Callable[..., Path], recipe: Path) -> None:
+    folder = started()
     train(read_recipe(recipe, [*STOP, "optimisation.weight_decay=0.25"]), folder)
     (group,) = saved(folder)["optimizer_states"][0]["param_groups"]
     assert group["weight_decay"] == 0.25
@@ -158,12 +158,12 @@ def test_weight_decay_is_applied(begun: Callable[..., Path], recipe: Path) -> No
     ids=lambda value: value[0] if isinstance(value, list) else "",
 )
 def test_others_are_applied(
-    overrides: list[str], examples: int | None, begun: Callable[..., Path], recipe: Path
+    overrides: list[str], examples: int | None, started: Callable[..., Path], recipe: Path
 ) -> None:
-    folder = begun()
+    folder = started()
     now = read_recipe(recipe, [*GO_ON, *overrides])
-    notes: list[str] = []
-    train(now, folder, notes.append)
+    notices: list[str] = []
+    train(now, folder, notices.append)
     state = saved(folder)
     assert state["global_step"] == now.run.max_steps
     if examples is not None:
@@ -173,31 +173,33 @@ def test_others_are_applied(
     for override in overrides:
         name = override.partition("=")[0]
         if name != "modes.fast.steps":
-            assert any(f": {name} is " in line for line in notes), name
+            assert any(f": {name} is " in line for line in notices), name
 
 
 def test_data_are_those_of_the_recipe(
-    begun: Callable[..., Path], recipe: Path, tmp_path: Path, root: Path
+    started: Callable[..., Path], recipe: Path, tmp_path: Path, root: Path
 ) -> None:
-    folder = begun()
+    folder = started()
     data = f"data={{speech: {root}/samples/clean, noise: {root}/samples/noisy}}"
-    notes: list[str] = []
-    train(read_recipe(recipe, [*GO_ON, data]), folder, notes.append)
-    assert any(f"data.speech is empty, here {root}/samples/clean" in line for line in notes)
-    assert any("data.pairs is " in line and "here empty" in line for line in notes)
+    notices: list[str] = []
+    train(read_recipe(recipe, [*GO_ON, data]), folder, notices.append)
+    assert any(f"data.speech is empty, here {root}/samples/clean" in line for line in notices)
+    assert any("data.pairs is " in line and "here empty" in line for line in notices)
 
 
-def test_another_number_of_processes_is_told(begun: Callable[..., Path], recipe: Path) -> None:
-    folder = begun()
+def test_other_numbers_of_processes_are_reported(
+    started: Callable[..., Path], recipe: Path
+) -> None:
+    folder = started()
     state = saved(folder)
     torch.save({**state, "processes": 4}, folder / "last.ckpt")
-    notes: list[str] = []
-    train(read_recipe(recipe, GO_ON), folder, notes.append)
-    assert any("goes on with 1 processes instead of 4" in line for line in notes)
+    notices: list[str] = []
+    train(read_recipe(recipe, GO_ON), folder, notices.append)
+    assert any("goes on with 1 processes instead of 4" in line for line in notices)
 
 
-def test_checkpoints_of_earlier_versions_go_on(begun: Callable[..., Path], recipe: Path) -> None:
-    folder = begun()
+def test_checkpoints_of_earlier_versions_go_on(started: Callable[..., Path], recipe: Path) -> None:
+    folder = started()
     state = saved(folder)
     settings = state.pop("settings")
     parts = ("system", "network", "predictive_network", "process", "spectrogram")
@@ -206,9 +208,9 @@ def test_checkpoints_of_earlier_versions_go_on(begun: Callable[..., Path], recip
     torch.save(state, folder / "last.ckpt")
     with pytest.raises(ModelError, match=r"run.ema_decay is 0.999, here 0.9"):
         train(read_recipe(recipe, ["run.ema_decay=0.9"]), folder)
-    notes: list[str] = []
-    train(read_recipe(recipe, [*GO_ON, "run.seed=5"]), folder, notes.append)
-    assert saved(folder)["global_step"] == 9 and not notes
+    notices: list[str] = []
+    train(read_recipe(recipe, [*GO_ON, "run.seed=5"]), folder, notices.append)
+    assert saved(folder)["global_step"] == 9 and not notices
 
 
 def test_the_documentation_names_every_fixed_setting(root: Path) -> None:

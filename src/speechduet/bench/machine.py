@@ -28,14 +28,14 @@ def peak(
 ) -> Peak:
     """Of 3x3 convolutions as NCSN++ has them, and of square matrices; int8 is not known here."""
     dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
-    filled: dict[str, Any] = {"device": device, "dtype": dtype}
+    numbers: dict[str, Any] = {"device": device, "dtype": dtype}
     convolutions = []
     for channels, side in ((128, 128), (256, 64)):
-        x = torch.randn(1, channels, side, side, **filled).to(memory_format=torch.channels_last)
-        w = torch.randn(channels, channels, 3, 3, **filled).to(memory_format=torch.channels_last)
+        x = torch.randn(1, channels, side, side, **numbers).to(memory_format=torch.channels_last)
+        w = torch.randn(channels, channels, 3, 3, **numbers).to(memory_format=torch.channels_last)
         seconds = _best(partial(functional.conv2d, x, w, padding=1), finish, tries)
         convolutions.append(2 * 9 * channels**2 * side**2 / seconds)
-    a = torch.randn(2048, 2048, **filled)
+    a = torch.randn(2048, 2048, **numbers)
     seconds = _best(partial(torch.mm, a, a), finish, tries)
     return Peak(max(convolutions) / 1e9, 2 * 2048**3 / seconds / 1e9)
 
@@ -62,7 +62,7 @@ def finisher(device: torch.device) -> Callable[[], None]:
 
 def description(device: torch.device) -> dict[str, Any]:
     """What the times belong to: processor or GPU, threads, versions."""
-    told: dict[str, Any] = {
+    known: dict[str, Any] = {
         "device": str(device),
         "processor": _processor(),
         "instructions": torch.backends.cpu.get_cpu_capability(),
@@ -74,8 +74,8 @@ def description(device: torch.device) -> dict[str, Any]:
         "environment": {name: os.environ[name] for name in os.environ if name.startswith(TUNING)},
     }
     if device.type == "cuda":
-        told["gpu"] = torch.cuda.get_device_name(device)
-    return told
+        known["gpu"] = torch.cuda.get_device_name(device)
+    return known
 
 
 def _processor() -> str:
@@ -84,5 +84,5 @@ def _processor() -> str:
     parts = [line.partition(":") for line in lines]
     found = {key.strip(): value.strip() for key, _, value in parts}
     name = found.get("model name", platform.processor() or platform.machine())
-    # Linux names the matrix unit, which decides about bfloat16 and which PyTorch does not tell.
+    # Linux names the matrix unit, which decides about bfloat16 and which PyTorch does not name.
     return f"{name}, AMX" if "amx_bf16" in found.get("flags", "") else name

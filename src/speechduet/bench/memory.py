@@ -23,7 +23,7 @@ class Memory(NamedTuple):
 
 
 def memory(request: Request, candidate: Candidate) -> Memory | None:
-    """Of one run, or two training steps; None on a system that does not tell."""
+    """Of one run, or two training steps; None on a system that does not count it."""
     try:
         with ProcessPoolExecutor(1, get_context("spawn")) as executor:
             return executor.submit(_measured, request, candidate).result()
@@ -37,20 +37,20 @@ def memory(request: Request, candidate: Candidate) -> Memory | None:
 def _measured(request: Request, candidate: Candidate) -> Memory | None:
     if request.as_shipped and candidate.code == "speechduet":
         keep_freed_memory()
-    made = workload(request, candidate)
-    ready = resident(made.device)
+    work = workload(request, candidate)
+    ready = resident(work.device)
     # An optimiser's state is there only after the first step, CUDA graphs after the second run.
     for _ in range(2 if request.train or candidate.backend == "cuda-graphs" else 1):
-        made.run()
-    peak = resident(made.device)
+        work.run()
+    peak = resident(work.device)
     return None if ready is None or peak is None else Memory(ready, peak)
 
 
 def resident(device: torch.device) -> int | None:
-    """The most bytes that this process has had so far; None where nobody tells."""
+    """The most bytes that this process has had so far; None where nothing counts them."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
-    # Not getrusage: its maximum begins with that of the process that started this one.
+    # Not getrusage, whose maximum includes that of the process that started this one.
     table = Path("/proc/self/status")
     lines = table.read_text(encoding="ascii").splitlines() if table.is_file() else []
     peaks = [line.split()[1] for line in lines if line.startswith("VmHWM:")]

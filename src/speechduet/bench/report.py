@@ -1,22 +1,41 @@
 """What was measured, as tables and as plain values."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from statistics import median
+from typing import Any, NamedTuple
 
 from speechduet.bench.machine import Peak
 from speechduet.bench.memory import Memory
 from speechduet.bench.request import Request
-from speechduet.bench.timing import Spread, times_as_fast
+from speechduet.evaluation.tables import Table
 
 PATHS = ("model", "recipe", "sgmse")
 SMALL = 0.005
 """Kinds of operations with a smaller share are left out of the table."""
 
 
+class Spread(NamedTuple):
+    """The median of some numbers, with the least and the greatest."""
+
+    median: float
+    least: float
+    greatest: float
+
+    @classmethod
+    def of(cls, numbers: Sequence[float]) -> "Spread":
+        """Of at least one number."""
+        return cls(median(numbers), min(numbers), max(numbers))
+
+
+def times_as_fast(seconds: Sequence[float], other: Sequence[float]) -> Spread:
+    """How many times as fast the first is, by the rounds in which both ran."""
+    return Spread.of([theirs / ours for ours, theirs in zip(seconds, other, strict=True)])
+
+
 @dataclass(frozen=True)
-class Measured:
+class Performance:
     """What one candidate takes for one run."""
 
     macs: int
@@ -61,7 +80,7 @@ class Measured:
 
 
 @dataclass(frozen=True)
-class Report:
+class Record:
     """All that was measured; the first candidate is what was asked for."""
 
     request: Request
@@ -69,12 +88,12 @@ class Report:
     commit: str | None
     day: str
     machine: Mapping[str, Any]
-    candidates: Mapping[str, Measured]
+    candidates: Mapping[str, Performance]
 
     def ratios(self) -> dict[str, Spread]:
         """How many times as fast as each other candidate the first is."""
-        first, *others = self.candidates.items()
-        return {name: times_as_fast(first[1].seconds, told.seconds) for name, told in others}
+        (_, first), *others = self.candidates.items()
+        return {name: times_as_fast(first.seconds, other.seconds) for name, other in others}
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, to be kept; of the path of something, its last part."""
@@ -89,28 +108,25 @@ class Report:
             "machine": dict(self.machine),
             "request": asked | {"work": self.request.work},
             "times_as_fast_as": {name: spread._asdict() for name, spread in self.ratios().items()},
-            "contestants": {name: told.to_json() for name, told in self.candidates.items()},
+            "contestants": {name: one.to_json() for name, one in self.candidates.items()},
         }
 
     def to_markdown(self) -> str:
         """A heading and tables for a terminal."""
-        told, request = next(iter(self.candidates.values())), self.request
-        machine = f"{self.machine.get('gpu', self.machine['processor'])}"
+        first, request = next(iter(self.candidates.values())), self.request
+        machine = self.machine.get("gpu", self.machine["processor"])
+        own_allocators = "Each code with the allocator's settings of its own programs."
         lines = [
-            f"One {request.work} of {self._subject()}: {told.audio_s:.2f} s of audio in "
-            f"{told.examples} example{'s' if told.examples > 1 else ''}.",
+            f"One {request.work} of {self._subject()}: {first.audio_s:.2f} s of audio in "
+            f"{first.examples} example{'s' if first.examples > 1 else ''}.",
             f"{machine}, {self.machine['threads']} threads, torch {self.machine['torch']}; "
             f"speechduet {self.version}{f', commit {self.commit}' if self.commit else ''}.",
-            *(
-                ["Each code with the allocator's settings of its own programs."]
-                * request.as_shipped
-            ),
-            "",
-            *self._speeds(),
+            *([own_allocators] if request.as_shipped else []),
         ]
+        tables = [self._speeds(), self._kinds()]
         if len(self.candidates) > 1:
-            lines += ["", *self._comparison()]
-        return "\n".join([*lines, "", *self._kinds()]) + "\n"
+            tables.insert(1, self._comparison())
+        return "\n".join(["\n".join(lines) + "\n", *(table.to_markdown() for table in tables)])
 
     def _subject(self) -> str:
         request = self.request
@@ -118,59 +134,44 @@ class Report:
             return request.recipe.name
         return request.network or request.model or ("sgmse_plus" if request.sgmse else "the model")
 
-    def _speeds(self) -> list[str]:
+    def _speeds(self) -> Table:
         training = self.request.train
+        repeats = len(next(iter(self.candidates.values())).seconds)
         header = (
-            *("", f"s, median of {len(next(iter(self.candidates.values())).seconds)} (range)"),
+            *("", f"s, median of {repeats} (range)"),
             *("examples/s" if training else "real-time factor", "GMAC", "GFLOP/s"),
             *("of convolution peak", "of its products alone", "peak memory (MB)"),
         )
         rows = []
-        for name, told in self.candidates.items():
-            spread, peak, floor_s = told.spread, told.peak, told.floor_s
-            speed = told.examples / spread.median if training else spread.median / told.audio_s
-            rows.append(
-                (
-                    *(name, f"{spread.median:.3g} ({spread.least:.3g}–{spread.greatest:.3g})"),
-                    *(f"{speed:.3g}", f"{told.macs / 1e9:.4g}", f"{told.gflops:.0f}"),
-                    f"{told.gflops / peak.convolution:.0%} of {peak.convolution:.0f}"
-                    if peak
-                    else "–",
-                    f"{floor_s / spread.median:.0%} ({floor_s:.3g} s)" if floor_s else "–",
-                    f"{told.memory.peak / 1e6:.0f}" if told.memory else "–",
-                )
-            )
-        return _table(header, rows)
+        for name, one in self.candidates.items():
+            spread, peak, floor_s = one.spread, one.peak, one.floor_s
+            speed = one.examples / spread.median if training else spread.median / one.audio_s
+            share = f"{one.gflops / peak.convolution:.0%} of {peak.convolution:.0f}" if peak else ""
+            alone = f"{floor_s / spread.median:.0%} ({floor_s:.3g} s)" if floor_s else ""
+            memory = f"{one.memory.peak / 1e6:.0f}" if one.memory else ""
+            times = f"{spread.median:.3g} ({spread.least:.3g}–{spread.greatest:.3g})"
+            amounts = f"{speed:.3g}", f"{one.macs / 1e9:.4g}", f"{one.gflops:.0f}"
+            rows.append((name, times, *amounts, share or "–", alone or "–", memory or "–"))
+        return Table(header, rows)
 
-    def _comparison(self) -> list[str]:
+    def _comparison(self) -> Table:
         first = next(iter(self.candidates))
-        return _table(
-            (f"{first}, against", "times as fast (range of rounds)", "difference of results"),
+        rows = [
             (
-                (
-                    name,
-                    f"{ratio.median:.2f} ({ratio.least:.2f}–{ratio.greatest:.2f})",
-                    f"{self.candidates[name].difference:.1e}",
-                )
-                for name, ratio in self.ratios().items()
-            ),
-        )
+                name,
+                f"{ratio.median:.2f} ({ratio.least:.2f}–{ratio.greatest:.2f})",
+                f"{self.candidates[name].difference:.1e}",
+            )
+            for name, ratio in self.ratios().items()
+        ]
+        header = (f"{first}, against", "times as fast (range of rounds)", "difference of results")
+        return Table(header, rows)
 
-    def _kinds(self) -> list[str]:
-        seen = {name: told for name, told in self.candidates.items() if told.shares}
-        everyone = seen.values()
-        kinds = dict.fromkeys(kind for told in everyone for kind in told.shares)
-        return _table(
-            ("share of operations' time", *seen),
-            (
-                (kind, *(f"{told.shares.get(kind, 0):.1%}" for told in everyone))
-                for kind in kinds
-                if any(told.shares.get(kind, 0) >= SMALL for told in everyone)
-            ),
-        )
-
-
-def _table(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> list[str]:
-    """Lines of a Markdown table."""
-    lines = [f"| {' | '.join(cells)} |" for cells in (header, *rows)]
-    return [lines[0], "|---" * len(header) + "|", *lines[1:]]
+    def _kinds(self) -> Table:
+        shares = {name: one.shares for name, one in self.candidates.items() if one.shares}
+        rows = []
+        for kind in dict.fromkeys(kind for known in shares.values() for kind in known):
+            row = [known.get(kind, 0) for known in shares.values()]
+            if max(row) >= SMALL:
+                rows.append((kind, *(f"{share:.1%}" for share in row)))
+        return Table(("share of operations' time", *shares), rows)

@@ -1,4 +1,4 @@
-"""What is to be measured, as a record that a fresh process can be told."""
+"""What is to be measured, as a record that goes to a fresh process."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,7 +54,7 @@ class Request:
     precision: Precision = "float32"
     backend: Backend = "pytorch"
     as_shipped: bool = False
-    """Our runs keep freed memory, as the commands enhance and train do; others' runs do not."""
+    """Our runs keep freed memory, as the commands enhance and train do; those of others do not."""
 
     def __post_init__(self) -> None:
         given = [name for name in ("model", "network", "recipe") if getattr(self, name)]
@@ -89,10 +89,10 @@ class Request:
     @property
     def candidates(self) -> tuple[Candidate, ...]:
         """What is measured; the first is what was asked for, the others are for comparison."""
-        told = [Candidate("speechduet", self.precision, self.backend)]
-        if PLAIN not in told:
-            told.append(PLAIN)
+        candidates = [Candidate("speechduet", self.precision, self.backend)]
+        if PLAIN not in candidates:
+            candidates.append(PLAIN)
         if self.sgmse:
             # In bfloat16 it stops at its last layer, which makes complex numbers.
-            told.append(Candidate("SGMSE+ code", "float32"))
-        return tuple(told)
+            candidates.append(Candidate("SGMSE+ code", "float32"))
+        return tuple(candidates)

@@ -51,19 +51,19 @@ def training(request: Request, candidate: Candidate) -> Workload:
 
         def loss() -> Tensor:
             x_0, y = spectrogram.encode(clean), spectrogram.encode(clean + added)
-            chance, z, _ = draw(module.seed, batch, y.shape[1:], device)
-            return theirs.loss(x_0, y, module.times.of(chance, t_min), z)
+            draws, z, _ = draw(module.seed, batch, y.shape[1:], device)
+            return theirs.loss(x_0, y, module.times.of(draws, t_min), z)
 
     optimiser = module.optimisation.optimiser(parameters)
     bfloat16 = candidate.precision == "bfloat16"
 
     def run() -> Tensor:
         with torch.autocast(device.type, torch.bfloat16, enabled=bfloat16):
-            told = loss()
-            told.backward()  # type: ignore[no-untyped-call]
+            value = loss()
+            value.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
             optimiser.zero_grad()
-        return told.detach()
+        return value.detach()
 
     return Workload(run, examples * samples / spectrogram.sample_rate, examples, device)
 

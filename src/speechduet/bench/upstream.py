@@ -1,6 +1,6 @@
 """The public SGMSE+ code, out of a user's own clone, with our weights in its network.
 
-Only its network and its process are imported, and of these only their modules run.
+Of the clone only the modules of its network and its process are imported.
 """
 
 import sys
@@ -99,7 +99,7 @@ def _network(module: ModuleType, system: System) -> nn.Module:
 
 
 def _imported(folder: Path, *names: str) -> list[Any]:
-    """Modules of the clone; what this process knew by their names before, it knows again after."""
+    """Modules of the clone; modules of the same names that were loaded before stay loaded."""
     place = folder.resolve()
     for name in names:
         file = f"{name.replace('.', '/')}.py"
@@ -109,7 +109,7 @@ def _imported(folder: Path, *names: str) -> list[Any]:
                 "a clone of the SGMSE+ code",
                 "git clone https://github.com/sp-uhh/sgmse",
             )
-    known = _forget()
+    before = _unloaded()
     sys.path.insert(0, str(place))
     try:
         return [import_module(name) for name in names]
@@ -126,11 +126,11 @@ def _imported(folder: Path, *names: str) -> list[Any]:
         ) from error
     finally:
         sys.path.remove(str(place))
-        _forget()
-        sys.modules.update(known)
+        _unloaded()
+        sys.modules.update(before)
 
 
-def _forget() -> dict[str, ModuleType]:
+def _unloaded() -> dict[str, ModuleType]:
     """Take the package's modules out of the table of loaded ones."""
     names = [name for name in sys.modules if name.partition(".")[0] == PACKAGE]
     return {name: sys.modules.pop(name) for name in names}

@@ -18,7 +18,7 @@ from speechduet.spectrogram import Spectrogram
 
 SEED = 0
 ENHANCED_S = 10.0
-"""Seconds of audio that are enhanced, unless told otherwise."""
+"""Seconds of audio that are enhanced by default."""
 EXCERPT_S = 2.04
 """Seconds of audio in an evaluation or a training step: 256 frames of SGMSE+."""
 
@@ -51,7 +51,7 @@ def _enhancement(request: Request, candidate: Candidate) -> Workload:
     seconds = request.seconds or ENHANCED_S
     waveform = noise(1, round(seconds * rate))[0]
     mode = request.mode or "balanced"
-    enhancer.sampling(mode)  # a mode that the model lacks is told before anything runs
+    enhancer.sampling(mode)  # a mode that the model lacks is an error before anything runs
 
     def run() -> Tensor:
         enhanced = enhancer(waveform, rate, mode, seed=SEED)
@@ -102,7 +102,7 @@ def ready(request: Request, candidate: Candidate) -> Enhancer:
 
 
 def prepared(model: Pretrained, request: Request, candidate: Candidate) -> Enhancer:
-    """A model on its device and backend; from here on PyTorch has so many threads."""
+    """A model on its device and backend; from here on PyTorch has that many threads."""
     return Enhancer(
         *(model, request.device, request.threads),
         backend=candidate.backend,
@@ -124,7 +124,7 @@ def published(name: str) -> Pretrained:
 
 
 def whole_frames(spectrogram: Spectrogram, multiple: int, seconds: float) -> int:
-    """Samples of at least so many seconds, whose frames a network takes without padding."""
+    """Samples of at least this many seconds, whose frames a network takes without padding."""
     frames = spectrogram.frames(round(seconds * spectrogram.sample_rate))
     return (frames + -frames % multiple - 1) * spectrogram.hop
 

@@ -1,20 +1,17 @@
 """``speechduet ablate``: sweeps over systems and sampler settings."""
 
 import os
-from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from speechduet.cli.progress import Bars
 from speechduet.cli.usage import MOST_THREADS
 from speechduet.extras import missing
 from speechduet.names import shown
 
-_FAILURES_TOLD = 20
+_FAILURES_SHOWN = 20
 
 
 def ablate(
@@ -54,52 +51,16 @@ def ablate(
         raise missing(error, "lightning", "train,evaluation") from None
     ablation = read_ablation(config, override or [])
     place = folder or Path("runs") / "ablation" / config.stem
-    with _Bars() as bars:
-        outcome = run(ablation, place, jobs or os.cpu_count() or 1, device, bars.watch)
+    with Bars() as bars:
+        outcome = run(
+            *(ablation, place, jobs or os.cpu_count() or 1, device),
+            lambda name: bars.bar(name, "trajectories"),
+        )
     typer.echo(outcome.text, nl=False)
     typer.echo(shown(f"tables and figures are in {place}"), err=True)
-    for failure in outcome.failures[:_FAILURES_TOLD]:
+    for failure in outcome.failures[:_FAILURES_SHOWN]:
         typer.echo(shown(f"failed: {failure}"), err=True)
-    if more := len(outcome.failures[_FAILURES_TOLD:]):
+    if more := len(outcome.failures[_FAILURES_SHOWN:]):
         typer.echo(f"and {more} more failures", err=True)
     if outcome.failures:
         raise typer.Exit(1)
-
-
-class _Bars:
-    """A bar for each set on a terminal; a line for every tenth where stderr is a file."""
-
-    def __init__(self) -> None:
-        self._console = Console(stderr=True)
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
-            console=self._console,
-            disable=not self._console.is_terminal,
-        )
-
-    def __enter__(self) -> "_Bars":
-        self._progress.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._progress.stop()
-
-    def watch(self, name: str) -> Callable[[int, int], None]:
-        """What is told how much of a set is done."""
-        bar = self._progress.add_task(f"Measuring on {name}", total=None)
-
-        def told(done: int, whole: int) -> None:
-            self._progress.update(bar, completed=done, total=whole)
-            tenth = -(-whole // 10)
-            if not self._console.is_terminal and whole and (done % tenth == 0 or done == whole):
-                typer.echo(f"{name}: {done} of {whole} trajectories", err=True)
-
-        return told

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from speechduet.attempt import Attempt
 from speechduet.audio.folders import is_there
-from speechduet.cli.progress import Report
+from speechduet.cli.progress import BatchProgress
 from speechduet.errors import SettingError
 from speechduet.files.partial import remove_leftovers
 
@@ -40,7 +40,7 @@ def enhance_files(
     jobs, failures = find_jobs(inputs, output, container)
     if request["confidence"] is not None and len(jobs) > 1:
         raise SettingError(f"a confidence map of {len(jobs)} recordings", "one recording")
-    with Report(len(jobs), aliases) as report:
+    with BatchProgress(len(jobs), aliases) as report:
         for failure in failures:
             report.failed(failure)
         for folder in {job.target.parent for job in jobs}:
@@ -58,9 +58,9 @@ def enhance_files(
 def _check(enhancer: "Enhancer", request: dict[str, Any]) -> None:
     """Raise SettingError for settings that no file could be enhanced with."""
     from speechduet.enhancement.confidence import check_compared, check_file
-    from speechduet.enhancement.enhancer import Expert
+    from speechduet.sampler.settings import SETTINGS
 
-    expert = {name: value for name, value in request.items() if name in Expert.__annotations__}
+    expert = {name: value for name, value in request.items() if name in SETTINGS}
     sampling = enhancer.sampling(request["mode"], **expert)
     if request["confidence"] is not None:
         check_file(request["confidence"])
@@ -72,7 +72,7 @@ def _enhance(
     enhancer: "Enhancer",
     workers: int,
     request: dict[str, Any],
-    report: Report,
+    report: BatchProgress,
     verbose: bool,
 ) -> None:
     from speechduet.enhancement.files import enhance_file

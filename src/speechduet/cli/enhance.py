@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from speechduet.enhancement.enhancer import Enhancer
 
 
+@options.with_sampler_settings
 def enhance(
     inputs: options.Inputs = None,
     output: options.Output = None,
@@ -38,15 +39,8 @@ def enhance(
     workers: options.Workers = 1,
     batch_size: options.BatchSize = None,
     segment: options.Segment = 16.0,
-    steps: options.Steps = None,
-    grid: options.Grid = None,
-    alpha: options.Alpha = None,
-    beta: options.Beta = None,
-    predictor: options.Predictor = None,
-    corrector_steps: options.CorrectorSteps = None,
-    start: options.Start = None,
-    start_from: options.StartFrom = None,
-    framings: options.Framings = None,
+    *,
+    expert: options.Expert,
 ) -> None:
     """Enhance recordings; rate, channels, length and level stay as they are.
 
@@ -61,17 +55,6 @@ def enhance(
     if output is None:
         raise typer.BadParameter("say where results go", param_hint="'-o' / '--output'")
     check_output(confidence)
-    expert = {
-        "steps": steps,
-        "grid": grid,
-        "alpha": alpha,
-        "beta": beta,
-        "predictor": predictor,
-        "corrector_steps": corrector_steps,
-        "start": start,
-        "start_from": start_from,
-        "framings": framings,
-    }
     request = {
         "mode": mode,
         "strength": strength,
@@ -79,7 +62,7 @@ def enhance(
         "confidence": confidence,
         "track": track,
         "salvage": salvage,
-        **{name: value for name, value in expert.items() if value is not None},
+        **expert,
     }
 
     keep_freed_memory()

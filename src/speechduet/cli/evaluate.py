@@ -4,17 +4,16 @@ import csv
 import io
 import json
 import os
+from dataclasses import replace
 from enum import Enum
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import typer
-from rich.console import Console
-from rich.markup import escape
-from rich.progress import track
 
 from speechduet.audio.folders import is_folder
+from speechduet.cli.progress import track
 from speechduet.cli.usage import MOST_THREADS, check_output
 from speechduet.errors import SettingError
 from speechduet.evaluation import (
@@ -22,80 +21,107 @@ from speechduet.evaluation import (
     Condition,
     Dnsmos,
     Evaluation,
-    Failure,
     Manifest,
     Metric,
-    Pair,
+    ScoredPair,
+    UnscoredFile,
     evaluate_pairs,
     pair_up,
     phoneme_scores,
     word_scores,
 )
 from speechduet.evaluation.page import to_html
-from speechduet.evaluation.report import Report, to_markdown
+from speechduet.evaluation.report import NOISY, Report, to_markdown
 from speechduet.files.atomic import write_together
 from speechduet.names import shown, utf8
 
 
 class _Further(Enum):
-    """The names of FURTHER, for a list of Literals is more than typer understands."""
+    """The names of FURTHER, for typer does not take a list of Literals."""
 
     STOI = "stoi"
     LSD = "lsd"
     PESQ_NB = "pesq_nb"
 
 
+class _Work(NamedTuple):
+    """How pairs are scored: in this many processes, with these metrics beside the usual ones."""
+
+    jobs: int
+    further: dict[str, Metric]
+
+    def score(
+        self, label: str, pairs: list[ScoredPair], unpaired: list[UnscoredFile]
+    ) -> Evaluation:
+        scored = evaluate_pairs(pairs, self.jobs, self.further)
+        return Evaluation.of([*unpaired, *track(scored, label, "files", len(pairs))])
+
+
+Clean = Annotated[
+    Path, typer.Option(exists=True, file_okay=False, help="Folder of clean references.")
+]
+Noisy = Annotated[
+    Path | None,
+    typer.Option(
+        exists=True,
+        file_okay=False,
+        help="Folder of noisy inputs, for SI-SIR and SI-SAR, and for a row in the report.",
+    ),
+]
+Enhanced = Annotated[
+    list[str],
+    typer.Option(
+        metavar="[NAME=]DIR",
+        help="Folder of what is to be scored. Several, each with an option of its own, are "
+        "compared with one another.",
+    ),
+]
+ManifestFile = Annotated[
+    Path | None,
+    typer.Option(
+        exists=True,
+        dir_okay=False,
+        help="CSV file with the columns file, snr_db and noise, for means by each of these.",
+    ),
+]
+DnsmosFile = Annotated[
+    Path | None,
+    typer.Option(exists=True, dir_okay=False, help="sig_bak_ovr.onnx, to add DNSMOS P.835 by it."),
+]
+WordRecogniser = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE.py:FUNCTION",
+        help="A function of yours that turns samples and sample rate (16000) into words, to "
+        "add the word error rate by it.",
+    ),
+]
+PhonemeRecogniser = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE.py:FUNCTION",
+        help="The same for phonemes with spaces between, to add the phoneme similarity.",
+    ),
+]
+Jobs = Annotated[
+    int | None,
+    typer.Option(
+        min=1, max=MOST_THREADS, help="Processes to score with.", show_default="one per processor"
+    ),
+]
+
+
 def evaluate(
-    clean: Annotated[
-        Path, typer.Option(exists=True, file_okay=False, help="Folder of clean references.")
-    ],
-    enhanced: Annotated[
-        list[str],
-        typer.Option(
-            metavar="[NAME=]DIR",
-            help="Folder of what is to be scored. Several, each with an option of its own, are "
-            "compared with one another.",
-        ),
-    ],
-    noisy: Annotated[
-        Path | None,
-        typer.Option(
-            exists=True, file_okay=False, help="Folder of noisy inputs, for SI-SIR and SI-SAR."
-        ),
-    ] = None,
-    manifest: Annotated[
-        Path | None,
-        typer.Option(
-            exists=True,
-            dir_okay=False,
-            help="CSV file with the columns file, snr_db and noise, for means by each of these.",
-        ),
-    ] = None,
+    clean: Clean,
+    enhanced: Enhanced,
+    noisy: Noisy = None,
+    manifest: ManifestFile = None,
     metric: Annotated[
-        list[_Further] | None,
-        typer.Option(help="A metric to add; may be repeated."),
+        list[_Further] | None, typer.Option(help="A metric to add; may be repeated.")
     ] = None,
-    dnsmos: Annotated[
-        Path | None,
-        typer.Option(
-            exists=True, dir_okay=False, help="sig_bak_ovr.onnx, to add DNSMOS P.835 by it."
-        ),
-    ] = None,
-    recogniser: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FILE.py:FUNCTION",
-            help="A function of yours that turns samples and sample rate (16000) into words, to "
-            "add the word error rate by it.",
-        ),
-    ] = None,
-    phoneme_recogniser: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FILE.py:FUNCTION",
-            help="The same for phonemes with spaces between, to add the phoneme similarity.",
-        ),
-    ] = None,
+    dnsmos: DnsmosFile = None,
+    recogniser: WordRecogniser = None,
+    phoneme_recogniser: PhonemeRecogniser = None,
     csv_file: Annotated[
         Path | None, typer.Option("--csv", help="Write the scores of every file here.")
     ] = None,
@@ -106,15 +132,7 @@ def evaluate(
         Path | None,
         typer.Option(help="Write all tables (.md), with figures and examples (.html), here."),
     ] = None,
-    jobs: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            max=MOST_THREADS,
-            help="Processes to score with.",
-            show_default="one per processor",
-        ),
-    ] = None,
+    jobs: Jobs = None,
 ) -> None:
     """Score enhanced recordings against clean ones: PESQ, ESTOI, SI-SDR, with 95 % intervals.
 
@@ -133,18 +151,19 @@ def evaluate(
         if not pairs and not unpaired:
             raise typer.BadParameter(f"no recordings in {clean} and {name}", param_hint="clean")
     conditions = _manifest(manifest, [pair for pairs, _ in paired.values() for pair in pairs])
-    further: dict[str, Metric] = {name.value: FURTHER[name.value] for name in metric or ()}
-    if dnsmos is not None:
-        further["dnsmos"] = Dnsmos(dnsmos)
-    if recogniser is not None:
-        further["words"] = partial(word_scores, recogniser=recogniser)
-    if phoneme_recogniser is not None:
-        further["phonemes"] = partial(phoneme_scores, recogniser=phoneme_recogniser)
+    work = _Work(
+        jobs or os.cpu_count() or 1, _further(metric, dnsmos, recogniser, phoneme_recogniser)
+    )
     measured = Report(
-        _score(paired, jobs or os.cpu_count() or 1, further),
+        {
+            name: work.score("Scoring" if len(paired) == 1 else f"Scoring {name}", *found)
+            for name, found in paired.items()
+        },
         {name: {pair.name: pair for pair in pairs} for name, (pairs, _) in paired.items()},
         conditions,
     )
+    if noisy is not None and report is not None:
+        measured = replace(measured, noisy=_noisy(measured, work))
     texts: dict[Path, str] = {}
     if csv_file is not None:
         texts[csv_file] = _csv(measured)
@@ -164,15 +183,15 @@ def evaluate(
 def _folders(enhanced: list[str]) -> dict[str, Path]:
     """Folders by the names of their systems; a folder without a name is its own."""
     folders: dict[str, Path] = {}
-    for told in enhanced:
-        name, equals, place = told.partition("=")
-        if not equals or is_folder(Path(told)):  # a folder may have = in its name
-            name, place = Path(told).resolve().name, told
+    for argument in enhanced:
+        name, equals, place = argument.partition("=")
+        if not equals or is_folder(Path(argument)):  # a folder may have = in its name
+            name, place = Path(argument).resolve().name, argument
         if not is_folder(Path(place)):
             raise typer.BadParameter(f"{place} is not a folder", param_hint="enhanced")
         if not name or name in folders:
             raise typer.BadParameter(
-                f"{told} would be {name or 'without a name'!r}; give each system a name of its "
+                f"{argument} would be {name or 'without a name'!r}; give each system a name of its "
                 "own with NAME=DIR",
                 param_hint="enhanced",
             )
@@ -180,35 +199,49 @@ def _folders(enhanced: list[str]) -> dict[str, Path]:
     return folders
 
 
-def _manifest(path: Path | None, pairs: list[Pair]) -> Manifest | None:
+def _manifest(path: Path | None, pairs: list[ScoredPair]) -> Manifest | None:
     """The manifest, looked into before anything is scored."""
     if path is None:
         return None
     manifest = Manifest(path)
     if pairs and {manifest[pair.name] for pair in pairs} == {Condition()}:
         raise SettingError(
-            f"{path} tells nothing about {pairs[0].name} or any other recording",
+            f"{path} states nothing about {pairs[0].name} or any other recording",
             "their names, without or with suffix and folders",
         )
     return manifest
 
 
-def _score(
-    paired: dict[str, tuple[list[Pair], list[Failure]]], jobs: int, further: dict[str, Metric]
-) -> dict[str, Evaluation]:
-    """Each system's evaluation, with a progress bar on stderr for each."""
-    console = Console(stderr=True)
-    systems = {}
-    for name, (pairs, unpaired) in paired.items():
-        told = "Scoring" if len(paired) == 1 else f"Scoring {escape(shown(name))}"
-        outcomes = evaluate_pairs(pairs, jobs, further)
-        watched = track(outcomes, told, total=len(pairs), console=console, transient=True)
-        systems[name] = Evaluation.of([*unpaired, *watched])
-    return systems
+def _further(
+    metrics: list[_Further] | None,
+    dnsmos: Path | None,
+    recogniser: str | None,
+    phoneme_recogniser: str | None,
+) -> dict[str, Metric]:
+    """The metrics that are asked for beside the usual ones."""
+    further: dict[str, Metric] = {name.value: FURTHER[name.value] for name in metrics or ()}
+    if dnsmos is not None:
+        further["dnsmos"] = Dnsmos(dnsmos)
+    if recogniser is not None:
+        further["words"] = partial(word_scores, recogniser=recogniser)
+    if phoneme_recogniser is not None:
+        further["phonemes"] = partial(phoneme_scores, recogniser=phoneme_recogniser)
+    return further
+
+
+def _noisy(report: Report, work: _Work) -> Evaluation:
+    """The scores of the noisy input, on the files that some system has scores for."""
+    pairs = {}
+    for name, evaluation in report.systems.items():
+        for scores in evaluation.files:
+            pair = report.pairs[name][scores.file]
+            assert pair.noisy is not None
+            pairs[pair.name] = ScoredPair(pair.name, pair.clean, pair.noisy)
+    return work.score(f"Scoring {NOISY}", list(pairs.values()), [])
 
 
 def _csv(report: Report) -> str:
-    """A line per file, under a header; with several systems, each line begins with its name."""
+    """A line per file, under a header; with several systems, each line starts with its name."""
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     several = len(report.systems) > 1

@@ -1,22 +1,13 @@
 """``speechduet models``: the systems that there are, and what they cost."""
 
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 if TYPE_CHECKING:
     from speechduet.evaluation.tables import Table
-    from speechduet.network.system import System
-    from speechduet.sampler import Sampling
-    from speechduet.spectrogram import Spectrogram
-
-
-class _Model(NamedTuple):
-    name: str
-    system: "System"
-    spectrogram: "Spectrogram"
-    modes: "Mapping[str, Sampling]"
+    from speechduet.model.folder import Pretrained
 
 
 def models(
@@ -36,81 +27,65 @@ def models(
         for recipe in RECIPES:
             typer.echo(f"{recipe.name:15}{recipe.summary}\n{'':15}{recipe.source}")
         return
-    found = [*_published(), *_bundled()]
-    typer.echo(f"Trainable parameters\n\n{_parameters(found).to_markdown()}")
-    typer.echo(f"{_OPERATIONS_TITLE}\n\n{_operations(found).to_markdown()}")
-    typer.echo(f"Calls of each mode\n\n{_modes(found).to_markdown()}", nl=False)
+    sections = (f"{title}\n\n{table.to_markdown()}" for title, table in _tables().items())
+    typer.echo("\n".join(sections), nl=False)
 
 
-def _published() -> Iterator[_Model]:
-    """The systems as their papers run them; *fast* is the predictive estimate alone."""
+def _tables() -> "dict[str, Table]":
+    """Parameters, operations, and calls of each mode, by their titles."""
+    from speechduet.evaluation.tables import Table
+    from speechduet.network.cost import (
+        FRAMES,
+        Parts,
+        calls,
+        operations,
+        operations_per_second,
+        parameters,
+    )
+
+    sizes, costs, modes = [], [], []
+    for model in (*_published(), *_bundled()):
+        name, system, transform = model.name, model.system, model.spectrogram
+        sizes.append((name, f"{sum(parameters(system)):,}", *map(_count, parameters(system))))
+        each = operations(system, transform.bins)
+        costs.append((name, *(f"{number / 1e9:.2f}" if number else "–" for number in each)))
+        for mode, sampling in model.modes.items():
+            rate = operations_per_second(each, system.layout, sampling, transform)
+            counts = map(_count, calls(system.layout, sampling))
+            nfe = str(sampling.evaluations)
+            modes.append((name, mode, str(sampling.steps), nfe, *counts, f"{rate / 1e9:.1f}"))
+    parts = [field.replace("_", " ") for field in Parts._fields]
+    of_modes = ("system", "mode", "steps", "NFE", *parts, "GMAC per second of audio")
+    multiply = "Billions of multiply-accumulate operations (GMAC)"
+    return {
+        "Trainable parameters": Table(("system", "total", *parts), sizes),
+        f"{multiply} of one call on {FRAMES} frames": Table(("system", *parts), costs),
+        "Calls of each mode": Table(of_modes, modes),
+    }
+
+
+def _published() -> "Iterator[Pretrained]":
+    """The systems as their papers run them, without numbers; *fast* is the prediction alone."""
     import torch
 
+    from speechduet.model.folder import Pretrained
     from speechduet.recipe import RECIPES
     from speechduet.sampler import Sampling
     from speechduet.spectrogram import Spectrogram
 
     for recipe in RECIPES:
-        # Shapes without numbers: nothing is allocated.
-        with torch.device("meta"):
+        with torch.device("meta"):  # nothing is allocated
             system = recipe.build()
         modes = {"published": recipe.sampling}
         if system.predicts and recipe.sampling.steps:
             modes["fast"] = Sampling(steps=0)
-        yield _Model(recipe.name, system, Spectrogram(), modes)
+        yield Pretrained(recipe.name, system, Spectrogram(), modes)
 
 
-def _bundled() -> Iterator[_Model]:
+def _bundled() -> "Iterator[Pretrained]":
     from speechduet.model.find import bundled, load_any
 
-    for name in bundled():
-        model = load_any(name)
-        yield _Model(name, model.system, model.spectrogram, model.modes)
-
-
-def _parameters(found: list[_Model]) -> "Table":
-    from speechduet.evaluation.tables import Table
-    from speechduet.network.cost import Parameters, parameters
-
-    rows = []
-    for model in found:
-        counted = parameters(model.system)
-        rows.append((model.name, f"{counted.total:,}", *map(_count, counted)))
-    return Table(("system", "total", *map(_words, Parameters._fields)), rows)
-
-
-_OPERATIONS_TITLE = "Billions of multiply-accumulate operations (GMAC) of one call on 256 frames"
-
-
-def _operations(found: list[_Model]) -> "Table":
-    from speechduet.evaluation.tables import Table
-    from speechduet.network.cost import Parts, operations
-
-    rows = []
-    for model in found:
-        counted = operations(model.system, model.spectrogram.bins)
-        rows.append((model.name, *(f"{n / 1e9:.2f}" if n else "–" for n in counted)))
-    return Table(("system", *map(_words, Parts._fields)), rows)
-
-
-def _modes(found: list[_Model]) -> "Table":
-    from speechduet.evaluation.tables import Table
-    from speechduet.network.cost import Parts, calls, operations, operations_per_second
-
-    rows = []
-    for model in found:
-        each, layout = operations(model.system, model.spectrogram.bins), model.system.layout
-        for mode, sampling in model.modes.items():
-            rate = operations_per_second(each, layout, sampling, model.spectrogram)
-            cells = (str(sampling.steps), str(sampling.evaluations))
-            counted = map(_count, calls(layout, sampling))
-            rows.append((model.name, mode, *cells, *counted, f"{rate / 1e9:.1f}"))
-    parts = map(_words, Parts._fields)
-    return Table(("system", "mode", "steps", "NFE", *parts, "GMAC per second of audio"), rows)
-
-
-def _words(field: str) -> str:
-    return field.replace("_", " ")
+    return map(load_any, bundled())
 
 
 def _count(number: int) -> str:

@@ -1,12 +1,18 @@
 """The options of ``speechduet enhance``."""
 
+from collections.abc import Callable
+from dataclasses import fields
+from functools import wraps
+from inspect import Parameter, signature
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import typer
 
 from speechduet.backend import BackendName, Precision
-from speechduet.cli.usage import MOST_SEED, MOST_THREADS
+from speechduet.cli.usage import MOST_THREADS
+from speechduet.sampler import settings as sampler
+from speechduet.settings import MOST_SEED, bounds, meanings
 
 
 def _option(
@@ -42,7 +48,7 @@ Model = Annotated[
 ]
 ListModels = Annotated[bool, _option("--list-models", text="List the bundled models and exit.")]
 Mode = Annotated[
-    Literal["fast", "balanced", "best"],
+    sampler.Mode,
     _option("--mode", text="fast is the predictive decoder alone, in one evaluation."),
 ]
 Strength = Annotated[
@@ -73,8 +79,7 @@ Verbose = Annotated[
     bool,
     _option(
         *("-v", "--verbose"),
-        text="Tell what an output cannot hold of its source, and where unforeseen errors come "
-        "from.",
+        text="Say what an output cannot hold of its source, and where unforeseen errors come from.",
     ),
 ]
 Confidence = Annotated[
@@ -157,60 +162,39 @@ Segment = Annotated[
     ),
 ]
 
-Steps = Annotated[
-    int | None,
-    _option(
-        "--steps",
-        text="Reverse steps; 0: predictive estimate.",
-        panel=_EXPERT,
-        least=0,
-        most=10_000,
-    ),
-]
-Grid = Annotated[
-    Literal["exact", "paper"] | None, _option("--grid", text="Step sizes.", panel=_EXPERT)
-]
-Alpha = Annotated[
-    float | None,
-    _option(
-        "--alpha", text="Generative weight after the first step.", panel=_EXPERT, least=0, most=1
-    ),
-]
-Beta = Annotated[
-    float | None,
-    _option(
-        "--beta", text="Generative weight after the last step.", panel=_EXPERT, least=0, most=1
-    ),
-]
-Predictor = Annotated[
-    Literal["deterministic", "heun", "ancestral", "euler_maruyama"] | None,
-    _option("--predictor", text="Kind of reverse step.", panel=_EXPERT),
-]
-CorrectorSteps = Annotated[
-    int | None,
-    _option(
-        "--corrector-steps",
-        text="Langevin corrections in each step.",
-        panel=_EXPERT,
-        least=0,
-        most=1_000,
-    ),
-]
-Start = Annotated[
-    float | None,
-    _option("--start", text="Time of the first step.", panel=_EXPERT, least=0.001, most=1),
-]
-StartFrom = Annotated[
-    Literal["noisy", "predictive"] | None,
-    _option("--start-from", text="Around what the first state is drawn.", panel=_EXPERT),
-]
-Framings = Annotated[
-    int | None,
-    _option(
-        "--framings",
-        text="Average over so many positions of the frames; each costs as much as one.",
-        panel=_EXPERT,
-        least=1,
-        most=1024,
-    ),
-]
+Expert = dict[str, sampler.SettingValue]
+"""Sampler settings that were given, by their names."""
+
+
+def with_sampler_settings(command: Callable[..., None]) -> Callable[..., None]:
+    """A command with an option for each field of `Sampling` in place of its argument ``expert``.
+
+    It gets those that were given. Types and ranges are the fields', help is what stands below them.
+    """
+    hints = get_type_hints(sampler.Sampling, include_extras=True)
+    help_of = dict(meanings(sampler.Sampling))
+    added = [
+        _setting_option(setting.name, hints[setting.name], help_of[setting.name])
+        for setting in fields(sampler.Sampling)
+    ]
+    others = [p for name, p in signature(command).parameters.items() if name != "expert"]
+
+    @wraps(command)
+    def with_options(**given: Any) -> None:
+        expert = {option.name: given.pop(option.name) for option in added}
+        command(**given, expert={name: v for name, v in expert.items() if v is not None})
+
+    parameters = [*others, *added]
+    with_options.__signature__ = signature(command).replace(parameters=parameters)  # type: ignore[attr-defined]
+    with_options.__annotations__ = {p.name: p.annotation for p in parameters}
+    return with_options
+
+
+def _setting_option(name: str, hint: Any, text: str) -> Parameter:
+    least, most = bounds(hint)
+    option = "--" + name.replace("_", "-")
+    kind = get_args(hint)[0] if get_origin(hint) is Annotated else hint
+    names = f"{option}/--no{option[1:]}" if kind is bool else option
+    declared = _option(names, text=text, panel=_EXPERT, least=least, most=most)
+    annotation = Annotated[kind | None, declared]  # type: ignore[valid-type]
+    return Parameter(name, Parameter.KEYWORD_ONLY, default=None, annotation=annotation)

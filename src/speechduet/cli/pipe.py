@@ -18,7 +18,7 @@ from speechduet.audio.tracks import check_track
 from speechduet.audio.wav_arrival import read_samples
 from speechduet.audio.wav_stream import WavHeader, read_header, write_stream
 from speechduet.cli.batch import enhance_files
-from speechduet.cli.progress import Report
+from speechduet.cli.progress import BatchProgress
 from speechduet.cli.targets import is_pattern
 from speechduet.errors import AudioError, SettingError
 
@@ -151,7 +151,7 @@ def _enhance_live(
     live = enhancer.live(header.sample_rate, header.channels, latency_s, **settings)
     typer.echo(enhancer.backend, err=True)
     typer.echo(f"enhanced while it comes, at most {live.latency_s:.2f} s late", err=True)
-    with Report(1) as report:
+    with BatchProgress(1) as report:
         line = report.begin(Path(label))
         blocks = read_samples(
             stream, header, salvage=request["salvage"], notify=report.say, name=label

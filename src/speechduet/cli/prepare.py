@@ -9,19 +9,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, track
+from rich.progress import DownloadColumn
 
+from speechduet.cli.progress import Advance, Bars, track
 from speechduet.cli.usage import (
     HIGHEST_HZ,
     LARGEST,
-    MOST_SEED,
     MOST_THREADS,
     Command,
     check_apart,
 )
 from speechduet.errors import SettingError
 from speechduet.names import shown
+from speechduet.settings import MOST_SEED
 
 if TYPE_CHECKING:
     from speechduet.data.preparation import Task
@@ -185,10 +185,8 @@ def _make(
 ) -> None:
     from speechduet.data.preparation import FailedTask, Prepared, finish, prepare
 
-    console = Console(stderr=True)
     attempts = prepare(tasks, output, sample_rate, settings, jobs or os.cpu_count() or 1)
-    quiet = not console.is_terminal
-    outcomes = list(track(attempts, "Preparing", len(tasks), console=console, disable=quiet))
+    outcomes = list(track(attempts, "Preparing", "pairs", len(tasks)))
     failed = [outcome for outcome in outcomes if isinstance(outcome, FailedTask)]
     for failure in failed[:_FAILURES_SHOWN]:
         typer.echo(shown(f"failed: {failure.name}: {failure.error}"), err=True)
@@ -216,15 +214,13 @@ def _make(
 def _download(source: Path) -> None:
     from speechduet.data.voicebank import download
 
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-        rows: dict[str, TaskID] = {}
+    with Bars(DownloadColumn()) as bars:
+        advances: dict[str, Advance] = {}
 
         def advance(name: str, held: int, whole: int) -> None:
-            if name not in rows:
-                rows[name] = progress.add_task(name)
-            progress.update(rows[name], completed=held, total=whole or None)
+            if name not in advances:
+                advances[name] = bars.bar(name, "bytes")
+            advances[name](held, whole)
 
         download(source, advance)
 

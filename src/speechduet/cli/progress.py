@@ -1,15 +1,19 @@
-"""What ``speechduet enhance`` tells on stderr: progress, failures, and the speed in the end."""
+"""Progress on stderr: bars on a terminal, elsewhere a line for every tenth with the time left."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import timedelta
 from pathlib import Path
 from threading import Lock
 from time import perf_counter
 from types import TracebackType
+from typing import TypeVar
 
 from rich.console import Console
 from rich.progress import (
     BarColumn,
+    MofNCompleteColumn,
     Progress,
+    ProgressColumn,
     TaskID,
     TaskProgressColumn,
     TextColumn,
@@ -19,9 +23,73 @@ from rich.progress import (
 from speechduet.errors import SpeechduetError
 from speechduet.names import shown, utf8
 
+Item = TypeVar("Item")
+Advance = Callable[[int, int], None]
+"""Called with how much is done, and of how much; 0 of 0 if there is nothing to do."""
 
-class Report:
-    """Counts what becomes of each recording, and shows bars where stderr is a terminal.
+
+class Bars:
+    """A context in which several pieces of work may show how far they are."""
+
+    def __init__(self, *columns: ProgressColumn) -> None:
+        """``columns`` stand between a bar and its time left; by default numbers."""
+        # Names are shown as they are: [red] is no colour and :smile: no picture.
+        console = Console(stderr=True, soft_wrap=True, highlight=False, markup=False, emoji=False)
+        self.progress = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            *(columns or (MofNCompleteColumn(),)),
+            TimeRemainingColumn(),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+
+    def __enter__(self) -> "Bars":
+        self.progress.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.progress.stop()
+
+    def bar(self, label: str, unit: str) -> Advance:
+        """A new bar; ``unit`` says what is counted, in the plural."""
+        task = self.progress.add_task(shown(label), total=None)
+        begun, tenths = perf_counter(), 0
+
+        def advance(done: int, whole: int) -> None:
+            nonlocal tenths
+            self.progress.update(task, completed=done, total=whole or None)
+            reached = 10 * done // whole if whole else 0
+            if self.progress.disable and reached > tenths:
+                tenths = reached
+                left = timedelta(seconds=round((perf_counter() - begun) * (whole - done) / done))
+                line = f"{label}: {done} of {whole} {unit}"
+                self.say(f"{line}, about {left} left" if done < whole else line)
+
+        return advance
+
+    def say(self, text: str) -> None:
+        """A line above the bars."""
+        self.progress.console.print(shown(text))
+
+
+def track(items: Iterable[Item], label: str, unit: str, total: int) -> Iterator[Item]:
+    """The items, with a bar of their own."""
+    with Bars() as bars:
+        advance = bars.bar(label, unit)
+        for done, item in enumerate(items, 1):
+            yield item
+            advance(done, total)
+
+
+class BatchProgress:
+    """What ``speechduet enhance`` reports: progress, failures, and the speed in the end.
 
     Workers in several threads may report at the same time. ``aliases`` are names by which people
     know files: stdin, for a temporary one.
@@ -35,21 +103,12 @@ class Report:
         self._audio_s = self._taken_s = 0.0
         self._begun: float | None = None
         self._lock = Lock()
-        # Names are shown as they are: [red] is no colour and :smile: no picture.
-        console = Console(stderr=True, soft_wrap=True, highlight=False, markup=False, emoji=False)
-        self._progress = Progress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(),
-            TaskProgressColumn(),
-            TextColumn("real-time factor {task.fields[factor]}"),
-            TimeRemainingColumn(),
-            console=console,
-            transient=True,
-            disable=not console.is_terminal,
-        )
+        factor = TextColumn("real-time factor {task.fields[factor]}")
+        self._bars = Bars(TaskProgressColumn(), factor)
+        self._progress = self._bars.progress
 
-    def __enter__(self) -> "Report":
-        self._progress.start()
+    def __enter__(self) -> "BatchProgress":
+        self._bars.__enter__()
         return self
 
     def __exit__(
@@ -58,12 +117,12 @@ class Report:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._progress.stop()
+        self._bars.__exit__(kind, error, trace)
         if kind is None:
             self.say(self._summary())
 
     def begin(self, source: Path) -> TaskID:
-        """The next recording is being read; what it is called from here on."""
+        """The next recording is being read; the result names it from here on."""
         with self._lock:
             self._begun = self._begun or perf_counter()
             self._seen += 1
@@ -71,7 +130,7 @@ class Report:
         return self._progress.add_task(described, total=None, factor="-", begun=perf_counter())
 
     def advance(self, line: TaskID, done_s: float, whole_s: float) -> None:
-        """So many seconds of the recording are enhanced, of how many."""
+        """``done_s`` seconds of the recording are enhanced, of ``whole_s``."""
         task = next(task for task in self._progress.tasks if task.id == line)
         taken_s = perf_counter() - task.fields["begun"]
         factor = f"{taken_s / done_s:.2f}" if done_s else "-"
@@ -85,14 +144,14 @@ class Report:
         self._end(line)
 
     def skipped(self, recordings: int) -> None:
-        """The results of so many recordings were there already."""
+        """The results of this many recordings were there already."""
         self._seen += recordings
         self._skipped += recordings
 
     def failed(
         self, error: SpeechduetError | str, line: TaskID | None = None, trace: str = ""
     ) -> None:
-        """An input came to nothing; ``trace`` tells where in the program."""
+        """An input came to nothing; ``trace`` says where in the program."""
         with self._lock:
             self.failures += 1
         self.say(f"failed: {error}")
@@ -105,7 +164,7 @@ class Report:
         """A line above the bars."""
         for path, alias in self._aliases.items():
             text = text.replace(path, alias)
-        self._progress.console.print(shown(text))
+        self._bars.say(text)
 
     def _end(self, line: TaskID) -> None:
         self._progress.remove_task(line)

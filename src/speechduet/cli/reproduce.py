@@ -3,17 +3,17 @@
 import os
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import track
 
 from speechduet.cli.prepare import voicebank as prepare
+from speechduet.cli.progress import track
 from speechduet.cli.termination import as_usual, ended_in_order
 from speechduet.cli.usage import LARGEST, MOST_THREADS, Command
-from speechduet.errors import SettingError
+from speechduet.extras import missing
 from speechduet.names import shown
+from speechduet.sampler.settings import Grid
 
 if TYPE_CHECKING:
     from speechduet.evaluation import Evaluation
@@ -27,49 +27,60 @@ def _several() -> None:
     """Keep the name of the data set a command, though there is but one."""
 
 
+Data = Annotated[
+    Path,
+    typer.Option(
+        file_okay=False,
+        help="Folder with the published archives (zip), or with what they unpack to.",
+    ),
+]
+Folder = Annotated[Path, typer.Option(file_okay=False, help="Where everything goes.")]
+Config = Annotated[Path, typer.Option(help="Recipe of a system of which numbers are published.")]
+Override = Annotated[
+    list[str] | None,
+    typer.Option(help="Change one setting of the recipe: section.key=value."),
+]
+StepSizes = Annotated[
+    Grid,
+    typer.Option(help="Step sizes; the published numbers are taken to be the paper grid's."),
+]
+Download = Annotated[
+    bool, typer.Option("--download", help="Fetch the archives that are missing first.")
+]
+ValidSpeakers = Annotated[
+    str, typer.Option(help="Speakers of the training archives that are for validation.")
+]
+ExpectTrain = Annotated[
+    int, typer.Option(min=1, max=LARGEST, help="Pairs that the training archives must hold.")
+]
+ExpectTest = Annotated[
+    int, typer.Option(min=1, max=LARGEST, help="Pairs that the test archives must hold.")
+]
+Device = Annotated[str, typer.Option(help="To enhance on: auto, cpu, cuda, ...")]
+Jobs = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        max=MOST_THREADS,
+        help="Processes to prepare and to score.",
+        show_default="one per processor",
+    ),
+]
+
+
 @app.command(cls=Command)
 def voicebank(
-    data: Annotated[
-        Path,
-        typer.Option(
-            file_okay=False,
-            help="Folder with the published archives (zip), or with what they unpack to.",
-        ),
-    ],
-    folder: Annotated[Path, typer.Option(file_okay=False, help="Where everything goes.")],
-    config: Annotated[
-        Path, typer.Option(help="Recipe of a system of which numbers are published.")
-    ] = Path("recipes/voicebank/gp_unified.yaml"),
-    override: Annotated[
-        list[str] | None,
-        typer.Option(help="Change one setting of the recipe: section.key=value."),
-    ] = None,
-    grid: Annotated[
-        Literal["paper", "exact"],
-        typer.Option(help="Step sizes; the published numbers are taken to be the paper grid's."),
-    ] = "paper",
-    download: Annotated[
-        bool, typer.Option("--download", help="Fetch the archives that are missing first.")
-    ] = False,
-    valid_speakers: Annotated[
-        str, typer.Option(help="Speakers of the training archives that are for validation.")
-    ] = "p226,p287",
-    expect_train: Annotated[
-        int, typer.Option(min=1, max=LARGEST, help="Pairs that the training archives must hold.")
-    ] = 11_572,
-    expect_test: Annotated[
-        int, typer.Option(min=1, max=LARGEST, help="Pairs that the test archives must hold.")
-    ] = 824,
-    device: Annotated[str, typer.Option(help="To enhance on: auto, cpu, cuda, ...")] = "auto",
-    jobs: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            max=MOST_THREADS,
-            help="Processes to prepare and to score.",
-            show_default="one per processor",
-        ),
-    ] = None,
+    data: Data,
+    folder: Folder,
+    config: Config = Path("recipes/voicebank/gp_unified.yaml"),
+    override: Override = None,
+    grid: StepSizes = "paper",
+    download: Download = False,
+    valid_speakers: ValidSpeakers = "p226,p287",
+    expect_train: ExpectTrain = 11_572,
+    expect_test: ExpectTest = 824,
+    device: Device = "auto",
+    jobs: Jobs = None,
 ) -> None:
     """VoiceBank-DEMAND: prepare, train, enhance the test set, score it, compare.
 
@@ -81,13 +92,11 @@ def voicebank(
         from speechduet.training.recipe_file import read_recipe
         from speechduet.training.run import train
     except ImportError as error:
-        raise SettingError(
-            f"this needs {error.name}", remedy="pip install 'speechduet[train,evaluation]'"
-        ) from None
+        raise missing(error, "lightning", "train,evaluation") from None
     pairs = folder / "data"
     places = {"pairs": "train", "valid_clean": "valid/clean", "valid_noisy": "valid/noisy"}
-    own = [f"data.{key}={pairs / place}" for key, place in places.items()]
-    recipe = read_recipe(config, [*own, *(override or [])])
+    prepared = [f"data.{key}={pairs / place}" for key, place in places.items()]
+    recipe = read_recipe(config, [*prepared, *(override or [])])
     name = recipe.model.name
     sampling = replace(published_sampling(name), grid=grid)
     _stage("1. Prepare")
@@ -97,18 +106,17 @@ def voicebank(
     model = train(recipe, folder / "run")
     _stage("3. Enhance")
     with ended_in_order():
-        enhanced = _enhance(model, pairs / "test" / "noisy", folder, device, sampling)
+        noisy = pairs / "test" / "noisy"
+        enhanced = _enhance(model, noisy, folder, device, sampling)
         _stage("4. Score and compare")
-        told = rows(
-            {
-                "noisy": _score(pairs / "test", pairs / "test" / "noisy", jobs),
-                name: _score(pairs / "test", enhanced, jobs),
-            }
+        folders = {"noisy": noisy, name: enhanced}
+        compared = rows(
+            {system: _score(pairs / "test", place, jobs) for system, place in folders.items()}
         )
-    text = table(told).to_markdown()
+    text = table(compared).to_markdown()
     (folder / f"{name}_{grid}.md").write_text(text, encoding="utf-8")
     typer.echo(text, nl=False)
-    if not all(row.passed for row in told):
+    if not all(row.passed for row in compared):
         raise typer.Exit(1)
 
 
@@ -124,9 +132,8 @@ def _enhance(model: Path, noisy: Path, folder: Path, device: str, sampling: "Sam
     # As published, and not in bfloat16, which is the default on a GPU.
     enhancer = Enhancer(pretrained, device, backend="pytorch", precision="float32")
     mode = next(iter(pretrained.modes))
-    missing = [path for path in sorted(noisy.iterdir()) if not (output / path.name).exists()]
-    console = Console(stderr=True)
-    for path in track(missing, "Enhancing", console=console, transient=True):
+    paths = [path for path in sorted(noisy.iterdir()) if not (output / path.name).exists()]
+    for path in track(paths, "Enhancing", "recordings", len(paths)):
         enhance_file(path, output / path.name, enhancer, mode, **vars(sampling))
     return output
 
@@ -136,12 +143,9 @@ def _score(test: Path, enhanced: Path, jobs: int | None) -> "Evaluation":
     from speechduet.evaluation import Evaluation, evaluate_pairs, pair_up
 
     pairs, unpaired = pair_up(test / "clean", enhanced)
-    console = Console(stderr=True)
-    outcomes = evaluate_pairs(pairs, jobs or os.cpu_count() or 1)
-    watched = track(
-        outcomes, f"Scoring {enhanced.name}", len(pairs), console=console, transient=True
-    )
-    evaluation = Evaluation.of([*unpaired, *watched])
+    scored = evaluate_pairs(pairs, jobs or os.cpu_count() or 1)
+    label = f"Scoring {enhanced.name}"
+    evaluation = Evaluation.of([*unpaired, *track(scored, label, "recordings", len(pairs))])
     for failure in evaluation.failed:
         typer.echo(shown(f"failed: {failure.file}: {failure.error}"), err=True)
     if evaluation.failed:

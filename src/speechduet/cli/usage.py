@@ -12,8 +12,6 @@ from speechduet.errors import SettingError
 
 MOST_THREADS = 1024
 """More at once than any machine has use for; a system may refuse, and then ends the process."""
-MOST_SEED = 2**64 - 1
-"""As in PyTorch and NumPy's own generators."""
 LARGEST = 10_000_000
 """Of what is counted."""
 HIGHEST_HZ = 768_000

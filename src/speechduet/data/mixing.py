@@ -1,73 +1,74 @@
 """Noisy speech mixed on the fly: random speech, noise, signal-to-noise ratio, colour and level."""
 
 from dataclasses import dataclass
-from math import inf
+from typing import Annotated
 
 import numpy as np
+from annotated_types import Ge, Gt, Le
 
 from speechduet.data.degradation import clipped, in_room, low_passed
 from speechduet.data.filtering import convolved
 from speechduet.data.mono import Samples
 from speechduet.data.recordings import Recordings
 from speechduet.errors import SettingError
+from speechduet.settings import Positive, Settings, Share
 
 _FRAME_S = 0.02
 """Length of the frames by which pauses are distinguished from speech."""
 _LONGEST_S = 600
 """Beyond this an excerpt is a mistake rather than a wish."""
 
+Extent = Annotated[float, Ge(0), Le(_LONGEST_S)]
+Range = tuple[float, float]
+"""A lower and an upper end, in this order."""
+
 
 @dataclass(frozen=True)
-class Mixing:
+class Mixing(Settings):
     """How mixtures are made. Probabilities are in [0, 1], levels and ratios in dB."""
 
-    excerpt_s: float = 2.04
-    snr_db: tuple[float, float] = (-5.0, 20.0)
-    colour_db: float = 6.0
+    excerpt_s: Annotated[float, Gt(0), Le(_LONGEST_S)] = 2.04
+    snr_db: Range = (-5.0, 20.0)
+    colour_db: Extent = 6.0
     """Largest gain or cut of the random equaliser on speech and on noise, each on its own."""
-    level_db: tuple[float, float] = (-12.0, 0.0)
+    level_db: Range = (-12.0, 0.0)
     """Peak of the excerpt against full scale: an excerpt rarely holds its file's peak."""
-    pause_s: float = 0.5
-    second_noise: float = 0.2
-    coloured_noise: float = 0.1
+    pause_s: Extent = 0.5
+    second_noise: Share = 0.2
+    coloured_noise: Share = 0.1
     """Probability of stationary noise with a random slope of -6..0 dB per octave instead."""
-    babble: float = 0.1
+    babble: Share = 0.1
     """Probability of three to eight talkers from the speech recordings instead."""
-    murmur: float = 0.0
+    murmur: Share = 0.0
     """Probability of stationary noise with the spectrum of an excerpt of speech instead."""
-    rumble: float = 0.0
+    rumble: Share = 0.0
     """Probability of low-frequency noise beside the noise, within 10 dB of its level: what wind,
     traffic and stands do to microphones, and collections of noise are often rid of."""
-    reverberation: float = 0.0
+    reverberation: Share = 0.0
     """Probability of a room for the speech; the target keeps its early sound."""
-    early_s: float = 0.05
+    early_s: Extent = 0.05
     """How much of the room's sound stays in the target, from the direct one on."""
-    clipping: float = 0.0
+    clipping: Share = 0.0
     """Probability of cutting off what is noisy at a level against its peak."""
-    clipping_db: tuple[float, float] = (-15.0, -3.0)
-    band_limit: float = 0.0
+    clipping_db: Range = (-15.0, -3.0)
+    band_limit: Share = 0.0
     """Probability of a low-pass on what is noisy."""
-    band_limit_hz: tuple[float, float] = (2000.0, 7000.0)
-    band_limit_target: float = 0.5
+    band_limit_hz: tuple[Positive, Positive] = (2000.0, 7000.0)
+    band_limit_target: Share = 0.5
     """Share of low-passed examples whose target is too, so that nothing must be invented."""
 
-    def __post_init__(self) -> None:
-        if not 0 < self.excerpt_s <= _LONGEST_S:
-            raise SettingError(
-                f"excerpt_s is {self.excerpt_s}", f"a number of seconds above 0, up to {_LONGEST_S}"
-            )
-        for name in ("colour_db", "pause_s", "early_s"):
-            if not 0 <= getattr(self, name) <= _LONGEST_S:
-                raise SettingError(f"{name} is {getattr(self, name)}", f"0 to {_LONGEST_S}")
-        for name in (
-            *("second_noise", "coloured_noise", "babble", "murmur", "rumble"),
-            *("reverberation", "clipping", "band_limit", "band_limit_target"),
-        ):
-            if not 0 <= getattr(self, name) <= 1:
-                raise SettingError(f"{name} is {getattr(self, name)}", "a probability, 0 to 1")
+    def check(self) -> None:
+        """Ranges are in order, and of kinds of noise that exclude each other one is drawn."""
         for name in ("snr_db", "level_db", "clipping_db", "band_limit_hz"):
-            if len(ends := getattr(self, name)) != 2 or not -inf < ends[0] <= ends[1] < inf:
-                raise SettingError(f"{name} is {list(ends)}", "a lower and an upper end")
+            lower, upper = getattr(self, name)
+            if lower > upper:
+                raise SettingError(f"{name} is {[lower, upper]}", "a lower and an upper end")
+        instead = self.coloured_noise + self.babble + self.murmur
+        if instead > 1 + 1e-9:  # Decimals add up to a little more.
+            raise SettingError(
+                f"coloured_noise, babble and murmur together are {instead:g}",
+                "1 or less, as they exclude each other",
+            )
 
 
 class Mixtures:

@@ -6,12 +6,11 @@ from copy import copy
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO, TypedDict
+from typing import Any, BinaryIO
 
 import numpy as np
 import torch
 from torch import Tensor
-from typing_extensions import Unpack
 
 from speechduet.audio import Samples
 from speechduet.audio.recording import Recording, check_strength, mixed
@@ -26,26 +25,9 @@ from speechduet.errors import SettingError
 from speechduet.model.find import load_any
 from speechduet.model.folder import Pretrained
 from speechduet.sampler import Draw, Sampling, Step
-from speechduet.sampler.settings import Grid, Start
-from speechduet.sampler.transition import Predictor
+from speechduet.sampler.settings import SettingValue
 
 LONGEST_SEGMENT_S = 86_400.0
-
-
-class Expert(TypedDict, total=False):
-    """Sampler settings that override those of a mode; see `Sampling`."""
-
-    steps: int
-    grid: Grid
-    alpha: float
-    beta: float
-    predictor: Predictor
-    corrector_steps: int
-    corrector_snr: float
-    start: float
-    start_from: Start
-    predict_once: bool
-    framings: int
 
 
 class Enhancer:
@@ -113,8 +95,10 @@ class Enhancer:
         model = load_any(name_or_path)
         return cls(model, device, threads, segment_s, batch_size, backend, precision)
 
-    def sampling(self, mode: str = "balanced", **expert: Unpack[Expert]) -> Sampling:
+    def sampling(self, mode: str = "balanced", **expert: SettingValue) -> Sampling:
         """The sampler settings of a mode (fast, balanced, best), some of them overridden.
+
+        ``expert`` has fields of `Sampling`.
 
         Raises SettingError if the model lacks the mode or the decoders that the settings need.
         """
@@ -123,10 +107,11 @@ class Enhancer:
             raise SettingError(
                 f"model {self.pretrained.name} has no mode {mode!r}", "one of " + ", ".join(modes)
             )
+        changed: dict[str, Any] = dict(expert)
         if expert.get("grid") == "paper":
             # The only predictor that takes a step of 1/N, whichever the mode's own is.
-            expert.setdefault("predictor", "euler_maruyama")
-        sampling = replace(modes[mode], **expert)
+            changed.setdefault("predictor", "euler_maruyama")
+        sampling = replace(modes[mode], **changed)
         layout = self.system.layout
         if sampling.needs_predictive and layout.predictive == "none":
             raise SettingError(
@@ -150,7 +135,7 @@ class Enhancer:
         strength: float = 1.0,
         seed: int = 0,
         noise: Draw | None = None,
-        **expert: Unpack[Expert],
+        **expert: SettingValue,
     ) -> Waveform:
         """Enhance a waveform ``[samples]`` or ``[channels, samples]``; the same comes back.
 
@@ -179,7 +164,7 @@ class Enhancer:
         *,
         seed: int = 0,
         noise: Draw | None = None,
-        **expert: Unpack[Expert],
+        **expert: SettingValue,
     ) -> Iterator[Step]:
         """Each reverse step as it happens, of the whole waveform in one piece.
 
@@ -205,7 +190,7 @@ class Enhancer:
         mode: str = "fast",
         *,
         seed: int = 0,
-        **expert: Unpack[Expert],
+        **expert: SettingValue,
     ) -> Live:
         """A stream to enhance block by block, at most ``latency_s`` behind its input; see `Live`.
 

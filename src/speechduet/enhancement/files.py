@@ -7,7 +7,6 @@ from tempfile import TemporaryFile
 from typing import BinaryIO
 
 import numpy as np
-from typing_extensions import Unpack
 
 from speechduet.audio import Samples, probe, read_blocks, target_format
 from speechduet.audio.notices import Notify, warn
@@ -15,9 +14,10 @@ from speechduet.audio.recording import Recording, check_strength, mixed
 from speechduet.audio.tags import read_tags
 from speechduet.audio.writing import write_blocks
 from speechduet.enhancement.confidence import Comparison, check_compared, check_file, save_partial
-from speechduet.enhancement.enhancer import Enhancer, Expert
+from speechduet.enhancement.enhancer import Enhancer
 from speechduet.errors import AudioError
 from speechduet.files.atomic import check_replaceable, replacing_together
+from speechduet.sampler.settings import SettingValue
 
 Progress = Callable[[float, float], None]
 """Told how many seconds are done, of how many."""
@@ -37,7 +37,7 @@ def enhance_file(
     notify: Notify = warn,
     verbose: bool = False,
     progress: Progress | None = None,
-    **expert: Unpack[Expert],
+    **expert: SettingValue,
 ) -> float:
     """Enhance a recording from disk to disk, and return its duration in seconds.
 

@@ -16,8 +16,8 @@ from torch import Tensor
 from speechduet.audio import Samples
 from speechduet.errors import SettingError
 from speechduet.sampler import Draw
+from speechduet.settings import MOST_SEED
 
-MOST_SEED = 2**64 - 1
 OVERLAP_S = 2.0
 """Least overlap of neighbouring segments; the fade takes its middle half."""
 

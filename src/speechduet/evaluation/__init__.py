@@ -1,8 +1,8 @@
 """Scores of folders of enhanced recordings against their clean references."""
 
-from speechduet.evaluation.comparison import Comparison, compare, signed_rank
+from speechduet.evaluation.comparison import PairedDifference, compare, signed_rank
 from speechduet.evaluation.conditions import Condition, Manifest, by_noise, by_snr
-from speechduet.evaluation.pairing import Failure, Pair, pair_up
+from speechduet.evaluation.pairing import ScoredPair, UnscoredFile, pair_up
 from speechduet.evaluation.recognition import phoneme_scores, word_scores
 from speechduet.evaluation.scoring import (
     FURTHER,
@@ -19,16 +19,16 @@ from speechduet.evaluation.summary import Evaluation, Interval, bootstrap, summa
 __all__ = [
     "FURTHER",
     "METRICS",
-    "Comparison",
     "Condition",
     "Dnsmos",
     "Evaluation",
-    "Failure",
     "Interval",
     "Manifest",
     "Metric",
-    "Pair",
+    "PairedDifference",
+    "ScoredPair",
     "Scores",
+    "UnscoredFile",
     "bootstrap",
     "by_noise",
     "by_snr",

@@ -6,12 +6,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from speechduet.evaluation.scoring import Scores
 from speechduet.evaluation.summary import Evaluation, Interval, bootstrap, finite
 from speechduet.extras import missing
 
 
-class Comparison(NamedTuple):
+class PairedDifference(NamedTuple):
     """How much higher one system scores than another on the files that both have."""
 
     metric: str
@@ -33,23 +32,13 @@ class Comparison(NamedTuple):
         }
 
 
-def compare(systems: Mapping[str, Evaluation]) -> list[Comparison]:
+def compare(systems: Mapping[str, Evaluation]) -> list[PairedDifference]:
     """Every two systems on every metric that both have, over the files scored for both."""
-    compared: list[Comparison] = []
-    for (name, evaluation), (other_name, other) in combinations(systems.items(), 2):
-        other_scores = {scores.file: scores for scores in other.files}
-        both = [
-            (scores, other_scores[scores.file])
-            for scores in evaluation.files
-            if scores.file in other_scores
-        ]
-        for metric, differences in _differences(both).items():
-            compared.append(
-                Comparison(
-                    metric, name, other_name, bootstrap(differences), signed_rank(differences)
-                )
-            )
-    return compared
+    return [
+        PairedDifference(metric, name, other, bootstrap(differences), signed_rank(differences))
+        for name, other in combinations(systems, 2)
+        for metric, differences in _differences(systems[name], systems[other]).items()
+    ]
 
 
 def signed_rank(differences: list[float]) -> float:
@@ -68,8 +57,10 @@ def signed_rank(differences: list[float]) -> float:
     return float(wilcoxon(changed).pvalue) if changed else 1.0
 
 
-def _differences(both: list[tuple[Scores, Scores]]) -> dict[str, list[float]]:
-    """By metric, of those that every file has."""
+def _differences(system: Evaluation, other: Evaluation) -> dict[str, list[float]]:
+    """By metric, one for each file that has it in both."""
+    others = {scores.file: scores for scores in other.files}
+    both = [(scores, others[scores.file]) for scores in system.files if scores.file in others]
     rows = [(scores.by_metric(), other.by_metric()) for scores, other in both]
     columns: dict[str, list[float]] = {}
     for metric in rows[0][0] if rows else ():

@@ -18,7 +18,7 @@ _BIN_DB = 5
 
 
 class Condition(NamedTuple):
-    """What a manifest tells about a noisy recording."""
+    """What a manifest states about a noisy recording."""
 
     snr_db: float | None = None
     noise: str | None = None
@@ -29,7 +29,7 @@ class Manifest:
 
     Its columns are ``file`` (or ``name``, ``path``, ``noisy``, ``id``: the first that there is),
     and ``snr_db`` or ``noise`` or both; others are ignored. A path counts without its audio
-    suffix, and its end is enough: ``test/noisy/a.flac`` tells about the recording ``a``.
+    suffix, and its end is enough: ``test/noisy/a.flac`` is about the recording ``a``.
     """
 
     def __init__(self, path: Path) -> None:
@@ -37,21 +37,21 @@ class Manifest:
         self._whole: dict[str, set[Condition]] = {}
         self._ends: dict[str, set[Condition]] = {}
         for number, row in enumerate(_rows(path), 2):
-            told, name = _condition(path, number, row), _name(path, number, row)
+            condition, name = _condition(path, number, row), _name(path, number, row)
             parts = name.split("/")
-            self._whole.setdefault(name, set()).add(told)
+            self._whole.setdefault(name, set()).add(condition)
             for first in range(1, len(parts)):
-                self._ends.setdefault("/".join(parts[first:]), set()).add(told)
+                self._ends.setdefault("/".join(parts[first:]), set()).add(condition)
 
     def __getitem__(self, file: str) -> Condition:
-        """The condition of a recording, an empty one if the manifest does not know it.
+        """The condition of a recording, an empty one if the manifest lacks it.
 
-        Raises SettingError if it tells two things about it.
+        Raises SettingError if it states several.
         """
-        told = self._whole.get(file) or self._ends.get(file) or {Condition()}
-        if len(told) > 1:
-            raise SettingError(f"{self._path} states {len(told)} conditions for {file}", "one")
-        return next(iter(told))
+        found = self._whole.get(file) or self._ends.get(file) or {Condition()}
+        if len(found) > 1:
+            raise SettingError(f"{self._path} states {len(found)} conditions for {file}", "one")
+        return next(iter(found))
 
 
 def by_snr(files: Iterable[str], manifest: Manifest) -> dict[str, list[str]]:
@@ -60,15 +60,15 @@ def by_snr(files: Iterable[str], manifest: Manifest) -> dict[str, list[str]]:
     More values than that are put into bins of 5 dB, named by what they span. Empty if the
     manifest states none.
     """
-    told = {file: manifest[file].snr_db for file in files}
-    stated = {file: snr_db for file, snr_db in told.items() if snr_db is not None}
+    snrs = {file: manifest[file].snr_db for file in files}
+    stated = {file: snr_db for file, snr_db in snrs.items() if snr_db is not None}
     few = len(set(stated.values())) <= 8
     groups: dict[str, list[str]] = {}
     for file, snr_db in sorted(stated.items(), key=lambda pair: pair[1]):
         low = int(snr_db // _BIN_DB * _BIN_DB)
         label = f"{snr_db:g} dB" if few else f"{low} to {low + _BIN_DB} dB"
         groups.setdefault(label, []).append(file)
-    unstated = [file for file in told if file not in stated]
+    unstated = [file for file in snrs if file not in stated]
     return groups | ({_UNSTATED: unstated} if groups and unstated else {})
 
 

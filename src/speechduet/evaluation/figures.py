@@ -16,20 +16,15 @@ from speechduet.evaluation.conditions import Manifest, by_snr
 from speechduet.evaluation.scoring import Scores
 from speechduet.evaluation.summary import Evaluation, bootstrap
 from speechduet.evaluation.tables import title
-from speechduet.extras import missing
 from speechduet.metrics.signals import Samples
-from speechduet.picture import (
-    DYNAMIC_RANGE_DB,
-    level_db,
-    name_in_picture,
-    without_font_warnings,
-)
+from speechduet.picture import draw_level, level_db, name_in_picture, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 EXCERPT_S = 10.0
+DPI = 90
 _COLUMNS = 3
 
 
@@ -38,13 +33,14 @@ def distributions(systems: Mapping[str, Evaluation]) -> str:
     figure, panel_of = panels(_metrics(systems), 0.9 + 0.5 * len(systems))
     scatter = np.random.default_rng(0)
     for metric, axes in panel_of.items():
-        columns = [_finite(metric, told.files) for told in systems.values()]
-        places = range(len(columns), 0, -1)
+        having = {name: one for name, one in systems.items() if metric in _metrics_of(one)}
+        places = range(len(having), 0, -1)
+        columns = [_finite(metric, evaluation.files) for evaluation in having.values()]
         axes.boxplot(columns, positions=places, orientation="horizontal", showfliers=False)
         for place, column in zip(places, columns, strict=True):
             heights = place + scatter.uniform(-0.2, 0.2, len(column))
             axes.plot(column, heights, ".", alpha=0.4, markersize=4)
-        axes.set_yticks(places, [name_in_picture(system) for system in systems])
+        axes.set_yticks(places, [name_in_picture(system) for system in having])
         axes.set_xlabel(title(metric))
     return _svg(figure)
 
@@ -52,17 +48,13 @@ def distributions(systems: Mapping[str, Evaluation]) -> str:
 def against_snr(systems: Mapping[str, Evaluation], manifest: Manifest) -> str:
     """Scores over the input SNR: a point per file, and means of groups with their intervals."""
     figure, panel_of = panels(_metrics(systems), 2.6)
-    files = dict.fromkeys(scores.file for told in systems.values() for scores in told.files)
+    files = dict.fromkeys(scores.file for one in systems.values() for scores in one.files)
     groups = by_snr(files, manifest).values()
     for metric, axes in panel_of.items():
-        for index, (system, told) in enumerate(systems.items()):
-            points = [_points(told.among(names), metric, manifest) for names in groups]
-            _draw_line(
-                axes,
-                [group for group in points if group.size],
-                f"C{index}",
-                name_in_picture(system),
-            )
+        for index, (system, evaluation) in enumerate(systems.items()):
+            points = [_points(evaluation.among(names), metric, manifest) for names in groups]
+            if drawn := [group for group in points if group.size]:
+                _draw_line(axes, drawn, f"C{index}", name_in_picture(system))
         axes.set_xlabel("input SNR (dB)")
         axes.set_ylabel(title(metric))
     if len(systems) > 1:
@@ -88,20 +80,10 @@ def spectrograms(recordings: Iterable[Samples], sample_rate: int) -> list[str]:
     loudest = max(float(level.max()) for level in levels)
     pictures = []
     for level in levels:
-        figure = _figure(4.4, 2.6)
+        figure = new_figure(4.4, 2.6, DPI)
         axes = figure.subplots()
-        axes.imshow(
-            (level - loudest).numpy(),
-            origin="lower",
-            aspect="auto",
-            # Frames are 8 ms apart.
-            extent=(0, 0.008 * level.shape[1], 0, sample_rate / 2000),
-            cmap="magma",
-            vmin=-DYNAMIC_RANGE_DB,
-            vmax=0,
-        )
+        draw_level(axes, level, loudest, sample_rate)
         axes.set_xlabel("s")
-        axes.set_ylabel("kHz")
         pictures.append(_data_uri("image/webp", _saved(figure, "webp")))
     return pictures
 
@@ -117,7 +99,7 @@ def panels(metrics: Sequence[str], height: float) -> tuple["Figure", dict[str, "
     """A figure with axes for each metric, at most three in a row; a row's height is in inches."""
     columns = min(_COLUMNS, len(metrics))
     rows = math.ceil(len(metrics) / columns)
-    figure = _figure(4 * _COLUMNS, rows * height)
+    figure = new_figure(4 * _COLUMNS, rows * height, DPI)
     axes = figure.subplots(rows, columns, squeeze=False).ravel()
     for unused in axes[len(metrics) :]:
         unused.remove()
@@ -125,8 +107,13 @@ def panels(metrics: Sequence[str], height: float) -> tuple["Figure", dict[str, "
 
 
 def _metrics(systems: Mapping[str, Evaluation]) -> list[str]:
-    """Those that every file of every system has."""
-    rows = [scores.by_metric() for told in systems.values() for scores in told.files]
+    """Those that some system has; of the noisy input SI-SIR and SI-SAR have no meaning."""
+    return list(dict.fromkeys(name for one in systems.values() for name in _metrics_of(one)))
+
+
+def _metrics_of(evaluation: Evaluation) -> list[str]:
+    """Those that every file has."""
+    rows = [scores.by_metric() for scores in evaluation.files]
     return [name for name in rows[0] if all(row.get(name) is not None for row in rows)]
 
 
@@ -137,9 +124,9 @@ def _finite(metric: str, files: list[Scores]) -> list[float]:
 
 def _points(files: list[Scores], metric: str, manifest: Manifest) -> Samples:
     """Input SNR and score of each file that has both, ``[files, 2]``."""
-    told = ((manifest[scores.file].snr_db, scores.by_metric()[metric]) for scores in files)
+    known = ((manifest[scores.file].snr_db, scores.by_metric().get(metric)) for scores in files)
     return np.array(
-        [(x, y) for x, y in told if x is not None and y is not None and math.isfinite(y)]
+        [(x, y) for x, y in known if x is not None and y is not None and math.isfinite(y)]
     )
 
 
@@ -161,17 +148,6 @@ def _draw_line(axes: "Axes", groups: list[Samples], colour: str, label: str) -> 
     )
 
 
-def _figure(width: float, height: float) -> "Figure":
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise missing(error, "matplotlib") from error
-    figure = Figure(figsize=(width, height), layout="constrained", dpi=90)
-    FigureCanvasAgg(figure)
-    return figure
-
-
 def _svg(figure: "Figure") -> str:
     return _data_uri("image/svg+xml", _saved(figure, "svg"))
 
@@ -182,7 +158,7 @@ def _saved(figure: "Figure", kind: str) -> bytes:
     file = io.BytesIO()
     # Neither date nor random names in it, so that the same scores give the same page.
     settings: dict[str, Any] = {"metadata": {"Date": None}} if kind == "svg" else {}
-    with matplotlib.rc_context({"svg.hashsalt": "report"}), without_font_warnings():
+    with matplotlib.rc_context({"svg.hashsalt": "report"}):
         figure.savefig(file, format=kind, **settings)
     return file.getvalue()
 

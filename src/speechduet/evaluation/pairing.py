@@ -7,7 +7,7 @@ from speechduet.audio.folders import OnUnreadable, find_recordings
 from speechduet.errors import AudioError
 
 
-class Pair(NamedTuple):
+class ScoredPair(NamedTuple):
     """An enhanced recording, its clean reference and, for SI-SIR and SI-SAR, the noisy one."""
 
     name: str
@@ -17,7 +17,7 @@ class Pair(NamedTuple):
     noisy: Path | None = None
 
 
-class Failure(NamedTuple):
+class UnscoredFile(NamedTuple):
     """A file that could not be scored, and why."""
 
     file: str
@@ -26,7 +26,7 @@ class Failure(NamedTuple):
 
 def pair_up(
     clean: Path, enhanced: Path, noisy: Path | None = None
-) -> tuple[list[Pair], list[Failure]]:
+) -> tuple[list[ScoredPair], list[UnscoredFile]]:
     """Recordings of two (or three) folders that share a path but for its suffix.
 
     A recording that lacks a partner in any of them is a failure, and so is a folder that cannot
@@ -35,19 +35,20 @@ def pair_up(
     folders = {"clean": clean, "enhanced": enhanced} | ({"noisy": noisy} if noisy else {})
     unreadable: list[AudioError] = []
     found = {role: _by_name(folder, unreadable.append) for role, folder in folders.items()}
-    pairs: list[Pair] = []
-    failed = [Failure("folder", str(error)) for error in unreadable]
+    pairs: list[ScoredPair] = []
+    failed = [UnscoredFile("folder", str(error)) for error in unreadable]
     for name in sorted(set().union(*found.values())):
         candidates = {role: files.get(name, []) for role, files in found.items()}
         missing = [role for role, paths in candidates.items() if not paths]
         doubles = [paths for paths in candidates.values() if len(paths) > 1]
         if missing:
-            failed.append(Failure(name, f"no {' and no '.join(missing)} recording of this name"))
+            reason = f"no {' and no '.join(missing)} recording of this name"
+            failed.append(UnscoredFile(name, reason))
         elif doubles:
-            told = " and ".join(str(path) for path in doubles[0])
-            failed.append(Failure(name, f"{told} share this name"))
+            paths = " and ".join(map(str, doubles[0]))
+            failed.append(UnscoredFile(name, f"{paths} share this name"))
         else:
-            pairs.append(Pair(name, **{role: paths[0] for role, paths in candidates.items()}))
+            pairs.append(ScoredPair(name, **{role: paths[0] for role, paths in candidates.items()}))
     return pairs, failed
 
 

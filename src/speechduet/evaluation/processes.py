@@ -13,16 +13,16 @@ from speechduet.audio.notices import show_warnings_as_lines
 from speechduet.errors import SpeechduetError
 
 Item = TypeVar("Item")
-Result = TypeVar("Result")
+Output = TypeVar("Output")
 
 
 def in_processes(
-    work: Callable[[Item], Result],
+    work: Callable[[Item], Output],
     items: Sequence[Item],
     jobs: int,
     prepare: Callable[[], None] | None = None,
-) -> Iterator[Result]:
-    """What ``work`` makes of each item, in order, in so many processes; in this one if one will do.
+) -> Iterator[Output]:
+    """What ``work`` makes of each item, in order, in ``jobs`` processes; one is this one.
 
     Each new process calls ``prepare`` first. SpeechduetError if one of them is killed.
     """
@@ -43,7 +43,7 @@ def in_processes(
 
 
 def _begin(prepare: Callable[[], None] | None) -> None:
-    # Ctrl-C reaches all processes of a terminal. The one that started this one ends it.
+    # Ctrl-C reaches all processes of a terminal; a worker ends with the one that started it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     show_warnings_as_lines()
     Thread(target=_end_with_parent, daemon=True).start()
@@ -52,7 +52,7 @@ def _begin(prepare: Callable[[], None] | None) -> None:
 
 
 def _end_with_parent() -> None:
-    """A pool's worker waits for work for ever, for it holds the other end of its queue itself."""
+    """A worker holds the other end of its queue itself, and so would wait for work for ever."""
     parent = parent_process()
     assert parent is not None
     parent.join()

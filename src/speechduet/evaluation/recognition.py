@@ -4,12 +4,13 @@ import importlib.util
 import sys
 from functools import cache
 from pathlib import Path
+from typing import Literal
 
 import soxr
 
 from speechduet.errors import SettingError
 from speechduet.metrics.signals import Samples
-from speechduet.metrics.word_error import Recogniser, phonemes_heard, words_heard
+from speechduet.metrics.word_error import Recognised, Recogniser, recognised
 
 SAMPLE_RATE = 16_000
 """In Hz, of what a recogniser is given, whatever the recordings have."""
@@ -22,13 +23,12 @@ def word_scores(
 
     ``recogniser`` is ``FILE.py:FUNCTION``; see `load`.
     """
-    s_hat, s = _resampled(estimate, sample_rate), _resampled(reference, sample_rate)
-    heard = words_heard(s_hat, s, SAMPLE_RATE, load(recogniser))
+    words = _recognised(estimate, reference, sample_rate, recogniser, "words")
     return {
-        "wer": heard.error_rate,
-        "wer_words": len(heard.reference),
-        "words_clean": " ".join(heard.reference),
-        "words_enhanced": " ".join(heard.estimate),
+        "wer": words.error_rate,
+        "wer_words": len(words.reference),
+        "words_clean": " ".join(words.reference),
+        "words_enhanced": " ".join(words.estimate),
     }
 
 
@@ -36,12 +36,11 @@ def phoneme_scores(
     estimate: Samples, reference: Samples, sample_rate: int, recogniser: str
 ) -> dict[str, float | str]:
     """Phoneme similarity and both sequences of phonemes; ``recogniser`` as for words."""
-    s_hat, s = _resampled(estimate, sample_rate), _resampled(reference, sample_rate)
-    heard = phonemes_heard(s_hat, s, SAMPLE_RATE, load(recogniser))
+    phonemes = _recognised(estimate, reference, sample_rate, recogniser, "phonemes")
     return {
-        "phoneme_similarity": heard.similarity,
-        "phonemes_clean": " ".join(heard.reference),
-        "phonemes_enhanced": " ".join(heard.estimate),
+        "phoneme_similarity": phonemes.similarity,
+        "phonemes_clean": " ".join(phonemes.reference),
+        "phonemes_enhanced": " ".join(phonemes.estimate),
     }
 
 
@@ -69,15 +68,21 @@ def load(recogniser: str) -> Recogniser:
     if not callable(function):
         raise SettingError(f"{path} has no function {name!r}", "one of samples and sample rate")
 
-    def hear(samples: Samples, sample_rate: int) -> str:
-        told = function(samples, sample_rate)
-        if not isinstance(told, str):
-            raise SettingError(f"{recogniser} returns {type(told).__name__}", "text (str)")
-        return told
+    def recognise(samples: Samples, sample_rate: int) -> str:
+        text = function(samples, sample_rate)
+        if not isinstance(text, str):
+            raise SettingError(f"{recogniser} returns {type(text).__name__}", "text (str)")
+        return text
 
-    return hear
+    return recognise
 
 
-def _resampled(samples: Samples, sample_rate: int) -> Samples:
-    resampled: Samples = soxr.resample(samples, sample_rate, SAMPLE_RATE)
-    return resampled
+def _recognised(
+    estimate: Samples,
+    reference: Samples,
+    sample_rate: int,
+    recogniser: str,
+    unit: Literal["words", "phonemes"],
+) -> Recognised:
+    s_hat, s = (soxr.resample(signal, sample_rate, SAMPLE_RATE) for signal in (estimate, reference))
+    return recognised(s_hat, s, SAMPLE_RATE, load(recogniser), unit)

@@ -1,12 +1,12 @@
 """A report of one or several systems: sections of tables, as Markdown and as plain values."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from speechduet.evaluation.comparison import compare
 from speechduet.evaluation.conditions import Manifest, by_noise, by_snr
-from speechduet.evaluation.pairing import Pair
+from speechduet.evaluation.pairing import ScoredPair
 from speechduet.evaluation.scoring import METRICS, Scores
 from speechduet.evaluation.summary import Evaluation, summarise, summary_to_json
 from speechduet.evaluation.tables import (
@@ -19,6 +19,9 @@ from speechduet.evaluation.tables import (
     systems_table,
 )
 from speechduet.names import shown
+
+NOISY = "noisy input"
+"""The name of the input itself among the systems of a report."""
 
 _CONDITIONS = {"snr_db": "input SNR", "noise": "noise"}
 
@@ -40,32 +43,41 @@ class Report:
     """
 
     systems: Mapping[str, Evaluation]
-    pairs: Mapping[str, Mapping[str, Pair]]
+    pairs: Mapping[str, Mapping[str, ScoredPair]]
     """Of every system, by the names of files."""
     manifest: Manifest | None = None
+    noisy: Evaluation | None = None
+    """Of the noisy input itself, to stand beside the systems in tables and figures."""
+
+    def rows(self) -> dict[str, Evaluation]:
+        """The systems, and the noisy input below them."""
+        return {**self.systems, **({NOISY: self.noisy} if self.noisy is not None else {})}
 
     def to_json(self) -> dict[str, Any]:
         """The first system's summary, files and failures; then all systems, where several are.
 
         With a manifest, ``groups`` holds summaries by ``snr_db`` and by ``noise``.
         """
-        told = {name: self._system_to_json(evaluation) for name, evaluation in self.systems.items()}
-        whole = dict(next(iter(told.values())))
-        if len(told) > 1:
-            whole["systems"] = told
-            whole["comparison"] = [compared.to_json() for compared in compare(self.systems)]
+        systems = {name: self._system_to_json(one) for name, one in self.systems.items()}
+        whole = dict(next(iter(systems.values())))
+        if len(systems) > 1:
+            whole["systems"] = systems
+            whole["comparison"] = [pair.to_json() for pair in compare(self.systems)]
         return whole
 
     def overview(self) -> list[Section]:
         """Means, comparison and breakdown: what fits a terminal."""
         text = "Means over files with 95 % bootstrap intervals."
-        sections = [Section("Summary", text, self._means())]
-        if len(self.systems) > 1:
+        rows = self.rows()
+        alone = len(rows) == 1
+        means = summary_table(next(iter(rows.values()))) if alone else systems_table(rows)
+        sections = [Section("Summary", text, means)]
+        if not alone:
             text = (
                 "Paired over the files that both systems have. p is that of one two-sided "
                 "signed-rank test; among many of them, some are small by chance."
             )
-            sections.append(Section("Comparison", text, comparison_table(compare(self.systems))))
+            sections.append(Section("Comparison", text, comparison_table(compare(rows))))
         for condition, groups in self.groups().items():
             sections.append(
                 Section(f"By {_CONDITIONS[condition]}", "", self._by(condition, groups))
@@ -73,15 +85,15 @@ class Report:
         return sections
 
     def terminal(self) -> str:
-        """The overview in Markdown; of one system and nothing else, its table alone."""
-        sections = self.overview()
+        """The overview of the systems in Markdown; of one and nothing else, its table alone."""
+        sections = replace(self, noisy=None).overview()
         if len(sections) == 1:
             return sections[0].table.to_markdown()
         return "\n".join(_markdown(section) for section in sections)
 
     def columns(self) -> list[str]:
         """The names of all that is known of each file."""
-        files = [scores for told in self.systems.values() for scores in told.files]
+        files = [scores for evaluation in self.systems.values() for scores in evaluation.files]
         return list(files[0].row()) if files else list(METRICS)
 
     def details(self) -> Iterator[Section]:
@@ -99,18 +111,19 @@ class Report:
 
     def failures(self) -> list[str]:
         """A line for every file that could not be scored."""
-        several = len(self.systems) > 1
+        named = [
+            ("" if len(self.systems) == 1 and name != NOISY else f"{name}: ", evaluation)
+            for name, evaluation in self.rows().items()
+        ]
         return [
-            f"{name}: {failure.file}: {failure.error}"
-            if several
-            else f"{failure.file}: {failure.error}"
-            for name, evaluation in self.systems.items()
-            for failure in evaluation.failed
+            f"{prefix}{unscored.file}: {unscored.error}"
+            for prefix, evaluation in named
+            for unscored in evaluation.failed
         ]
 
     def examples(self) -> dict[str, Scores]:
         """The best, the median and the worst file by PESQ, of the first system that has any."""
-        ranked = next((told.ranked() for told in self.systems.values() if told.files), [])
+        ranked = next((one.ranked() for one in self.systems.values() if one.files), [])
         if not ranked:
             return {}
         # Of few files one may be two of these: the later name holds, and there are fewer.
@@ -118,7 +131,7 @@ class Report:
         return {places[place]: ranked[place] for place in sorted(places)}
 
     def groups(self) -> dict[str, dict[str, list[str]]]:
-        """Names of files by ``snr_db`` and by ``noise``, as far as the manifest tells these."""
+        """Names of files by ``snr_db`` and by ``noise``, as far as the manifest states these."""
         if self.manifest is None:
             return {}
         # A file that one system lacks may be the other's: the groups are the same for all.
@@ -128,20 +141,16 @@ class Report:
         found = {"snr_db": by_snr(files, self.manifest), "noise": by_noise(files, self.manifest)}
         return {condition: labelled for condition, labelled in found.items() if labelled}
 
-    def _means(self) -> Table:
-        if len(self.systems) > 1:
-            return systems_table(self.systems)
-        return summary_table(next(iter(self.systems.values())))
-
     def _by(self, condition: str, groups: dict[str, list[str]]) -> Table:
-        several = len(self.systems) > 1
+        rows = self.rows()
+        several = len(rows) > 1
         heading = (_CONDITIONS[condition], *(["system"] if several else []))
         return means_table(
             heading,
             {
                 (label, *([name] if several else [])): evaluation.among(names)
                 for label, names in groups.items()
-                for name, evaluation in self.systems.items()
+                for name, evaluation in rows.items()
             },
         )
 

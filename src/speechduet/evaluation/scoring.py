@@ -12,7 +12,7 @@ from speechduet import metrics
 from speechduet.attempt import Attempt
 from speechduet.audio import read_mono
 from speechduet.errors import AudioError, ModelError, SettingError
-from speechduet.evaluation.pairing import Failure, Pair
+from speechduet.evaluation.pairing import ScoredPair, UnscoredFile
 from speechduet.evaluation.processes import in_processes
 from speechduet.metrics.signals import Samples
 
@@ -23,7 +23,7 @@ WEIGHTS = {"wer": "wer_words"}
 
 Metric: TypeAlias = Callable[[Samples, Samples, int], "float | Mapping[str, float | str]"]
 """Of estimate and reference ``[samples]`` at a sample rate in Hz: a score, or several by name, and
-texts that tell more.
+texts to go with them.
 
 It raises MetricError where there is none. To run in several processes it must be picklable: a
 function of a module, a `functools.partial` of one, or an instance of a class.
@@ -55,15 +55,15 @@ class Scores(NamedTuple):
         return {**{name: getattr(self, name) for name in METRICS}, **self.further}
 
 
-def score(pair: Pair, further: Mapping[str, Metric] | None = None) -> Scores:
+def score(pair: ScoredPair, further: Mapping[str, Metric] | None = None) -> Scores:
     """All metrics of one enhanced recording; SpeechduetError if one of them has no value."""
     recordings = {"clean": read_mono(pair.clean), "enhanced": read_mono(pair.enhanced)}
     if pair.noisy is not None:
         recordings["noisy"] = read_mono(pair.noisy)
     rates = {role: rate for role, (_, rate) in recordings.items()}
     if len(set(rates.values())) > 1:
-        told = ", ".join(f"{role} {rate} Hz" for role, rate in rates.items())
-        raise AudioError(f"sample rates differ ({told})", "recordings of one rate")
+        found = ", ".join(f"{role} {rate} Hz" for role, rate in rates.items())
+        raise AudioError(f"sample rates differ ({found})", "recordings of one rate")
     samples = {role: samples for role, (samples, _) in recordings.items()}
     return score_samples(pair.name, **samples, sample_rate=rates["clean"], further=further)
 
@@ -97,9 +97,9 @@ def score_samples(
 
 
 def evaluate_pairs(
-    pairs: list[Pair], jobs: int = 1, further: Mapping[str, Metric] | None = None
-) -> Iterator[Scores | Failure]:
-    """Scores or failure of each pair, in order, computed by so many processes."""
+    pairs: list[ScoredPair], jobs: int = 1, further: Mapping[str, Metric] | None = None
+) -> Iterator[Scores | UnscoredFile]:
+    """Scores or failure of each pair, in order, computed in ``jobs`` processes."""
     return in_processes(partial(_attempt, further=further), pairs, jobs)
 
 
@@ -126,14 +126,14 @@ FURTHER: dict[str, Metric] = {
     "lsd": metrics.log_spectral_distance,
     "pesq_nb": narrowband_pesq,
 }
-"""Metrics that are computed only if asked for, as many add little to those that always are."""
+"""Metrics that are computed only if asked for; most add little to those that always are."""
 
 
-def _attempt(pair: Pair, further: Mapping[str, Metric] | None) -> Scores | Failure:
+def _attempt(pair: ScoredPair, further: Mapping[str, Metric] | None) -> Scores | UnscoredFile:
     """Scores or failure of a pair, whatever it raises; a wrong setting or model ends them all."""
     with Attempt(ends=(SettingError, ModelError)) as attempt:
         return score(pair, further)
-    return Failure(pair.name, attempt.failure)
+    return UnscoredFile(pair.name, attempt.failure)
 
 
 def _pesq_at(pesq_rate: int, estimate: Samples, reference: Samples, sample_rate: int) -> float:

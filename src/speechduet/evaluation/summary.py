@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from speechduet.evaluation.pairing import Failure
+from speechduet.evaluation.pairing import UnscoredFile
 from speechduet.evaluation.scoring import METRICS, WEIGHTS, Scores
 
 
@@ -30,16 +30,19 @@ class Evaluation:
     """Scores of every file that has some, and a failure for every other."""
 
     files: list[Scores]
-    failed: list[Failure]
+    failed: list[UnscoredFile]
 
     @classmethod
-    def of(cls, outcomes: Iterable[Scores | Failure]) -> "Evaluation":
-        """Scores and failures told apart."""
-        told = list(outcomes)
-        return cls(
-            [outcome for outcome in told if isinstance(outcome, Scores)],
-            [outcome for outcome in told if isinstance(outcome, Failure)],
-        )
+    def of(cls, outcomes: Iterable[Scores | UnscoredFile]) -> "Evaluation":
+        """Scores and failures apart."""
+        files: list[Scores] = []
+        failed: list[UnscoredFile] = []
+        for outcome in outcomes:
+            if isinstance(outcome, Scores):
+                files.append(outcome)
+            else:
+                failed.append(outcome)
+        return cls(files, failed)
 
     def summary(self) -> dict[str, Interval | None]:
         """Mean and interval of each metric; None for one that no file has."""
@@ -76,20 +79,20 @@ class Evaluation:
 def summarise(files: Iterable[Scores]) -> dict[str, Interval | None]:
     """Mean and interval of each metric over files; None for one that they do not have.
 
-    The mean of a rate over files tells of short files as much as of long ones: ``wer_corpus`` is
-    that over all of their words together.
+    In the mean of a rate a short file counts as much as a long one: ``wer_corpus`` is the rate
+    over all of their words together.
     """
     scored = list(files)
-    told: dict[str, Interval | None] = {}
+    summary: dict[str, Interval | None] = {}
     for name in scored[0].by_metric() if scored else METRICS:
         column = [scores.by_metric()[name] for scores in scored]
         values = [value for value in column if value is not None]
-        told[name] = bootstrap(values) if values and len(values) == len(column) else None
+        summary[name] = bootstrap(values) if values and len(values) == len(column) else None
         weight = WEIGHTS.get(name)
         if weight and all(weight in scores.further for scores in scored):
             weights = [float(scores.further[weight]) for scores in scored]
-            told[f"{name}_corpus"] = bootstrap(values, weights=weights)
-    return told
+            summary[f"{name}_corpus"] = bootstrap(values, weights=weights)
+    return summary
 
 
 def summary_to_json(summary: dict[str, Interval | None]) -> dict[str, Any]:

@@ -1,10 +1,9 @@
-"""Tables of an evaluation, for terminals, Markdown and HTML alike."""
+"""Tables of an evaluation, for terminals, Markdown and pages alike."""
 
 from collections.abc import Mapping, Sequence
-from html import escape
 from typing import NamedTuple
 
-from speechduet.evaluation.comparison import Comparison
+from speechduet.evaluation.comparison import PairedDifference
 from speechduet.evaluation.scoring import Scores
 from speechduet.evaluation.summary import Evaluation, Interval, summarise
 from speechduet.names import shown
@@ -39,19 +38,11 @@ class Table(NamedTuple):
 
     def to_markdown(self) -> str:
         """Lines of a Markdown table, the last one ended too."""
-        lines = [self.header, *self.rows]
-        written = [[shown(cell).replace("|", _BAR) for cell in cells] for cells in lines]
-        told = [f"| {' | '.join(cells)} |" for cells in written]
-        return "\n".join([told[0], "|---" * len(self.header) + "|", *told[1:]]) + "\n"
-
-    def to_html(self) -> str:
-        """A table element."""
         head, *body = [
-            "".join(f"<{tag}>{escape(shown(cell))}</{tag}>" for cell in cells)
-            for tag, cells in [("th", self.header), *(("td", row) for row in self.rows)]
+            f"| {' | '.join(shown(cell).replace('|', _BAR) for cell in cells)} |"
+            for cells in (self.header, *self.rows)
         ]
-        rows = "\n".join(f"<tr>{cells}</tr>" for cells in body)
-        return f"<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{rows}\n</tbody>\n</table>"
+        return "\n".join([head, "|---" * len(self.header) + "|", *body]) + "\n"
 
 
 def title(metric: str) -> str:
@@ -64,16 +55,14 @@ def summary_table(evaluation: Evaluation) -> Table:
     rows = []
     for name, interval in evaluation.summary().items():
         if interval is not None:
-            low, mean, high = (
-                _number(value, name) for value in (interval.low, interval.mean, interval.high)
-            )
+            mean, low, high = _numbers(interval, name)
             rows.append((title(name), mean, f"{low} to {high}", str(interval.n)))
     return Table(("metric", "mean", "95 % interval", "files"), rows)
 
 
 def systems_table(systems: Mapping[str, Evaluation]) -> Table:
     """Means of several systems side by side, each with its interval."""
-    return means_table(("system",), {(name,): told.files for name, told in systems.items()})
+    return means_table(("system",), {(name,): one.files for name, one in systems.items()})
 
 
 def means_table(heading: tuple[str, ...], groups: Mapping[tuple[str, ...], list[Scores]]) -> Table:
@@ -84,8 +73,8 @@ def means_table(heading: tuple[str, ...], groups: Mapping[tuple[str, ...], list[
     summaries = {label: summarise(files) for label, files in groups.items() if files}
     metrics = [
         metric
-        for metric in dict.fromkeys(name for told in summaries.values() for name in told)
-        if any(told.get(metric) for told in summaries.values())
+        for metric in dict.fromkeys(name for summary in summaries.values() for name in summary)
+        if any(summary.get(metric) for summary in summaries.values())
     ]
     rows = [
         (
@@ -98,18 +87,18 @@ def means_table(heading: tuple[str, ...], groups: Mapping[tuple[str, ...], list[
     return Table((*heading, *map(title, metrics), "files"), rows)
 
 
-def comparison_table(compared: list[Comparison]) -> Table:
+def comparison_table(compared: list[PairedDifference]) -> Table:
     """Differences of systems with their intervals and the test's p."""
     rows = [
         (
-            title(told.metric),
-            f"{told.system} − {told.other}",
-            f"{told.difference.mean:+.3f}",
-            f"{told.difference.low:+.3f} to {told.difference.high:+.3f}",
-            f"{told.p:.2g}",
-            str(told.difference.n),
+            title(pair.metric),
+            f"{pair.system} − {pair.other}",
+            f"{pair.difference.mean:+.3f}",
+            f"{pair.difference.low:+.3f} to {pair.difference.high:+.3f}",
+            f"{pair.p:.2g}",
+            str(pair.difference.n),
         )
-        for told in compared
+        for pair in compared
     ]
     return Table(
         ("metric", "systems", "mean difference", "95 % interval", "Wilcoxon p", "files"), rows
@@ -145,12 +134,12 @@ def heard_table(files: list[Scores]) -> Table:
 def _mean_and_interval(interval: Interval | None, metric: str) -> str:
     if interval is None:
         return "–"
-    low, mean, high = (
-        _number(value, metric) for value in (interval.low, interval.mean, interval.high)
-    )
+    mean, low, high = _numbers(interval, metric)
     # The space in it does not break.
     return mean if interval.n == 1 else f"{mean} [{low},\N{NO-BREAK SPACE}{high}]"
 
 
-def _number(value: float, metric: str) -> str:
-    return f"{value:.2f}" if metric.startswith("si_") else f"{value:.3f}"
+def _numbers(interval: Interval, metric: str) -> list[str]:
+    """Mean, low and high."""
+    decimals = 2 if metric.startswith("si_") else 3
+    return [f"{value:.{decimals}f}" for value in interval[:3]]

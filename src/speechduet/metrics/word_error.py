@@ -4,7 +4,7 @@ Generative systems can say something else than the speaker did, in a voice that 
 """
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 from unicodedata import category
 
 from speechduet.metrics.signals import MetricError, Samples, Signal, not_silent, same_length
@@ -13,7 +13,7 @@ Recogniser: TypeAlias = Callable[[Samples, int], str]
 """What is said in ``[samples]`` at a sample rate in Hz: words, or phonemes with spaces between."""
 
 
-class Heard(NamedTuple):
+class Recognised(NamedTuple):
     """Words, or phonemes, that a recogniser hears; the reference has at least one."""
 
     reference: list[str]
@@ -38,11 +38,11 @@ def word_error_rate(
     0 is best; words that were added can lift it above 1. Case and punctuation do not count.
     Raises MetricError if no word is heard in the reference.
 
-    >>> heard = {1.0: "The cat sat.", 0.5: "the bat sat"}
-    >>> word_error_rate([0.5], [1.0], 16_000, lambda samples, rate: heard[samples[0]])
+    >>> texts = {1.0: "The cat sat.", 0.5: "the bat sat"}
+    >>> word_error_rate([0.5], [1.0], 16_000, lambda samples, rate: texts[samples[0]])
     0.3333333333333333
     """
-    return words_heard(estimate, reference, sample_rate, recogniser).error_rate
+    return recognised(estimate, reference, sample_rate, recogniser, "words").error_rate
 
 
 def phoneme_similarity(
@@ -53,25 +53,28 @@ def phoneme_similarity(
     1 is best, 0 is nothing in common: the distance is divided by the length of the longer. Raises
     MetricError if no phoneme is heard in the reference.
 
-    >>> heard = {1.0: "k æ t", 0.5: "k æ t s"}
-    >>> phoneme_similarity([0.5], [1.0], 16_000, lambda samples, rate: heard[samples[0]])
+    >>> texts = {1.0: "k æ t", 0.5: "k æ t s"}
+    >>> phoneme_similarity([0.5], [1.0], 16_000, lambda samples, rate: texts[samples[0]])
     0.75
     """
-    return phonemes_heard(estimate, reference, sample_rate, recogniser).similarity
+    return recognised(estimate, reference, sample_rate, recogniser, "phonemes").similarity
 
 
-def words_heard(
-    estimate: Signal, reference: Signal, sample_rate: int, recogniser: Recogniser
-) -> Heard:
-    """The words in both; MetricError if the reference has none."""
-    return _heard(estimate, reference, sample_rate, recogniser, words_in, "words")
-
-
-def phonemes_heard(
-    estimate: Signal, reference: Signal, sample_rate: int, recogniser: Recogniser
-) -> Heard:
-    """The phonemes in both; MetricError if the reference has none."""
-    return _heard(estimate, reference, sample_rate, recogniser, str.split, "phonemes")
+def recognised(
+    estimate: Signal,
+    reference: Signal,
+    sample_rate: int,
+    recogniser: Recogniser,
+    unit: Literal["words", "phonemes"],
+) -> Recognised:
+    """The words or phonemes in both; MetricError if the reference has none."""
+    s_hat, s = same_length(estimate=estimate, reference=reference)
+    not_silent(s, "reference")
+    split = words_in if unit == "words" else str.split
+    spoken = split(recogniser(s, sample_rate))
+    if not spoken:
+        raise MetricError(f"the recogniser hears no {unit} in the reference", "at least one")
+    return Recognised(spoken, split(recogniser(s_hat, sample_rate)))
 
 
 def words_in(text: str) -> list[str]:
@@ -87,33 +90,17 @@ def words_in(text: str) -> list[str]:
     return [word for word in words if word]
 
 
-def edits(spoken: Sequence[str], heard: Sequence[str]) -> int:
+def edits(spoken: Sequence[str], recognised: Sequence[str]) -> int:
     """Fewest words to substitute, insert and delete from one sequence to the other (Levenshtein).
 
     >>> edits("how to recognise speech".split(), "how to wreck a nice speech".split())
     3
     """
-    row = list(range(len(heard) + 1))
+    row = list(range(len(recognised) + 1))
     for count, word in enumerate(spoken, 1):
         diagonal, row[0] = row[0], count
-        for place, other in enumerate(heard, 1):
+        for place, other in enumerate(recognised, 1):
             substituted = diagonal + (word != other)
             diagonal = row[place]
             row[place] = min(substituted, row[place] + 1, row[place - 1] + 1)
     return row[-1]
-
-
-def _heard(
-    estimate: Signal,
-    reference: Signal,
-    sample_rate: int,
-    recogniser: Recogniser,
-    split: Callable[[str], list[str]],
-    kind: str,
-) -> Heard:
-    s_hat, s = same_length(estimate=estimate, reference=reference)
-    not_silent(s, "reference")
-    spoken = split(recogniser(s, sample_rate))
-    if not spoken:
-        raise MetricError(f"the recogniser hears no {kind} in the reference", "at least one")
-    return Heard(spoken, split(recogniser(s_hat, sample_rate)))

@@ -16,12 +16,13 @@ from safetensors.torch import load_file
 from safetensors.torch import save as to_bytes
 from torch import Tensor
 
-from speechduet.errors import FileError, ModelError
+from speechduet.errors import FileError, ModelError, SettingError
 from speechduet.files.atomic import write_bytes
 from speechduet.model.card import model_card
 from speechduet.model.config import Config
 from speechduet.network.system import ActivationRange, System
 from speechduet.sampler import Sampling
+from speechduet.settings import read
 from speechduet.spectrogram import Spectrogram
 
 CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
@@ -51,18 +52,7 @@ def save(pretrained: Pretrained, folder: str | Path, dtype: torch.dtype = torch.
     if dtype not in (torch.float32, torch.float16):
         raise ModelError(f"weights as {dtype}", "torch.float32 or torch.float16")
     system = pretrained.system
-    config = Config(
-        name=pretrained.name,
-        layout=system.layout,
-        network=system.backbone,
-        predictive_network=system.predictive_backbone,
-        process=system.process,
-        spectrogram=pretrained.spectrogram,
-        modes=pretrained.modes,
-        metadata=pretrained.metadata,
-    )
-    values = config.to_json()
-    Config.from_json(values)  # what is written can be read
+    config = describe(pretrained)
     trained = {name for name, _ in system.named_parameters()}
     weights = {}
     for name, tensor in system.state_dict().items():
@@ -70,7 +60,7 @@ def save(pretrained: Pretrained, folder: str | Path, dtype: torch.dtype = torch.
         if not kept.isfinite().all():
             raise ModelError(f"weights {name} are not finite as {dtype}", "finite numbers")
         weights[name] = kept.cpu().contiguous()
-    text = json.dumps(values, indent=2, ensure_ascii=False) + "\n"
+    text = json.dumps(config.to_json(), indent=2, ensure_ascii=False) + "\n"
     card = model_card(config, sum(p.numel() for p in system.parameters()))
     path = Path(folder)
     try:
@@ -84,8 +74,29 @@ def save(pretrained: Pretrained, folder: str | Path, dtype: torch.dtype = torch.
             write_bytes(path / RANGES, _ranges_text(system.activation_ranges).encode())
         write_bytes(path / CONFIG, text.encode())
     except (OSError, FileError) as error:
-        told = error.strerror if isinstance(error, OSError) else error
-        raise ModelError(f"cannot write {path} ({told})", "a writable folder") from None
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise ModelError(f"cannot write {path} ({reason})", "a writable folder") from None
+
+
+def describe(pretrained: Pretrained) -> Config:
+    """What a model's config says; ModelError for what has no place in one."""
+    system = pretrained.system
+    try:
+        return read(
+            Config,
+            {
+                "name": pretrained.name,
+                "system": {"layout": system.layout},
+                "network": system.backbone,
+                "predictive_network": system.predictive_backbone,
+                "process": system.process,
+                "spectrogram": pretrained.spectrogram,
+                "modes": pretrained.modes,
+                "metadata": pretrained.metadata,
+            },
+        )
+    except SettingError as error:
+        raise ModelError(f"model {pretrained.name}: {error}") from None
 
 
 def load(folder: str | Path) -> Pretrained:
@@ -104,13 +115,15 @@ def load(folder: str | Path) -> Pretrained:
             f"{path} is incomplete: it has no {name}", remedy="copy the whole folder again"
         )
     try:
-        config = Config.from_json(json.loads((path / CONFIG).read_text(encoding="utf-8")))
+        values = json.loads((path / CONFIG).read_text(encoding="utf-8"))
     except (ValueError, OSError) as error:
         raise ModelError(
             f"{path / CONFIG} is damaged ({error})", "a JSON file", "copy it again"
         ) from None
-    except ModelError as error:
-        raise ModelError(f"{path}: {error}") from None
+    try:
+        config = Config.from_json(values)
+    except SettingError as error:
+        raise ModelError(f"{path / CONFIG}: {error}") from None
     try:
         weights = load_file(path / WEIGHTS)
     except (SafetensorError, OSError) as error:

@@ -9,8 +9,9 @@ The head does not map to the clean spectrogram from nothing: it emits, per coeff
 gains for the spectrograms that the encoder was given, and a complex remainder.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import prod
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -19,10 +20,11 @@ from torch.nn import functional
 from speechduet.errors import SettingError
 from speechduet.network.backbone import Features
 from speechduet.network.convolution import Convolution
+from speechduet.settings import Count, Counts, Even, Settings, Whole
 
 
 @dataclass(frozen=True)
-class Compact:
+class Compact(Settings):
     """Dimensions of the compact backbone.
 
     ``channels``: of each level, from the finest (half the bins) to the coarsest. ``width``: of the
@@ -30,24 +32,17 @@ class Compact:
     ``embedding``: of the time.
     """
 
-    bins: int = 256
-    channels: tuple[int, ...] = (24, 40, 56, 72)
-    width: int = 256
-    encoder_blocks: int = 6
-    decoder_blocks: int = 3
-    embedding: int = 64
+    kind: Literal["compact"] = field(default="compact", kw_only=True, repr=False)
+    bins: Count = 256
+    channels: Counts = (24, 40, 56, 72)
+    width: Count = 256
+    encoder_blocks: Whole = 6
+    decoder_blocks: Whole = 3
+    embedding: Even = 64
 
-    def __post_init__(self) -> None:
-        for name, value in (
-            ("channels", min(self.channels, default=0)),
-            ("width", self.width),
-            ("encoder_blocks", self.encoder_blocks + 1),
-            ("decoder_blocks", self.decoder_blocks + 1),
-            ("embedding", self.embedding // 2),
-        ):
-            if value < 1:
-                raise SettingError(f"{name} is {getattr(self, name)}", "positive numbers")
-        if self.bins < 1 or self.bins % 2 ** len(self.channels):
+    def check(self) -> None:
+        """Every level halves the bins."""
+        if self.bins % 2 ** len(self.channels):
             raise SettingError(
                 f"bins is {self.bins}",
                 f"a multiple of {2 ** len(self.channels)} with {len(self.channels)} levels",

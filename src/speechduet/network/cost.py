@@ -1,18 +1,17 @@
 """What a system costs: parameters by part, network calls of a sampler's settings, operations."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple, TypeVar
 
 import torch
-from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from speechduet.network.system import Layout, System
 from speechduet.sampler import Sampling
 from speechduet.spectrogram import Spectrogram
 
-Result = TypeVar("Result")
+Output = TypeVar("Output")
 
 FRAMES = 256
 """Frames on which operations are counted: an excerpt of SGMSE+'s training."""
@@ -29,50 +28,13 @@ class Parts(NamedTuple):
     """StoRM's first network, or the predictive system's only one."""
 
 
-class Parameters(NamedTuple):
-    """Trainable parameters of a system by part; 0 for a part that it lacks."""
-
-    embedding: int
-    """Of the time, in the encoder."""
-    encoder: int
-    """The way down, without embedding and bottleneck."""
-    bottleneck: int
-    generative_decoder: int
-    """The way up, without its head."""
-    generative_head: int
-    """The last convolution, which makes one spectrogram of the decoder's output."""
-    predictive_decoder: int
-    predictive_head: int
-    predictive_network: int
-    """A whole network of its own (StoRM, predictive)."""
-
-    @property
-    def total(self) -> int:
-        """All of them."""
-        return sum(self)
-
-
-def parameters(system: System) -> Parameters:
+def parameters(system: System) -> Parts:
     """Count the trainable parameters of each part."""
-    encoder = dict(system.encoder.named_children()) if system.encoder is not None else {}
-    embedding = _trainable(encoder, ("embedding", "embed"))
-    bottleneck = _trainable(
-        encoder, ("bottleneck_in", "attention", "bottleneck_out", "narrow", "blocks")
-    )
-    counted = [embedding, _trainable(encoder) - embedding - bottleneck, bottleneck]
-    for decoder in (system.generative_decoder, system.predictive_decoder):
-        children = dict(decoder.named_children()) if decoder is not None else {}
-        head = _trainable(children, ("output", "head"))
-        counted += [_trainable(children) - head, head]
-    network = system.predictive_network
-    counted.append(_trainable(dict(network.named_children()) if network is not None else {}))
-    return Parameters(*counted)
-
-
-def _trainable(modules: dict[str, nn.Module], names: Iterable[str] | None = None) -> int:
-    chosen = modules if names is None else [name for name in names if name in modules]
     # Fixed tensors, such as NCSN++'s Fourier features, are buffers and so not among these.
-    return sum(tensor.numel() for name in chosen for tensor in modules[name].parameters())
+    counts = dict.fromkeys(Parts._fields, 0)
+    for name, tensor in system.named_parameters():
+        counts[name.partition(".")[0]] += tensor.numel()
+    return Parts(**counts)
 
 
 def calls(layout: Layout, sampling: Sampling) -> Parts:
@@ -100,29 +62,26 @@ def operations(system: System, bins: int) -> Parts:
         twin = System(system.layout, system.process, system.backbone, system.predictive_backbone)
     y = torch.zeros(1, 1, bins, FRAMES, dtype=torch.complex64, device="meta")
     t = torch.ones(1, device="meta")
-    encoder = generative = predictive = network = 0
-    with torch.inference_mode():
-        if (encode := twin.encoder) is not None:
-            inputs = twin.inputs(y, y, y)
-            _, encoder = counted(lambda: encode(inputs, t))
-            _, both = counted(lambda: twin("generative", inputs, t))
-            generative = both - encoder
-            if twin.predictive_decoder is not None:
-                _, both = counted(lambda: twin("predictive", inputs, t))
-                predictive = both - encoder
+    with torch.inference_mode(), FlopCounterMode(display=False) as counter:
+        if twin.encoder is not None:
+            decoders = "generative" if twin.predictive_decoder is None else "both"
+            twin(decoders, twin.inputs(y, y, y), t)
         if twin.predictive_network is not None:
-            _, network = counted(lambda: twin.prediction(y))
-    return Parts(encoder, generative, predictive, network)
+            twin.prediction(y)
+    by_module = counter.get_flop_counts()
+    return Parts(
+        *(sum(by_module.get(f"System.{part}", {}).values()) // 2 for part in Parts._fields)
+    )
 
 
-def counted(call: Callable[[], Result]) -> tuple[Result, int]:
+def counted(call: Callable[[], Output]) -> tuple[Output, int]:
     """What a call returns, and its multiply-accumulate operations.
 
     Of a convolution those that define it, also where it is computed with fewer.
     """
     with FlopCounterMode(display=False) as counter:
-        result = call()
-    return result, int(counter.get_total_flops()) // 2
+        output = call()
+    return output, int(counter.get_total_flops()) // 2
 
 
 def operations_per_second(

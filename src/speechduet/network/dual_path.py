@@ -9,8 +9,9 @@ The head is that of the compact backbone: complex gains for the spectrograms tha
 given, and a complex remainder.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import prod
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -20,10 +21,11 @@ from speechduet.errors import SettingError
 from speechduet.network.backbone import Features
 from speechduet.network.compact import TimeEmbedding, combine, parts_and_magnitudes
 from speechduet.network.recurrence import Recurrence
+from speechduet.settings import Count, Counts, Even, Positive, Settings, Whole
 
 
 @dataclass(frozen=True)
-class DualPath:
+class DualPath(Settings):
     """Dimensions of the dual-path backbone, and the constants that decide its output.
 
     ``folds``: how many neighbouring bins each level makes one, from the finest to the coarsest
@@ -35,42 +37,30 @@ class DualPath:
     their size.
     """
 
-    bins: int = 256
-    folds: tuple[int, ...] = (4, 2)
-    channels: tuple[int, ...] = (32, 48)
-    hidden: int = 64
-    heads: int = 2
-    encoder_blocks: int = 3
-    decoder_blocks: int = 1
-    embedding: int = 64
-    time_exponents: tuple[float, ...] = (-1.2, 0.5)
-    input_scale: float = 10.0
-    remainder_scale: float = 0.1
+    kind: Literal["dual_path"] = field(default="dual_path", kw_only=True, repr=False)
+    bins: Count = 256
+    folds: Counts = (4, 2)
+    channels: Counts = (32, 48)
+    hidden: Even = 64
+    heads: Count = 2
+    encoder_blocks: Whole = 3
+    decoder_blocks: Whole = 1
+    embedding: Even = 64
+    time_exponents: tuple[float, float] = (-1.2, 0.5)
+    input_scale: Positive = 10.0
+    remainder_scale: Positive = 0.1
 
-    def __post_init__(self) -> None:
-        for name, value in (
-            ("folds", min(self.folds, default=0)),
-            ("channels", min(self.channels, default=0)),
-            ("hidden", self.hidden),
-            ("heads", self.heads),
-            ("encoder_blocks", self.encoder_blocks + 1),
-            ("decoder_blocks", self.decoder_blocks + 1),
-            ("embedding", self.embedding // 2),
-        ):
-            if value < 1:
-                raise SettingError(f"{name} is {getattr(self, name)}", "positive numbers")
+    def check(self) -> None:
+        """Bins and channels can be divided as they have to be."""
         if len(self.folds) != len(self.channels):
             raise SettingError(
                 f"folds is {list(self.folds)}", f"a number for each of {len(self.channels)} levels"
             )
-        if len(self.time_exponents) != 2:
-            raise SettingError(f"time_exponents is {list(self.time_exponents)}", "two numbers")
         for name, value, divisor in (
             ("bins", self.bins, prod(self.folds)),
             ("channels", self.channels[-1], self.heads),
-            ("hidden", self.hidden, 2),
         ):
-            if value < 1 or value % divisor:
+            if value % divisor:
                 raise SettingError(f"{name} is {getattr(self, name)}", f"a multiple of {divisor}")
 
     @property

@@ -6,9 +6,11 @@ decoder's levels contribute, each up-sampled to full size.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
 
 import torch
+from annotated_types import Ge, MultipleOf
 from torch import Tensor, nn
 
 from speechduet.errors import SettingError
@@ -24,10 +26,11 @@ from speechduet.network.layers import (
     normalised_silu,
     upsample,
 )
+from speechduet.settings import Count, Counts, Settings
 
 
 @dataclass(frozen=True)
-class NCSNpp:
+class NCSNpp(Settings):
     """Dimensions of an NCSN++; the defaults are SGMSE+'s.
 
     A level has ``base_channels`` times its multiplier channels, half the bins and frames of the
@@ -38,25 +41,21 @@ class NCSNpp:
     not by the standard deviation, which released weights need).
     """
 
-    base_channels: int = 128
-    multipliers: tuple[int, ...] = (1, 1, 2, 2, 2, 2, 2)
-    residual_blocks: int = 2
-    attention_bins: tuple[int, ...] = (16,)
-    bins: int = 256
+    kind: Literal["ncsnpp"] = field(default="ncsnpp", kw_only=True, repr=False)
+    base_channels: Annotated[int, Ge(4), MultipleOf(4)] = 128
+    multipliers: Counts = (1, 1, 2, 2, 2, 2, 2)
+    residual_blocks: Count = 2
+    attention_bins: tuple[Count, ...] = (16,)
+    bins: Count = 256
     centred: bool = True
     scale_by_time: bool = True
-    frame_multiple: int = 64
+    frame_multiple: Count = 64
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
+        """Every level halves bins and frames."""
         shrinkage = 2 ** (len(self.multipliers) - 1)
-        if not self.multipliers or min(self.multipliers) < 1:
-            raise SettingError(f"multipliers is {self.multipliers}", "numbers of 1 or more")
-        if self.base_channels < 4 or self.base_channels % 4:
-            raise SettingError(f"base_channels is {self.base_channels}", "a multiple of 4")
-        if self.residual_blocks < 1:
-            raise SettingError(f"residual_blocks is {self.residual_blocks}", "1 or more")
         for name, size in (("bins", self.bins), ("frame_multiple", self.frame_multiple)):
-            if size < 1 or size % shrinkage:
+            if size % shrinkage:
                 levels = len(self.multipliers)
                 raise SettingError(
                     f"{name} is {size}", f"a multiple of {shrinkage} with {levels} levels"

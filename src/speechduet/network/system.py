@@ -15,6 +15,7 @@ from speechduet.errors import SettingError
 from speechduet.network.backbone import Backbone
 from speechduet.process import Process, over_state
 from speechduet.sampler import Estimate
+from speechduet.settings import NotNegative, Settings
 
 Predictive = Literal["none", "own", "shared"]
 Parametrisation = Literal["score", "clean"]
@@ -37,7 +38,7 @@ class Backend(Protocol):
 
 
 @dataclass(frozen=True)
-class Layout:
+class Layout(Settings):
     """Which parts a system has.
 
     ``predictive``: *none*; *own*, a network of its own that reads y alone (with a generative part
@@ -55,7 +56,20 @@ class Layout:
     generative: bool
     predictive: Predictive
     parametrisation: Parametrisation = "score"
-    prior_std: float = 0.0
+    prior_std: NotNegative = 0.0
+
+    def check(self) -> None:
+        """There is a decoder, and an encoder for each."""
+        if not self.generative and self.predictive != "own":
+            raise SettingError(
+                f"predictive is {self.predictive!r} without a generative decoder",
+                "a generative decoder, or predictive 'own'",
+            )
+
+    @property
+    def anchored(self) -> bool:
+        """Whether the process drifts to the system's own prediction rather than to y (StoRM)."""
+        return self.generative and self.predictive == "own"
 
 
 def stack(*spectrograms: Tensor) -> Tensor:
@@ -131,7 +145,7 @@ class System(nn.Module):
     @property
     def anchored(self) -> bool:
         """Whether the process drifts to the system's own prediction rather than to y (StoRM)."""
-        return self.layout.generative and self.layout.predictive == "own"
+        return self.layout.anchored
 
     @property
     def predicts(self) -> bool:

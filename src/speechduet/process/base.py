@@ -7,10 +7,13 @@ States are complex ``[batch, 1, bins, frames]``; a time is a float tensor ``[bat
 """
 
 from abc import ABC, abstractmethod
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import torch
+from annotated_types import Gt, Lt
 from torch import Tensor
+
+from speechduet.settings import Settings
 
 
 class Kernel(NamedTuple):
@@ -37,10 +40,13 @@ def ratio(numerator: Tensor, denominator: Tensor) -> Tensor:
     return torch.where(denominator > 0, numerator / safe, torch.zeros_like(numerator))
 
 
-class Process(ABC):
+StartOfTime = Annotated[float, Gt(0), Lt(1)]
+
+
+class Process(Settings, ABC):
     """A process from clean speech x_0 at t = 0 towards the noisy speech y at t = 1."""
 
-    t_min: float
+    t_min: StartOfTime
     """Smallest time at which the networks are trained and evaluated (t_eps of SGMSE+)."""
 
     @abstractmethod

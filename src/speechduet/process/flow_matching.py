@@ -1,19 +1,22 @@
 """Linear conditional flow matching from noisy to clean speech (FlowSE and kin)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Literal
 
 import torch
 from torch import Tensor
 
-from speechduet.process.base import Kernel, Process
+from speechduet.process.base import Kernel, Process, StartOfTime
+from speechduet.settings import NotNegative
 
 
 @dataclass(frozen=True)
 class FlowMatching(Process):
     """A straight line from ``y + sigma_end z`` at t = 1 to x_0 at t = 0."""
 
-    sigma_end: float = 0.5
-    t_min: float = 0.03
+    kind: Literal["flow_matching"] = field(default="flow_matching", kw_only=True, repr=False)
+    sigma_end: NotNegative = 0.5
+    t_min: StartOfTime = 0.03
 
     def kernel(self, t: Tensor) -> Kernel:
         """``a = 1 - t``, ``b = t``, ``s = t sigma_end``."""

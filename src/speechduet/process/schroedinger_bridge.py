@@ -1,21 +1,27 @@
 """Schroedinger bridge with variance exploding (Jukic et al. 2024): noise vanishes at both ends."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import log
+from typing import Annotated, Literal
 
 import torch
+from annotated_types import Gt
 from torch import Tensor
 
-from speechduet.process.base import Kernel, Process
+from speechduet.process.base import Kernel, Process, StartOfTime
+from speechduet.settings import Positive
 
 
 @dataclass(frozen=True)
 class SchroedingerBridge(Process):
     """A bridge from x_0 to y with ``sigma_t^2 = c (k^(2t) - 1) / (2 log k)``."""
 
-    k: float = 2.6
-    c: float = 0.4
-    t_min: float = 1e-4
+    kind: Literal["schroedinger_bridge"] = field(
+        default="schroedinger_bridge", kw_only=True, repr=False
+    )
+    k: Annotated[float, Gt(1)] = 2.6
+    c: Positive = 0.4
+    t_min: StartOfTime = 1e-4
 
     def kernel(self, t: Tensor) -> Kernel:
         """``a = 1 - p``, ``b = p``, ``s^2 = p (1 - p) sigma_1^2``; ``p = (sigma_t/sigma_1)^2``."""

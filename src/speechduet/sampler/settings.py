@@ -1,80 +1,68 @@
-"""Everything that decides how a reverse process runs, as one immutable record."""
+"""How a reverse process runs, as one immutable record.
 
-from dataclasses import dataclass
-from math import inf
-from typing import Literal, get_args
+The fields of `Sampling` are all that is said of a setting: Python's arguments, the options of the
+command line with their ranges and their help, and the sweeps of ablations are made of them.
+"""
+
+from dataclasses import dataclass, fields
+from typing import Annotated, Literal, get_args
+
+from annotated_types import Ge, Le
 
 from speechduet.errors import SettingError
-from speechduet.sampler.transition import Predictor
+from speechduet.settings import Settings, Share
 
 Grid = Literal["exact", "paper"]
+Predictor = Literal["deterministic", "heun", "ancestral", "euler_maruyama"]
 Start = Literal["noisy", "predictive"]
+Mode = Literal["fast", "balanced", "best"]
+MODES: tuple[Mode, ...] = get_args(Mode)
+"""Names of the settings that a model comes with."""
 
-_LARGEST = {"steps": 10_000, "corrector_steps": 1_000, "framings": 1_000}
-"""Beyond these a number is a mistake rather than a wish."""
+SettingValue = int | float | bool | str
+"""What a field of `Sampling` holds."""
 
 
 @dataclass(frozen=True)
-class Sampling:
+class Sampling(Settings):
     """Settings of the sampler; the defaults are those of SGMSE+.
 
-    ``steps = 0`` is the predictive estimate alone, in one evaluation.
+    Times lie at ``linspace(start, t_min, steps)``. On the *exact* grid a step is the spacing to the
+    next time and the last one goes to 0; on the *paper* grid, kept for comparison, every step is
+    ``start / steps``, which overshoots 0 (SGMSE+ before June 2024, StoRM, the paper).
 
-    Times lie at ``linspace(start, t_min, steps)``. On the ``exact`` grid a step is the spacing to
-    the next time and the last one goes to 0; on the ``paper`` grid, kept for comparison, every
-    step is ``start / steps``, which overshoots 0 (SGMSE+ before June 2024, StoRM, the paper).
-
-    ``alpha`` and ``beta`` are the weights of the *generative* result in the first and the last
-    step's fusion with the predictive estimate (paper eq. 12 and 13); 1 switches a fusion off.
+    ``alpha`` and ``beta`` weigh the generative result against the predictive estimate (paper eq. 12
+    and 13). A predictive estimate is made at each state at which it is needed.
 
     ``start`` below 1 truncates the process. Its first state is drawn from the kernel around the
-    noisy speech, or, with ``start_from="predictive"``, around the predictive estimate (one
-    evaluation more).
-
-    ``predict_once`` takes the first predictive estimate that is needed for all that follows,
-    instead of one for each state at which there is a fusion.
-
-    ``framings`` enhances a waveform so many times, its frames shifted by a further part of the
-    hop each time, and averages; it multiplies the cost.
+    noisy speech or, for one evaluation more, around the predictive estimate.
     """
 
-    steps: int = 30
+    steps: Annotated[int, Ge(0), Le(10_000)] = 30
+    """Reverse steps; 0: predictive estimate."""
     grid: Grid = "exact"
+    """Step sizes."""
     predictor: Predictor = "euler_maruyama"
-    corrector_steps: int = 1
-    corrector_snr: float = 0.5
-    alpha: float = 1.0
-    beta: float = 1.0
-    start: float = 1.0
+    """Kind of reverse step."""
+    corrector_steps: Annotated[int, Ge(0), Le(1_000)] = 1
+    """Langevin corrections in each step."""
+    corrector_snr: Annotated[float, Ge(0.001), Le(100)] = 0.5
+    """Size of a correction: its signal-to-noise ratio."""
+    alpha: Share = 1.0
+    """Generative weight after the first step; 1: no fusion."""
+    beta: Share = 1.0
+    """Generative weight after the last step; 1: no fusion."""
+    start: Annotated[float, Ge(0.001), Le(1)] = 1.0
+    """Time of the first step."""
     start_from: Start = "noisy"
+    """Around what the first state is drawn."""
     predict_once: bool = False
-    framings: int = 1
+    """Use the first predictive estimate wherever one is needed, instead of one for each state."""
+    framings: Annotated[int, Ge(1), Le(1_000)] = 1
+    """Average over this many positions of the frames; each costs as much as one."""
 
-    def __post_init__(self) -> None:
-        for name, most in _LARGEST.items():
-            count: object = getattr(self, name)
-            if not isinstance(count, int) or count > most:
-                raise SettingError(f"{name} is {count!r}", f"a whole number up to {most}")
-        if self.steps < 0:
-            raise SettingError(f"steps is {self.steps}", "0 (predictive estimate alone) or more")
-        if self.corrector_steps < 0:
-            raise SettingError(f"corrector_steps is {self.corrector_steps}", "0 or more")
-        if self.framings < 1:
-            raise SettingError(f"framings is {self.framings}", "1 or more")
-        if not 0 < self.corrector_snr < inf:
-            raise SettingError(f"corrector_snr is {self.corrector_snr}", "a number above 0")
-        for name, value in (("alpha", self.alpha), ("beta", self.beta)):
-            if not 0 <= value <= 1:
-                raise SettingError(f"{name} is {value}", "a weight between 0 and 1")
-        if not 0 < self.start <= 1:
-            raise SettingError(f"start is {self.start}", "a time above 0 and at most 1")
-        for name, chosen, choices in (
-            ("grid", self.grid, get_args(Grid)),
-            ("predictor", self.predictor, get_args(Predictor)),
-            ("start_from", self.start_from, get_args(Start)),
-        ):
-            if chosen not in choices:
-                raise SettingError(f"{name} is {chosen!r}", "one of " + ", ".join(choices))
+    def check(self) -> None:
+        """The paper's grid goes with its predictor alone."""
         if self.grid == "paper" and self.predictor != "euler_maruyama":
             raise SettingError(
                 f"grid 'paper' with the {self.predictor} predictor",
@@ -111,3 +99,7 @@ class Sampling:
         """How many of them are of the generative decoder, in one framing."""
         second_order = self.steps - 1 if self.predictor == "heun" else 0
         return self.steps * (1 + self.corrector_steps) + max(second_order, 0)
+
+
+SETTINGS = tuple(setting.name for setting in fields(Sampling))
+"""Names of all settings."""

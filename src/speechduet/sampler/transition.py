@@ -6,14 +6,13 @@ noisy speech, or StoRM's prediction), and time and step size as float tensors ``
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Literal, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 
 from speechduet.process import Process, over_state, ratio
-
-Predictor = Literal["deterministic", "heun", "ancestral", "euler_maruyama"]
+from speechduet.sampler.settings import Predictor
 
 Denoise = Callable[[Tensor, Tensor], Tensor]
 """Takes a state and its time ``[batch]``, and returns the clean estimate D of the network."""

@@ -3,21 +3,20 @@
 import hashlib
 import json
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from speechduet.errors import AudioError, SettingError
 from speechduet.evaluation import Scores
-from speechduet.model.config import Config
-from speechduet.model.folder import Pretrained
+from speechduet.model.folder import Pretrained, describe
 from speechduet.sampler import Sampling
 
 METHOD = 1
 """To be raised whenever the same weights, settings, seed and audio would get other scores."""
 
 
-class CachedScores(NamedTuple):
+class TimedScores(NamedTuple):
     """The scores of one file, and how long its enhancement took per second of it."""
 
     scores: Scores
@@ -25,7 +24,7 @@ class CachedScores(NamedTuple):
 
 
 class Cache:
-    """Results in a file of JSON lines, to which each is added as soon as it is known."""
+    """Scores in a file of JSON lines, to which each is added as soon as it is known."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -40,17 +39,17 @@ class Cache:
                 f"cannot write {path} ({error.strerror})", "a writable folder"
             ) from None
 
-    def get(self, key: str) -> CachedScores | None:
-        """What is known under a key."""
+    def get(self, key: str) -> TimedScores | None:
+        """The scores under a key, if they are known."""
         return self._known.get(key)
 
-    def add(self, key: str, known: CachedScores) -> None:
-        """Keep a result, on disk too."""
-        self._known[key] = known
+    def add(self, key: str, timed: TimedScores) -> None:
+        """Keep scores, on disk too."""
+        self._known[key] = timed
         scores = {
-            name: value for name, value in known.scores._asdict().items() if name != "further"
+            name: value for name, value in timed.scores._asdict().items() if name != "further"
         }
-        line = {"key": key, "seconds_per_s": known.seconds_per_s, "scores": scores}
+        line = {"key": key, "seconds_per_s": timed.seconds_per_s, "scores": scores}
         self._file.write(json.dumps(line) + "\n")
         self._file.flush()
 
@@ -59,36 +58,27 @@ class Cache:
         self._file.close()
 
 
-def _read(path: Path) -> Iterator[tuple[str, CachedScores]]:
+def _read(path: Path) -> Iterator[tuple[str, TimedScores]]:
     if not path.exists():
         return
     for line in path.read_text(encoding="utf-8").splitlines():
         try:
-            told = json.loads(line)
-            yield told["key"], CachedScores(Scores(**told["scores"]), told["seconds_per_s"])
+            known = json.loads(line)
+            yield known["key"], TimedScores(Scores(**known["scores"]), known["seconds_per_s"])
         except (ValueError, TypeError, KeyError):
             continue  # empty, or the last line of a run that was killed while it wrote
 
 
 def key_of(model: str, sampling: Sampling | None, seed: int, files: tuple[str, ...]) -> str:
-    """The name of a result: a digest of all that decides it. Files and model come as digests."""
-    told = [METHOD, model, asdict(sampling) if sampling else None, seed, files]
-    return hashlib.sha256(json.dumps(told).encode()).hexdigest()
+    """The key of scores: a digest of all that decides them. Files and model come as digests."""
+    decisive = [METHOD, model, asdict(sampling) if sampling else None, seed, files]
+    return hashlib.sha256(json.dumps(decisive).encode()).hexdigest()
 
 
 def digest_of_model(pretrained: Pretrained) -> str:
     """A digest of what a model computes: its weights and structure, not its name or modes."""
     system = pretrained.system
-    structure: dict[str, Any] = Config(
-        "",
-        system.layout,
-        system.backbone,
-        system.predictive_backbone,
-        system.process,
-        pretrained.spectrogram,
-        {},
-        {},
-    ).to_json()
+    structure = describe(replace(pretrained, name="", modes={}, metadata={})).to_json()
     digest = hashlib.sha256(json.dumps(structure, sort_keys=True).encode())
     for name, tensor in sorted(system.state_dict().items()):
         digest.update(name.encode())

@@ -8,7 +8,7 @@ from speechduet.errors import AudioError
 from speechduet.evaluation import METRICS
 from speechduet.evaluation.figures import panels
 from speechduet.evaluation.tables import title
-from speechduet.picture import name_in_picture, without_font_warnings
+from speechduet.picture import name_in_picture
 from speechduet.study import published
 from speechduet.study.measuring import Measured
 from speechduet.study.selection import (
@@ -77,9 +77,9 @@ def _against(
     colours = _colours([*labels, *curves.get("pesq", {})])
     for metric, axes in panel_of.items():
         for line in lines:
-            steps, told = zip(*line.points, strict=True)
-            places = steps if along == "steps" else [getattr(m.cost, along) for m in told]
-            _curve(axes, places, told, metric, line, colours[line.label], len(lines) <= _SHADED)
+            steps, points = zip(*line.points, strict=True)
+            places = steps if along == "steps" else [getattr(m.cost, along) for m in points]
+            _curve(axes, places, points, metric, line, colours[line.label], len(lines) <= _SHADED)
         for name, values in curves.get(metric, {}).items():
             label = None if name in labels else f"{name}, published"
             axes.plot(published.STEPS, values, "x:", color=colours[name], alpha=0.7, label=label)
@@ -107,8 +107,8 @@ def _pesq(
     axes = panel_of["pesq"]
     colours = _colours(line.label for line in lines)
     for line in lines:
-        places, told = zip(*line.points, strict=True)
-        _curve(axes, places, told, "pesq", line, colours[line.label], len(lines) <= _SHADED)
+        places, points = zip(*line.points, strict=True)
+        _curve(axes, places, points, "pesq", line, colours[line.label], len(lines) <= _SHADED)
     for name, values in (curves or {}).items():
         axes.plot(published.STEPS, values, "x:", color="grey", label=f"{name}, published")
     axes.set_xlabel(along)
@@ -121,20 +121,23 @@ def _pesq(
 def _frontier(measured: Sequence[Measured], cost: str, noisy: Measured) -> "Figure":
     """Every setting as a point; a line for each system joins those that nothing cheaper equals."""
     figure, panel_of = panels(("pesq", "estoi", "si_sdr"), 4.2)
-    systems = dict.fromkeys(told.setting.system for told in measured)
+    systems = dict.fromkeys(one.setting.system for one in measured)
     for metric, axes in panel_of.items():
         for index, system in enumerate(systems):
-            own = [told for told in measured if told.setting.system == system]
-            best = frontier(own, metric, cost)
+            of_system = [one for one in measured if one.setting.system == system]
+            best = frontier(of_system, metric, cost)
             colour = f"C{index}"
-            for points, style, label in ((own, ".", None), (best, "o-", name_in_picture(system))):
-                places = [getattr(told.cost, cost) for told in points]
-                scores = [told.mean(metric) for told in points]
+            for points, style, label in (
+                (of_system, ".", None),
+                (best, "o-", name_in_picture(system)),
+            ):
+                places = [getattr(one.cost, cost) for one in points]
+                scores = [one.mean(metric) for one in points]
                 alpha = 0.3 if style == "." else 1.0
                 axes.plot(places, scores, style, color=colour, alpha=alpha, label=label)
         _mark(axes, noisy.mean(metric))
         _logarithmic(axes)
-        reached = [told.mean(metric) for told in frontier(measured, metric, cost)]
+        reached = [one.mean(metric) for one in frontier(measured, metric, cost)]
         levels = [*reached, noisy.mean(metric)] if noisy.evaluation.files else reached
         margin = max(0.3 * (max(levels) - min(levels)), 0.01)
         axes.set_ylim(min(levels) - margin, max(levels) + 0.2 * margin)
@@ -151,13 +154,13 @@ def _frontier(measured: Sequence[Measured], cost: str, noisy: Measured) -> "Figu
 def _curve(
     axes: "Axes",
     places: Sequence[float],
-    told: Sequence[Measured],
+    points: Sequence[Measured],
     metric: str,
     line: Line,
     colour: str,
     shaded: bool,
 ) -> None:
-    intervals = [m.summary[metric] for m in told]
+    intervals = [m.summary[metric] for m in points]
     known = [(x, i) for x, i in zip(places, intervals, strict=True) if i is not None]
     x = [place for place, _ in known]
     means = [interval.mean for _, interval in known]
@@ -196,8 +199,7 @@ def _legend(figure: "Figure", panel_of: Mapping[str, "Axes"]) -> None:
 
 def _written(figure: "Figure", path: Path) -> Path:
     try:
-        with without_font_warnings():
-            figure.savefig(path, format="png", dpi=110)
+        figure.savefig(path, format="png", dpi=110)
     except OSError as error:
         raise AudioError(f"cannot write {path} ({error.strerror})") from error
     return path

@@ -1,6 +1,6 @@
-"""Measure settings on pairs of recordings: what the cache does not know, in parallel processes."""
+"""Measure settings on pairs of recordings: what the cache lacks, in parallel processes."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -11,7 +11,14 @@ import torch
 
 from speechduet.enhancement.enhancer import Enhancer
 from speechduet.errors import SettingError
-from speechduet.evaluation import Evaluation, Failure, Interval, Pair, Scores
+from speechduet.evaluation import (
+    METRICS,
+    Evaluation,
+    Interval,
+    ScoredPair,
+    Scores,
+    UnscoredFile,
+)
 from speechduet.evaluation.pairing import pair_up
 from speechduet.evaluation.processes import in_processes
 from speechduet.model.find import load_any
@@ -19,12 +26,12 @@ from speechduet.network.cost import Parts, calls, operations, operations_per_sec
 from speechduet.network.system import Layout
 from speechduet.sampler import Sampling
 from speechduet.spectrogram import Spectrogram
-from speechduet.study.cache import Cache, CachedScores, digest_of_file, digest_of_model, key_of
+from speechduet.study.cache import Cache, digest_of_file, digest_of_model, key_of
 from speechduet.study.settings import Folders, Setting
-from speechduet.study.trajectory import Result, Trajectory, check, results
+from speechduet.study.trajectory import Trajectory, enhance_and_score, input_of
 
 Progress = Callable[[int, int], None]
-"""Told how many trajectories are done, and of how many."""
+"""Called with how many trajectories are done, and of how many."""
 
 
 class Cost(NamedTuple):
@@ -89,7 +96,8 @@ def models(systems: Mapping[str, str], settings: Sequence[Setting]) -> dict[str,
         enhancer = Enhancer(pretrained, "cpu")
         for setting in settings:
             if setting.system == name and setting.sampling is not None:
-                check(enhancer, setting.sampling)
+                any_mode = next(iter(pretrained.modes))
+                enhancer.sampling(any_mode, **vars(setting.sampling))  # an error if it cannot
         found[name] = Model(
             place,
             digest_of_model(pretrained),
@@ -100,7 +108,7 @@ def models(systems: Mapping[str, str], settings: Sequence[Setting]) -> dict[str,
     return found
 
 
-def pairs_of(folders: Folders) -> tuple[list[Pair], list[Failure]]:
+def pairs_of(folders: Folders) -> tuple[list[ScoredPair], list[UnscoredFile]]:
     """The pairs to measure on, and recordings without a partner."""
     for place in (folders.clean, folders.noisy):
         if not Path(place).is_dir():
@@ -115,9 +123,19 @@ def pairs_of(folders: Folders) -> tuple[list[Pair], list[Failure]]:
     return pairs, failed
 
 
+class Unit(NamedTuple):
+    """The least that is measured: a file, enhanced with a setting and a seed."""
+
+    setting: Setting
+    seed: int
+    pair: ScoredPair
+    key: str
+    """Of its scores in the cache."""
+
+
 @dataclass(frozen=True)
 class Runner:
-    """With what is measured: models, seeds, known results, processes and their device."""
+    """What measures settings, and with what: models by system, processes and their device."""
 
     models: Mapping[str, Model]
     seeds: tuple[int, ...]
@@ -126,56 +144,56 @@ class Runner:
     device: str = "cpu"
 
     def measure(
-        self, pairs: Sequence[Pair], settings: Sequence[Setting], progress: Progress
+        self, pairs: Sequence[ScoredPair], settings: Sequence[Setting], progress: Progress
     ) -> dict[Setting, Measured]:
         """Every setting on every pair; what fails is a failure of its file."""
         digests = {
-            pair: (digest_of_file(pair.clean), digest_of_file(_noisy(pair))) for pair in pairs
+            pair: (digest_of_file(pair.clean), digest_of_file(input_of(pair))) for pair in pairs
         }
-        keys = {
-            (setting, seed, pair): self._key(setting, seed, digests[pair])
+        units = {
+            setting: [
+                Unit(setting, seed, pair, self._key(setting, seed, digests[pair]))
+                for seed in (self.seeds if setting.sampling is not None else self.seeds[:1])
+                for pair in pairs
+            ]
             for setting in settings
-            for seed in self._seeds(setting)
-            for pair in pairs
         }
-        missing = [unit for unit, key in keys.items() if self.cache.get(key) is None]
-        failures: dict[str, Failure] = {}
-        trajectories = self._trajectories(missing)
+        unknown = [
+            unit for row in units.values() for unit in row if self.cache.get(unit.key) is None
+        ]
+        trajectories = self._trajectories(unknown)
+        failures: dict[str, UnscoredFile] = {}
         progress(0, len(trajectories))
-        followed = _results(list(trajectories), self.jobs)
-        for number, (trajectory, ended) in enumerate(zip(trajectories, followed, strict=True)):
-            for unit, ending in zip(trajectories[trajectory], ended, strict=True):
-                if isinstance(ending.outcome, Failure):
-                    failures[keys[unit]] = ending.outcome
+        ends = in_processes(enhance_and_score, list(trajectories), self.jobs, _one_thread)
+        for done, (trajectory, outcomes) in enumerate(zip(trajectories, ends, strict=True), 1):
+            for unit, outcome in zip(trajectories[trajectory], outcomes, strict=True):
+                if isinstance(outcome, UnscoredFile):
+                    failures[unit.key] = outcome
                 else:
-                    seconds = ending.seconds_per_s * self._share(unit[0], trajectory)
-                    self.cache.add(keys[unit], CachedScores(ending.outcome, seconds))
-            progress(number + 1, len(trajectories))
-        return {setting: self._measured(setting, pairs, keys, failures) for setting in settings}
-
-    def _seeds(self, setting: Setting) -> tuple[int, ...]:
-        return self.seeds if setting.sampling is not None else self.seeds[:1]
+                    seconds = outcome.seconds_per_s * self._share(unit.setting, trajectory)
+                    self.cache.add(unit.key, outcome._replace(seconds_per_s=seconds))
+            progress(done, len(trajectories))
+        return {setting: self._measured(setting, row, failures) for setting, row in units.items()}
 
     def _key(self, setting: Setting, seed: int, files: tuple[str, str]) -> str:
         if setting.sampling is None:
             return key_of("", None, 0, files)
         return key_of(self.models[setting.system].digest, setting.sampling, seed, files)
 
-    def _trajectories(self, missing: Sequence["_Unit"]) -> dict[Trajectory, list["_Unit"]]:
-        """Units that differ in beta alone make one trajectory; model follows upon model."""
-        together: dict[tuple[str, Sampling | None, int, Pair], list[_Unit]] = {}
-        for unit in sorted(missing, key=lambda unit: unit[0].system):
-            (system, sampling), seed, pair = unit
+    def _trajectories(self, units: Sequence[Unit]) -> dict[Trajectory, list[Unit]]:
+        """Units that differ in beta alone share a trajectory; those of a model are neighbours."""
+        together: dict[tuple[str, Sampling | None, int, ScoredPair], list[Unit]] = {}
+        for unit in sorted(units, key=lambda unit: unit.setting.system):
+            system, sampling = unit.setting
             but_beta = replace(sampling, beta=1.0) if sampling is not None else None
-            together.setdefault((system, but_beta, seed, pair), []).append(unit)
-        made = {}
-        for (system, sampling, seed, pair), units in together.items():
+            together.setdefault((system, but_beta, unit.seed, unit.pair), []).append(unit)
+        trajectories = {}
+        for (system, sampling, seed, pair), group in together.items():
             place = self.models[system].place if sampling is not None else None
-            betas = tuple(
-                setting.sampling.beta if setting.sampling else 1.0 for setting, *_ in units
-            )
-            made[Trajectory(place, sampling, betas, seed, pair, self.device)] = units
-        return made
+            samplings = (unit.setting.sampling for unit in group)
+            betas = tuple(1.0 if sampling is None else sampling.beta for sampling in samplings)
+            trajectories[Trajectory(place, sampling, betas, seed, pair, self.device)] = group
+        return trajectories
 
     def _share(self, setting: Setting, trajectory: Trajectory) -> float:
         """How much of the trajectory's operations the setting would take by itself."""
@@ -186,27 +204,20 @@ class Runner:
         return model.rate(setting.sampling) / model.rate(computed)
 
     def _measured(
-        self,
-        setting: Setting,
-        pairs: Sequence[Pair],
-        keys: Mapping["_Unit", str],
-        failures: Mapping[str, Failure],
+        self, setting: Setting, units: Sequence[Unit], failures: Mapping[str, UnscoredFile]
     ) -> Measured:
-        runs, seconds = [], []
-        for seed in self._seeds(setting):
-            outcomes: list[Scores | Failure] = []
-            for pair in pairs:
-                key = keys[setting, seed, pair]
-                known = self.cache.get(key)
-                if known is None:
-                    outcomes.append(failures[key])
-                else:
-                    outcomes.append(known.scores._replace(file=pair.name))
-                    seconds.append(known.seconds_per_s)
-            runs.append(outcomes)
-        by_file = [_mean(of_file) for of_file in zip(*runs, strict=True)]
+        by_seed: dict[int, list[Scores | UnscoredFile]] = {}
+        seconds = []
+        for unit in units:
+            known = self.cache.get(unit.key)
+            outcome = failures[unit.key] if known is None else known.scores
+            by_seed.setdefault(unit.seed, []).append(outcome._replace(file=unit.pair.name))
+            if known is not None:
+                seconds.append(known.seconds_per_s)
+        runs = tuple(map(Evaluation.of, by_seed.values()))
+        means = Evaluation.of(map(_mean, zip(*by_seed.values(), strict=True)))
         cost = self._cost(setting, float(np.median(seconds)) if seconds else float("nan"))
-        return Measured(setting, Evaluation.of(by_file), tuple(map(Evaluation.of, runs)), cost)
+        return Measured(setting, means, runs, cost)
 
     def _cost(self, setting: Setting, seconds_per_s: float) -> Cost:
         system, sampling = setting
@@ -222,35 +233,16 @@ def _mean_over(evaluation: Evaluation, metric: str) -> float:
     return float(np.mean(values)) if values else float("nan")
 
 
-_Unit = tuple[Setting, int, Pair]
-"""A setting, a seed and a file."""
-
-
-def _mean(outcomes: Sequence[Scores | Failure]) -> Scores | Failure:
+def _mean(outcomes: Sequence[Scores | UnscoredFile]) -> Scores | UnscoredFile:
     """The mean over seeds of one file's scores, or its first failure."""
-    scored: list[Scores] = []
-    for outcome in outcomes:
-        if isinstance(outcome, Failure):
-            return outcome
-        scored.append(outcome)
-
-    def mean(metric: str) -> float:
-        return float(np.mean([float(getattr(scores, metric)) for scores in scored]))
-
-    # SI-SIR and SI-SAR are there, for the noisy recording always is.
-    si = mean("si_sdr"), mean("si_sir"), mean("si_sar")
-    return Scores(scored[0].file, mean("pesq"), mean("estoi"), *si)
-
-
-def _results(trajectories: Sequence[Trajectory], jobs: int) -> Iterator[list[Result]]:
-    return in_processes(results, trajectories, jobs, _one_thread)
+    evaluation = Evaluation.of(outcomes)
+    if evaluation.failed:
+        return evaluation.failed[0]
+    # All metrics are there, for the noisy recording always is.
+    pesq, estoi, si_sdr, si_sir, si_sar = (_mean_over(evaluation, name) for name in METRICS)
+    return Scores(evaluation.files[0].file, pesq, estoi, si_sdr, si_sir, si_sar)
 
 
 def _one_thread() -> None:
     """As many processes as processors: each computes with one thread."""
     torch.set_num_threads(1)
-
-
-def _noisy(pair: Pair) -> Path:
-    assert pair.noisy is not None
-    return pair.noisy

@@ -5,24 +5,12 @@ of arXiv 2305.10734 v2. The curves were read off the figures: to 0.02 PESQ and 0
 """
 
 from collections.abc import Mapping
-from typing import NamedTuple
 
-
-class Published(NamedTuple):
-    """Means over the test set."""
-
-    pesq: float
-    estoi: float
-    si_sdr: float
-    """In dB."""
-
+from speechduet.recipe import RECIPES, Published
 
 SCORES: Mapping[str, Published] = {
     "noisy": Published(1.97, 0.79, 8.4),
-    "sgmse_plus": Published(2.93, 0.87, 17.3),
-    "storm": Published(2.93, 0.88, 18.8),
-    "gp_sgmse_plus": Published(2.95, 0.87, 17.9),
-    "gp_unified": Published(2.97, 0.87, 18.3),
+    **{recipe.name: recipe.scores for recipe in RECIPES if recipe.scores},
 }
 """By the names of the recipes; *noisy* is the input."""
 

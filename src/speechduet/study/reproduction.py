@@ -5,9 +5,9 @@ from typing import NamedTuple
 from speechduet.errors import SettingError
 from speechduet.evaluation import Evaluation, Interval
 from speechduet.evaluation.tables import Table, title
-from speechduet.recipe import RECIPES
+from speechduet.recipe import RECIPES, Published
 from speechduet.sampler import Sampling
-from speechduet.study.published import SCORES, Published
+from speechduet.study.published import SCORES
 
 TOLERANCE = Published(pesq=0.15, estoi=0.02, si_sdr=1.0)
 """How far a training of one's own may lie from the published mean, to either side.
@@ -41,28 +41,28 @@ class Row(NamedTuple):
 
 def published_sampling(name: str) -> Sampling:
     """The settings under which a recipe's numbers were published; SettingError without any."""
-    for recipe in RECIPES:
-        if recipe.name == name and name in SCORES:
-            return recipe.sampling
-    known = ", ".join(recipe.name for recipe in RECIPES if recipe.name in SCORES)
-    raise SettingError(f"nothing was published of a model named {name!r}", f"one of {known}")
+    published = {recipe.name: recipe.sampling for recipe in RECIPES if recipe.scores}
+    if name not in published:
+        expected = f"one of {', '.join(published)}"
+        raise SettingError(f"nothing was published of a model named {name!r}", expected)
+    return published[name]
 
 
 def rows(systems: dict[str, Evaluation]) -> list[Row]:
     """Every published number of these systems (and of *noisy*) beside the measured one."""
-    told = []
+    found = []
     for system, evaluation in systems.items():
         tolerance = NOISY_TOLERANCE if system == "noisy" else TOLERANCE
         summary = evaluation.summary()
         for metric, value in SCORES[system]._asdict().items():
-            told.append(Row(system, metric, value, getattr(tolerance, metric), summary[metric]))
-    return told
+            found.append(Row(system, metric, value, getattr(tolerance, metric), summary[metric]))
+    return found
 
 
-def table(told: list[Row]) -> Table:
+def table(compared: list[Row]) -> Table:
     """The rows with their verdicts."""
     cells = []
-    for row in told:
+    for row in compared:
         mean, between = "–", "–"
         if row.measured is not None:
             mean = f"{row.measured.mean:.3f}"

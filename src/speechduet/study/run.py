@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from speechduet.evaluation import Failure
+from speechduet.evaluation import UnscoredFile
 from speechduet.files.atomic import write_text
 from speechduet.study.cache import Cache
 from speechduet.study.figures import draw
@@ -14,7 +14,7 @@ from speechduet.study.settings import Ablation, Folders, Setting
 from speechduet.study.tables import Sets, files_csv, report, settings_csv
 
 Watch = Callable[[str], Progress]
-"""Given the name of a set, what its progress is told to."""
+"""Given the name of a set, what is called with its progress."""
 
 
 class Outcome(NamedTuple):
@@ -45,8 +45,8 @@ def run(ablation: Ablation, folder: Path, jobs: int, device: str, watch: Watch) 
             pairs, unpaired = pairs_of(folders)
             measured = runner.measure(pairs, chosen, watch(name))
             failures.extend(f"{name}: {failure.file}: {failure.error}" for failure in unpaired)
-            for told in measured.values():
-                failures.extend(_line(name, told.setting, f) for f in told.evaluation.failed)
+            for one in measured.values():
+                failures.extend(_line(name, one.setting, f) for f in one.evaluation.failed)
             return measured
 
         sets = {"valid": measure("valid", ablation.valid, settings)}
@@ -66,7 +66,7 @@ def run(ablation: Ablation, folder: Path, jobs: int, device: str, watch: Watch) 
     return Outcome(sets, picks, failures, text)
 
 
-def _line(name: str, setting: Setting, failure: Failure) -> str:
+def _line(name: str, setting: Setting, failure: UnscoredFile) -> str:
     return (
         f"{name}: {setting.system} ({described(setting.sampling)}): {failure.file}: {failure.error}"
     )

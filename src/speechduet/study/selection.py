@@ -6,8 +6,9 @@ from operator import itemgetter
 from typing import NamedTuple
 
 from speechduet.sampler import Sampling
+from speechduet.sampler.settings import SETTINGS
 from speechduet.study.measuring import Measured
-from speechduet.study.settings import NOISY, SWEPT, Ablation, Pick, Setting, Sweep, canonical
+from speechduet.study.settings import NOISY, Ablation, Pick, Setting, Sweep, canonical
 
 Measurements = Mapping[Setting, Measured]
 
@@ -41,7 +42,9 @@ def by_steps(ablation: Ablation, measured: Measurements) -> list[Line]:
     return [
         line
         for name, sweep in ablation.sweeps.items()
-        if all(len(set(getattr(sweep, key))) == 1 for key in SWEPT if key not in ("steps", "grid"))
+        if all(
+            len(set(getattr(sweep, key))) == 1 for key in SETTINGS if key not in ("steps", "grid")
+        )
         for line in _lines(name, sweep, "steps", measured)
     ]
 
@@ -67,7 +70,7 @@ def predictive(ablation: Ablation, measured: Measurements) -> list[Line]:
 
 def _lines(name: str, sweep: Sweep, along: str, measured: Measurements) -> Iterator[Line]:
     """Lines of at least two points; what takes no steps or has no scores is on none."""
-    others = [key for key in SWEPT if key != along]
+    others = [key for key in SETTINGS if key != along]
     varying = [key for key in others if key != "grid" and len(set(getattr(sweep, key))) > 1]
 
     groups: dict[tuple[object, ...], list[Sampling]] = {}
@@ -77,9 +80,9 @@ def _lines(name: str, sweep: Sweep, along: str, measured: Measurements) -> Itera
     for members in groups.values():
         points = {}
         for sampling in members:
-            told = measured.get(Setting(sweep.system, canonical(sampling)))
-            if told is not None and told.evaluation.files:
-                points[float(getattr(sampling, along))] = told
+            point = measured.get(Setting(sweep.system, canonical(sampling)))
+            if point is not None and point.evaluation.files:
+                points[float(getattr(sampling, along))] = point
         if len(points) > 1:
             varied = ", ".join(f"{key} {getattr(members[0], key)}" for key in varying)
             yield Line(name, varied, members[0].grid, sorted(points.items(), key=itemgetter(0)))
@@ -98,27 +101,27 @@ def picked(ablation: Ablation, measured: Measurements) -> list[Picked]:
 
 def _best(pick: Pick, system: str, measured: Measurements) -> Setting | None:
     candidates = [
-        told
-        for (of, sampling), told in measured.items()
+        one
+        for (of, sampling), one in measured.items()
         if of == system
         and sampling is not None
-        and told.evaluation.files
-        and (not pick.most_evaluations or told.cost.evaluations <= pick.most_evaluations)
+        and one.evaluation.files
+        and (not pick.most_evaluations or one.cost.evaluations <= pick.most_evaluations)
         and (pick.grid == "any" or sampling.steps == 0 or sampling.grid == pick.grid)
     ]
     # A mean without files that have scores elsewhere is not comparable.
-    most = max((len(told.evaluation.files) for told in candidates), default=0)
-    whole = [told for told in candidates if len(told.evaluation.files) == most]
-    return max(whole, key=lambda told: told.mean(pick.by)).setting if whole else None
+    most = max((len(one.evaluation.files) for one in candidates), default=0)
+    whole = [one for one in candidates if len(one.evaluation.files) == most]
+    return max(whole, key=lambda one: one.mean(pick.by)).setting if whole else None
 
 
 def frontier(measured: Sequence[Measured], metric: str, cost: str) -> list[Measured]:
     """Those that nothing cheaper equals, from the cheapest; ``cost`` is a field of `Cost`."""
     best: list[Measured] = []
-    scored = [told for told in measured if told.evaluation.files]
-    for told in sorted(scored, key=lambda told: (getattr(told.cost, cost), -told.mean(metric))):
-        if not best or told.mean(metric) > best[-1].mean(metric):
-            best.append(told)
+    scored = [one for one in measured if one.evaluation.files]
+    for one in sorted(scored, key=lambda one: (getattr(one.cost, cost), -one.mean(metric))):
+        if not best or one.mean(metric) > best[-1].mean(metric):
+            best.append(one)
     return best
 
 
@@ -142,5 +145,5 @@ def described(sampling: Sampling | None) -> str:
 
 def systems_only(measured: Measurements) -> list[Measured]:
     """All that have scores but the noisy input."""
-    scored = [told for told in measured.values() if told.evaluation.files]
-    return [told for told in scored if told.setting.system != NOISY]
+    scored = [one for one in measured.values() if one.evaluation.files]
+    return [one for one in scored if one.setting.system != NOISY]

@@ -1,17 +1,18 @@
 """An ablation as its YAML file describes it: systems, sweeps over sampler settings, and picks."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, fields, make_dataclass, replace
 from itertools import product
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, get_type_hints
 
-from speechduet.errors import ModelError, SettingError
-from speechduet.model.config import record
+from annotated_types import MinLen
+
+from speechduet.errors import SettingError
 from speechduet.sampler import Sampling
-from speechduet.sampler.settings import Grid, Start
-from speechduet.sampler.transition import Predictor
-from speechduet.training.recipe_file import read_sections
+from speechduet.sampler.settings import SETTINGS
+from speechduet.settings import Seed, Settings, Text, Whole, nearest, read
+from speechduet.training.recipe_file import change, load, of_file
 
 Dataset = Literal["other", "voicebank_demand"]
 Metric = Literal["pesq", "estoi", "si_sdr", "si_sir", "si_sar"]
@@ -21,61 +22,69 @@ NOISY = "noisy"
 
 
 @dataclass(frozen=True)
-class Folders:
+class Folders(Settings):
     """Pairs to measure on: recordings of the same names, of one channel, at the models' rate."""
 
-    clean: str
-    noisy: str
-    limit: int = 0
-    """At most so many pairs, evenly picked from all; 0: all."""
+    clean: Text
+    noisy: Text
+    limit: Whole = 0
+    """At most this many pairs, evenly picked from all; 0: all."""
 
 
-@dataclass(frozen=True)
-class Sweep:
-    """All combinations of sampler settings (see `Sampling`) of one system.
+if TYPE_CHECKING:
+    _Varied = Settings
+else:
+    _HINTS = get_type_hints(Sampling, include_extras=True)
+    _Varied = make_dataclass(
+        "_Varied",
+        [
+            (
+                setting.name,
+                Annotated[tuple[_HINTS[setting.name], ...], MinLen(1)],
+                (setting.default,),
+            )
+            for setting in fields(Sampling)
+        ],
+        bases=(Settings,),
+        frozen=True,
+        kw_only=True,
+    )
 
-    The paper's grid goes with the Euler-Maruyama predictor alone: other predictors are combined
-    with the exact grid only.
+
+@dataclass(frozen=True, kw_only=True)
+class Sweep(_Varied):
+    """All combinations of sampler settings of one system.
+
+    Each field of `Sampling` is one of this record, with any number of values; by default the
+    sampler's own. The paper's grid goes with the Euler-Maruyama predictor alone: other predictors
+    are combined with the exact grid only.
     """
 
     system: str
-    steps: tuple[int, ...]
-    grid: tuple[Grid, ...] = ("exact",)
-    predictor: tuple[Predictor, ...] = ("euler_maruyama",)
-    corrector_steps: tuple[int, ...] = (1,)
-    corrector_snr: tuple[float, ...] = (0.5,)
-    alpha: tuple[float, ...] = (1.0,)
-    beta: tuple[float, ...] = (1.0,)
-    start: tuple[float, ...] = (1.0,)
-    start_from: tuple[Start, ...] = ("noisy",)
-    predict_once: tuple[bool, ...] = (False,)
-    framings: tuple[int, ...] = (1,)
     test: bool = False
     """Measure all of it on the test set too, to be reported; picks never look there."""
 
+    def check(self) -> None:
+        """There is something to measure."""
+        if not list(self.samplings()):
+            raise SettingError("no combination has a meaning", "at least one")
+
     def samplings(self) -> Iterator[Sampling]:
-        """Each combination; SettingError if one of them has no meaning."""
-        for values in product(*(getattr(self, name) for name in SWEPT)):
-            chosen = dict(zip(SWEPT, values, strict=True))
+        """Each combination that has a meaning."""
+        for values in product(*(getattr(self, name) for name in SETTINGS)):
+            chosen = dict(zip(SETTINGS, values, strict=True))
             if chosen["grid"] == "paper" and chosen["predictor"] != "euler_maruyama":
                 continue
             yield Sampling(**chosen)
 
 
-SWEPT = (
-    *("steps", "grid", "predictor", "corrector_steps", "corrector_snr"),
-    *("alpha", "beta", "start", "start_from", "predict_once", "framings"),
-)
-"""What a sweep varies: the fields of `Sampling`."""
-
-
 @dataclass(frozen=True)
-class Pick:
+class Pick(Settings):
     """Which setting of each system is taken from validation to the test set: the best mean."""
 
     by: Metric = "pesq"
-    most_evaluations: int = 0
-    """Only among settings with at most so many network evaluations; 0: no limit."""
+    most_evaluations: Whole = 0
+    """Only among settings with at most this many network evaluations; 0: no limit."""
     grid: Literal["any", "exact", "paper"] = "any"
 
 
@@ -86,28 +95,44 @@ class Setting(NamedTuple):
     sampling: Sampling | None
 
 
-@dataclass(frozen=True)
-class Ablation:
+@dataclass(frozen=True, kw_only=True)
+class Ablation(Settings):
     """All of an ablation's file, checked."""
 
-    dataset: Dataset
-    systems: Mapping[str, str]
+    dataset: Dataset = "other"
+    systems: Annotated[Mapping[str, Text], MinLen(1)]
     """Model folders (or whatever else ``--model`` takes) by the names of their systems."""
     valid: Folders
-    test: Folders | None
-    seeds: tuple[int, ...]
-    sweeps: Mapping[str, Sweep]
-    picks: Mapping[str, Pick]
+    test: Folders | None = None
+    seeds: Annotated[tuple[Seed, ...], MinLen(1)] = (0,)
+    sweeps: Annotated[Mapping[str, Sweep], MinLen(1)]
+    picks: Mapping[str, Pick] = field(default_factory=dict)
+
+    def check(self) -> None:
+        """Sweeps are of systems that there are, and what is to be tested has a test set."""
+        if NOISY in self.systems:
+            raise SettingError(f"a system is named {NOISY!r}", "another name")
+        tested = any(sweep.test for sweep in self.sweeps.values())
+        if self.test is None and (self.picks or tested):
+            raise SettingError("no test set to report on", "test: {clean: DIR, noisy: DIR}")
+        for name, sweep in self.sweeps.items():
+            if sweep.system not in self.systems:
+                systems = list(self.systems)
+                raise SettingError(
+                    f"sweeps.{name}.system is {sweep.system!r}",
+                    "one of " + ", ".join(systems),
+                    nearest(sweep.system, systems),
+                )
 
     def settings(self, tested: bool = False) -> list[Setting]:
         """Each distinct setting once, the noisy input first; only those of sweeps to be tested."""
-        told = [
+        swept = [
             Setting(sweep.system, canonical(sampling))
             for sweep in self.sweeps.values()
             if sweep.test or not tested
             for sampling in sweep.samplings()
         ]
-        return list(dict.fromkeys([Setting(NOISY, None), *told]))
+        return list(dict.fromkeys([Setting(NOISY, None), *swept]))
 
 
 def canonical(sampling: Sampling) -> Sampling:
@@ -121,69 +146,15 @@ def canonical(sampling: Sampling) -> Sampling:
     if sampling.steps == 1:
         sampling = replace(sampling, alpha=1.0)
     if sampling.corrector_steps == 0:
-        sampling = replace(sampling, corrector_snr=0.5)
+        sampling = replace(sampling, corrector_snr=Sampling.corrector_snr)
     if replace(sampling, predict_once=False).predictions < 2:
         sampling = replace(sampling, predict_once=False)
     return sampling
 
 
-_REQUIRED = ("systems", "valid", "sweeps")
-_OPTIONAL = ("dataset", "test", "seeds", "picks")
-
-
-@dataclass(frozen=True)
-class _Plain:
-    """The file's plain values."""
-
-    systems: Mapping[str, str]
-    dataset: Dataset = "other"
-    seeds: tuple[int, ...] = (0,)
-
-
 def read_ablation(path: Path, overrides: Sequence[str] = ()) -> Ablation:
     """Read an ablation's file; SettingError for what is unknown, missing or without meaning."""
-    values = read_sections(path, (*_REQUIRED, *_OPTIONAL), overrides)
-    for name in _REQUIRED:
-        if not values.get(name):
-            raise SettingError(f"{path} lacks {name!r}", ", ".join(_REQUIRED))
-    try:
-        plain = {key: values[key] for key in ("systems", "dataset", "seeds") if key in values}
-        read = record(_Plain, plain, str(path))
-        ablation = Ablation(
-            dataset=read.dataset,
-            systems=read.systems,
-            valid=record(Folders, values["valid"], "valid"),
-            test=record(Folders, values["test"], "test") if values.get("test") else None,
-            seeds=read.seeds,
-            sweeps=_records(Sweep, values["sweeps"], "sweeps"),
-            picks=_records(Pick, values.get("picks") or {}, "picks"),
-        )
-    except ModelError as error:
-        # Of a config it would be the model's fault; of this file it is a setting.
-        raise SettingError(f"{path}: {str(error).removeprefix('config: ')}") from None
-    _check(ablation, path)
-    return ablation
-
-
-def _records(kind: type[Any], values: Any, where: str) -> dict[str, Any]:
-    if not isinstance(values, Mapping):
-        raise SettingError(f"{where} is {values!r}", "named sections")
-    return {name: record(kind, told, f"{where}.{name}") for name, told in values.items()}
-
-
-def _check(ablation: Ablation, path: Path) -> None:
-    if NOISY in ablation.systems:
-        raise SettingError(f"{path}: a system is named {NOISY!r}", "another name")
-    if not ablation.seeds or min(ablation.seeds) < 0:
-        raise SettingError(f"{path}: seeds is {list(ablation.seeds)}", "numbers of 0 or more")
-    tested = any(sweep.test for sweep in ablation.sweeps.values())
-    if ablation.test is None and (ablation.picks or tested):
-        raise SettingError(f"{path} has no test set to report on", "test: {clean: DIR, noisy: DIR}")
-    for name, sweep in ablation.sweeps.items():
-        if sweep.system not in ablation.systems:
-            raise SettingError(
-                f"{path}: sweeps.{name}.system is {sweep.system!r}",
-                "one of " + ", ".join(ablation.systems),
-            )
-        if not list(sweep.samplings()):
-            raise SettingError(f"{path}: sweeps.{name} has no settings", "at least one")
+    values = load(path)
+    with of_file(path):
+        change(values, overrides)
+        return read(Ablation, {name: value for name, value in values.items() if value is not None})

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from speechduet.evaluation import METRICS, Scores, compare
 from speechduet.evaluation.tables import Table, comparison_table, means_table, title
 from speechduet.network.cost import Parts
+from speechduet.sampler.settings import SETTINGS
 from speechduet.study.measuring import Measured
 from speechduet.study.selection import (
     Line,
@@ -17,7 +18,7 @@ from speechduet.study.selection import (
     described,
     predictive,
 )
-from speechduet.study.settings import NOISY, SWEPT, Ablation, Setting
+from speechduet.study.settings import NOISY, Ablation, Setting
 
 Sets = Mapping[str, Measurements]
 """What was measured on *valid* and on *test*."""
@@ -59,10 +60,10 @@ def settings_csv(sets: Sets) -> str:
     spreads = [f"{metric}_seed_spread" for metric in METRICS]
     calls = [f"{part}_calls" for part in Parts._fields]
     costs = ["evaluations", *calls, "gmac_per_s", "seconds_per_s"]
-    writer.writerow(["set", "system", *SWEPT, *costs, "files", "seeds", *scored, *spreads])
+    writer.writerow(["set", "system", *SETTINGS, *costs, "files", "seeds", *scored, *spreads])
     for name, measured in sets.items():
-        for told in measured.values():
-            writer.writerow([name, *_cells(told)])
+        for one in measured.values():
+            writer.writerow([name, *_cells(one)])
     return text.getvalue()
 
 
@@ -70,12 +71,12 @@ def files_csv(sets: Sets, seeds: tuple[int, ...]) -> str:
     """A line for each set, setting, seed and file."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["set", "system", *SWEPT, "seed", "file", *METRICS])
+    writer.writerow(["set", "system", *SETTINGS, "seed", "file", *METRICS])
     for name, measured in sets.items():
-        for told in measured.values():
-            setting = _setting_cells(told.setting)
+        for one in measured.values():
+            setting = _setting_cells(one.setting)
             # The noisy input has no seed and is scored once.
-            for seed, run in zip(seeds, told.seeds, strict=False):
+            for seed, run in zip(seeds, one.seeds, strict=False):
                 for scores in run.files:
                     values = [scores.by_metric()[metric] for metric in METRICS]
                     writer.writerow([name, *setting, seed, scores.file, *values])
@@ -106,20 +107,22 @@ def _systems(picks: list[Picked], tested: Measurements) -> Table:
         ("–", NOISY, "–", "–", "–"): noisy.evaluation.files
     }
     for pick, setting in picks:
-        told = tested[setting]
-        cost = told.cost
+        measured = tested[setting]
+        cost = measured.cost
         label = (pick, setting.system, described(setting.sampling))
-        groups[(*label, str(cost.evaluations), _amount(cost.gmac_per_s))] = told.evaluation.files
+        groups[(*label, str(cost.evaluations), _amount(cost.gmac_per_s))] = (
+            measured.evaluation.files
+        )
     return means_table(("pick", "system", "setting", "NFE", "GMAC/s"), groups)
 
 
 def _fewest_steps(lines: list[Line]) -> Table:
     rows = []
     for metric in ("pesq", "estoi", "si_sdr"):
-        target = min(max(told.mean(metric) for _, told in line.points) for line in lines)
+        target = min(max(one.mean(metric) for _, one in line.points) for line in lines)
         for line in lines:
-            steps, told = next(point for point in line.points if point[1].mean(metric) >= target)
-            cost = told.cost
+            steps, first = next(point for point in line.points if point[1].mean(metric) >= target)
+            cost = first.cost
             rows.append(
                 (
                     f"{title(metric)} {target:.3f}",
@@ -128,7 +131,7 @@ def _fewest_steps(lines: list[Line]) -> Table:
                     str(cost.evaluations),
                     _amount(cost.gmac_per_s),
                     _amount(cost.seconds_per_s),
-                    f"{told.mean(metric):.3f}",
+                    f"{first.mean(metric):.3f}",
                 )
             )
     header = ("score to reach", "line", "N", "NFE", "GMAC/s", "seconds/s", "score")
@@ -139,7 +142,7 @@ def _by_steps_table(lines: list[Line]) -> Table:
     steps = sorted({place for line in lines for place, _ in line.points})
     rows = []
     for line in lines:
-        means = {place: f"{told.mean('pesq'):.3f}" for place, told in line.points}
+        means = {place: f"{point.mean('pesq'):.3f}" for place, point in line.points}
         label = f"{line.label} ({line.grid} grid)"
         rows.append((label, *(means.get(place, "–") for place in steps)))
     return Table(("line", *(f"N = {place:.0f}" for place in steps)), rows)
@@ -149,17 +152,17 @@ def _amount(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
-def _cells(told: Measured) -> Iterator[object]:
-    yield from _setting_cells(told.setting)
-    cost = told.cost
+def _cells(one: Measured) -> Iterator[object]:
+    yield from _setting_cells(one.setting)
+    cost = one.cost
     yield from (cost.evaluations, *cost.calls, cost.gmac_per_s, cost.seconds_per_s)
-    yield from (len(told.evaluation.files), len(told.seeds))
+    yield from (len(one.evaluation.files), len(one.seeds))
     for metric in METRICS:
-        interval = told.summary[metric]
+        interval = one.summary[metric]
         yield from (interval.mean, interval.low, interval.high) if interval else ("", "", "")
-    yield from (told.seed_spread(metric) for metric in METRICS)
+    yield from (one.seed_spread(metric) for metric in METRICS)
 
 
 def _setting_cells(setting: Setting) -> list[object]:
     sampling = asdict(setting.sampling) if setting.sampling else {}
-    return [setting.system, *(sampling.get(key, "") for key in SWEPT)]
+    return [setting.system, *(sampling.get(key, "") for key in SETTINGS)]

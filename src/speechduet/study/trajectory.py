@@ -5,9 +5,10 @@ last step's result for any weight is a point on the line from the predictive est
 generative result (paper eq. 13), and weight 0 is the predictive estimate itself.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import lru_cache
+from pathlib import Path
 from time import perf_counter, process_time
 from typing import NamedTuple
 
@@ -19,10 +20,11 @@ from speechduet.audio import read_mono
 from speechduet.enhancement.enhancer import Enhancer
 from speechduet.enhancement.piece import enhance_whole
 from speechduet.errors import AudioError, SettingError
-from speechduet.evaluation import Failure, Pair, Scores, score_samples
+from speechduet.evaluation import ScoredPair, UnscoredFile, score_samples
 from speechduet.metrics import MetricError
 from speechduet.metrics.signals import Samples
 from speechduet.sampler import Sampling, Step
+from speechduet.study.cache import TimedScores
 
 
 class Trajectory(NamedTuple):
@@ -34,43 +36,50 @@ class Trajectory(NamedTuple):
     """Its beta does not matter."""
     betas: tuple[float, ...]
     seed: int
-    pair: Pair
+    pair: ScoredPair
     """``noisy`` is the input; ``enhanced`` is not used."""
     device: str = "cpu"
 
 
-class Result(NamedTuple):
-    """What became of one weight of the final fusion."""
-
-    outcome: Scores | Failure
-    seconds_per_s: float
-    """Time that the whole trajectory took per second of audio, scores not included: on a CPU that
-    of its threads together, else what went by."""
+def input_of(pair: ScoredPair) -> Path:
+    """The noisy recording of a pair, which here is always there."""
+    assert pair.noisy is not None
+    return pair.noisy
 
 
-def results(trajectory: Trajectory) -> list[Result]:
-    """Enhance and score: one ending for each beta, in order."""
-    name = trajectory.pair.name
-    assert trajectory.pair.noisy is not None
+def enhance_and_score(trajectory: Trajectory) -> list[TimedScores | UnscoredFile]:
+    """Scores for each beta, in order, or why there are none.
+
+    Their time is that of the whole trajectory per second of audio, scoring not included: on a CPU
+    that of its threads together, else what went by.
+    """
+    name, betas = trajectory.pair.name, trajectory.betas
     try:
         clean, rate = read_mono(trajectory.pair.clean)
-        noisy, noisy_rate = read_mono(trajectory.pair.noisy)
+        noisy, noisy_rate = read_mono(input_of(trajectory.pair))
         if rate != noisy_rate:
             raise AudioError(f"clean has {rate} Hz and noisy {noisy_rate} Hz", "one sample rate")
         if not noisy.any():
             raise AudioError(f"{trajectory.pair.noisy} is silent", "sound in it")
         # Not what a busy machine makes it wait; other devices' work is not this process's time.
         clock = process_time if trajectory.device == "cpu" else perf_counter
-        enhancer = _enhancer(trajectory.model, trajectory.device) if trajectory.model else None
+        enhance = _enhancement(trajectory, rate)
         begun = clock()
-        made = _made(trajectory, enhancer, noisy, rate)
+        results = enhance(noisy)
         seconds_per_s = (clock() - begun) / (len(noisy) / rate)
     except (AudioError, SettingError) as error:
-        return [Result(Failure(name, str(error)), 0.0) for _ in trajectory.betas]
-    return [Result(_scored(name, clean, enhanced, noisy, rate), seconds_per_s) for enhanced in made]
+        return [UnscoredFile(name, str(error)) for _ in betas]
+    outcomes: list[TimedScores | UnscoredFile] = []
+    for enhanced in results:
+        try:
+            scores = score_samples(name, clean, enhanced, noisy, sample_rate=rate)
+            outcomes.append(TimedScores(scores, seconds_per_s))
+        except (AudioError, MetricError) as error:
+            outcomes.append(UnscoredFile(name, str(error)))
+    return outcomes
 
 
-def endings(
+def enhance_with_each(
     enhancer: Enhancer, noisy: Samples, sampling: Sampling, betas: Sequence[float], seed: int
 ) -> list[Samples]:
     """The waveform enhanced with each beta, as `Enhancer` does it in one piece at the model's rate.
@@ -86,7 +95,7 @@ def endings(
         ways = [beta / run * (step.result - step.predictive) for beta in betas]
         return torch.cat([step.predictive + way for way in ways])
 
-    made = enhance_whole(
+    waveforms = enhance_whole(
         enhancer.system,
         enhancer.spectrogram,
         noisy.astype(np.float32),
@@ -94,33 +103,20 @@ def endings(
         seed,
         result_of,
     )
-    return [enhanced.astype(np.float64) for enhanced in made]
+    return [waveform.astype(np.float64) for waveform in waveforms]
 
 
-def check(enhancer: Enhancer, sampling: Sampling) -> None:
-    """Raise SettingError if a model cannot do these settings."""
-    enhancer.sampling(next(iter(enhancer.pretrained.modes)), **vars(sampling))
-
-
-def _made(
-    trajectory: Trajectory, enhancer: Enhancer | None, noisy: Samples, rate: int
-) -> list[Samples]:
-    if enhancer is None or trajectory.sampling is None:
-        return [noisy for _ in trajectory.betas]
+def _enhancement(trajectory: Trajectory, rate: int) -> Callable[[Samples], list[Samples]]:
+    """What makes a waveform for each beta out of a noisy one at this rate."""
+    _, sampling, betas, seed, pair, device = trajectory
+    if trajectory.model is None or sampling is None:
+        return lambda noisy: [noisy for _ in betas]
+    enhancer = _enhancer(trajectory.model, device)
     expected = enhancer.spectrogram.sample_rate
     if rate != expected:
         remedy = "resample with: speechduet prepare pairs"
-        raise AudioError(f"{trajectory.pair.noisy} has {rate} Hz", f"{expected} Hz", remedy)
-    return endings(enhancer, noisy, trajectory.sampling, trajectory.betas, trajectory.seed)
-
-
-def _scored(
-    name: str, clean: Samples, enhanced: Samples, noisy: Samples, rate: int
-) -> Scores | Failure:
-    try:
-        return score_samples(name, clean, enhanced, noisy, sample_rate=rate)
-    except (AudioError, MetricError) as error:
-        return Failure(name, str(error))
+        raise AudioError(f"{pair.noisy} has {rate} Hz", f"{expected} Hz", remedy)
+    return lambda noisy: enhance_with_each(enhancer, noisy, sampling, betas, seed)
 
 
 @lru_cache(maxsize=1)

@@ -13,10 +13,11 @@ import torch
 from torch import Tensor
 
 from speechduet.errors import SettingError
+from speechduet.settings import Settings, Share
 
 
 @dataclass(frozen=True)
-class TrainingTime:
+class TrainingTime(Settings):
     """At which time, and around what, the state of an example is drawn.
 
     Published: t uniform from the process's t_min to 1 (paper eq. 8), the state around x_0. But in
@@ -31,25 +32,22 @@ class TrainingTime:
     only where it is used, and there are no shares.
     """
 
-    at_start: float = 0.0
+    at_start: Share = 0.0
     """Share of examples with the sampler's first state."""
-    own_states: float = 0.0
+    own_states: Share = 0.0
     """Share of the others whose state is drawn around the model's own predictive estimate."""
-    between: tuple[float, ...] = (0.0, 1.0)
+    between: tuple[Share, Share] = (0.0, 1.0)
     """Times of all but first states are uniform between these two, and not below the t_min."""
     chained: bool = False
     """Train each decoder on every example, at its own state of inference and only there."""
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
+        """Times are in order, and in a chain there are no shares."""
         for name, share in (("at_start", self.at_start), ("own_states", self.own_states)):
-            if not 0 <= share <= 1:
-                raise SettingError(f"{name} is {share}", "a share between 0 and 1")
             if share and self.chained:
                 raise SettingError(f"{name} is {share} in a chain", "0, or times.chained false")
-        if len(self.between) != 2 or not 0 <= self.between[0] <= self.between[1] <= 1:
-            raise SettingError(
-                f"between is {list(self.between)}", "an earliest and a latest time from 0 to 1"
-            )
+        if self.between[0] > self.between[1]:
+            raise SettingError(f"between is {list(self.between)}", "the earliest time first")
 
     def of(self, uniform: Tensor, t_min: float) -> Tensor:
         """Times ``[batch]`` for numbers ``[batch, 3]``, uniform in [0, 1)."""

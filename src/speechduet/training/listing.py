@@ -1,15 +1,16 @@
 """All sections and keys of a recipe, as their dataclasses define and document them."""
 
-import ast
 import inspect
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import MISSING, fields
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
-from speechduet.model.config import NETWORKS, PROCESSES
+from speechduet.model.config import AnyNetwork, AnyProcess
 from speechduet.network.system import Layout
+from speechduet.recipe import RECIPES
 from speechduet.sampler import Sampling
+from speechduet.settings import meanings
 from speechduet.spectrogram import Spectrogram
 from speechduet.training.recipe_file import SECTIONS
 from speechduet.training.resuming import ON_RESUME
@@ -17,53 +18,64 @@ from speechduet.training.resuming import ON_RESUME
 
 def settings_text() -> str:
     """A page per section: what it is, and of each key the type, the default and the meaning."""
-    parts = ["name: TEXT\n    Of the model."]
+    parts = ["name: TEXT\n    Of the model; by default that of its system."]
+    parts += [_SYSTEM.format(names=", ".join(recipe.name for recipe in RECIPES))]
     parts += [_section("system.layout", Layout)]
-    parts += [_section(f"network (kind: {name})", kind) for name, kind in NETWORKS.items()]
+    parts += _kinds("network", AnyNetwork)
     parts += ["predictive_network: as network\n    Of the predictive part alone, if it differs."]
-    parts += [_section(f"process (kind: {name})", kind) for name, kind in PROCESSES.items()]
+    parts += _kinds("process", AnyProcess)
     parts += [_section("spectrogram", Spectrogram)]
     parts += [_section("modes.fast, modes.balanced, modes.best", Sampling)]
     parts += [_section(name, kind) for name, kind in SECTIONS.items()]
     return "\n\n".join(parts)
 
 
+_SYSTEM = """system: NAME, or {{name: NAME, layout: {{...}}}} with other values of system.layout
+    {names}: all other sections of the model have
+    this system's values where they are not given. Without a name, all of them are required."""
+
+
+def _kinds(section: str, union: Any) -> list[str]:
+    """A page for each of the records that a section can be."""
+    return [_section(f"{section} (kind: {kind.kind})", kind) for kind in get_args(union.__origin__)]
+
+
 def _section(title: str, kind: type[Any]) -> str:
     described = inspect.getdoc(kind) or ""
     lines = [f"{title}:", textwrap.indent(described.replace("``", ""), "  # ", lambda line: True)]
-    hints, meanings = get_type_hints(kind), dict(_meanings(kind))
+    hints, meaning_of = get_type_hints(kind, include_extras=True), dict(meanings(kind))
     for member in fields(kind):
+        if member.name == "kind":
+            continue
         default = member.default
         if member.default_factory is not MISSING:
             default = member.default_factory()
         given = "required" if default is MISSING else f"default {_value(default)}"
         fixed = ON_RESUME.get(f"{title}.{member.name}") == "fixed"
-        kept = "; fixed once a run has begun" if fixed else ""
+        kept = "; fixed once a run has started" if fixed else ""
         lines.append(f"  {member.name}: {_type(hints[member.name])}, {given}{kept}")
-        if member.name in meanings:
-            lines.append(textwrap.fill(meanings[member.name], 96, **_INDENT))
+        if member.name in meaning_of:
+            lines.append(textwrap.fill(meaning_of[member.name], 96, **_INDENT))
     return "\n".join(lines)
 
 
 _INDENT: Mapping[str, Any] = {"initial_indent": " " * 6, "subsequent_indent": " " * 6}
 
 
-def _meanings(kind: type[Any]) -> Iterator[tuple[str, str]]:
-    """The strings that stand below fields, which only the source knows."""
-    body = ast.parse(textwrap.dedent(inspect.getsource(kind))).body[0]
-    assert isinstance(body, ast.ClassDef)
-    for field, text in zip(body.body, body.body[1:], strict=False):
-        if (
-            isinstance(field, ast.AnnAssign)
-            and isinstance(field.target, ast.Name)
-            and isinstance(text, ast.Expr)
-            and isinstance(text.value, ast.Constant)
-        ):
-            yield field.target.id, " ".join(str(text.value.value).split())
+_EDGES = {"ge": "from", "gt": "above", "le": "to", "lt": "below", "multiple_of": "in steps of"}
 
 
 def _type(hint: Any) -> str:
+    """The type in words, with the range of a number."""
     origin, inner = get_origin(hint), get_args(hint)
+    if origin is Annotated:
+        edges = [
+            f" {word} {getattr(constraint, name)}"
+            for constraint in inner[1:]
+            for name, word in _EDGES.items()
+            if hasattr(constraint, name)
+        ]
+        return _type(inner[0]) + "".join(edges)
     if origin is Literal:
         return " | ".join(str(choice) for choice in inner)
     if origin is tuple:

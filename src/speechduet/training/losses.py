@@ -5,14 +5,13 @@ coefficients of an example, and so does everything here.
 """
 
 from dataclasses import dataclass
-from math import inf
 from typing import Literal
 
 import torch
 from torch import Tensor
 
-from speechduet.errors import SettingError
 from speechduet.process import Process
+from speechduet.settings import NotNegative, Settings
 from speechduet.spectrogram import Spectrogram
 
 Weighting = Literal["score", "clean"]
@@ -21,7 +20,7 @@ TermsFor = Literal["predictive", "both"]
 
 
 @dataclass(frozen=True)
-class LossSettings:
+class LossSettings(Settings):
     """Weights of the terms; the defaults are the paper's recipe.
 
     ``weighting`` of the generative error: *score*, ``(a/s)^2``, makes it the score-matching loss
@@ -34,22 +33,17 @@ class LossSettings:
     """
 
     weighting: Weighting = "score"
-    generative: float = 0.5
+    generative: NotNegative = 0.5
     """Weight of the generative loss."""
-    predictive: float = 0.5
+    predictive: NotNegative = 0.5
     """Weight of the predictive loss."""
     balance: Balancing = "fixed"
     """*gradient_norm* makes the two weights shares of the gradient at the shared encoder."""
-    magnitude: float = 0.0
-    si_sdr: float = 0.0
-    resolutions: float = 0.0
+    magnitude: NotNegative = 0.0
+    si_sdr: NotNegative = 0.0
+    resolutions: NotNegative = 0.0
     """Of the relative error of compressed magnitudes at several resolutions of the waveform."""
     terms_for: TermsFor = "predictive"
-
-    def __post_init__(self) -> None:
-        for name in ("generative", "predictive", "magnitude", "si_sdr"):
-            if not 0 <= (weight := getattr(self, name)) < inf:
-                raise SettingError(f"{name} is {weight}", "a weight of 0 or more")
 
 
 WINDOWS = (256, 512, 1024, 2048)

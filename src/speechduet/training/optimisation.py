@@ -2,32 +2,26 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from math import inf
 from typing import Any
 
 import torch
 from torch import nn
 
-from speechduet.errors import SettingError
+from speechduet.settings import NotNegative, Settings, Whole
 
 
 @dataclass(frozen=True)
-class Optimisation:
+class Optimisation(Settings):
     """AdamW's settings and the course of the learning rate.
 
     It rises over ``warmup_steps``, stays, and falls linearly to 0 over the last ``decay_steps`` of
     the run; both 0 keep it constant, as SGMSE+ does.
     """
 
-    learning_rate: float = 1e-4
-    weight_decay: float = 0.0
-    warmup_steps: int = 0
-    decay_steps: int = 0
-
-    def __post_init__(self) -> None:
-        for name in ("learning_rate", "weight_decay", "warmup_steps", "decay_steps"):
-            if not 0 <= (value := getattr(self, name)) < inf:
-                raise SettingError(f"{name} is {value}", "0 or more")
+    learning_rate: NotNegative = 1e-4
+    weight_decay: NotNegative = 0.0
+    warmup_steps: Whole = 0
+    decay_steps: Whole = 0
 
     def optimiser(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
         """For the parameters that are trained."""
@@ -35,7 +29,7 @@ class Optimisation:
         return torch.optim.AdamW(trained, lr=self.learning_rate, weight_decay=self.weight_decay)
 
     def put_into(self, checkpoint: dict[str, Any], steps: int) -> None:
-        """Let a saved optimiser and its schedule go on with these settings, at a step of so many.
+        """Let a saved optimiser and its schedule go on with these settings; ``steps`` of the run.
 
         Otherwise those that they were saved with would come back with them.
         """
@@ -50,7 +44,7 @@ class Optimisation:
                 group["weight_decay"] = self.weight_decay
 
     def factor(self, step: int, steps: int) -> float:
-        """Of the learning rate, at a step of so many; in [0, 1]."""
+        """Of the learning rate at a step, where the run has ``steps``; in [0, 1]."""
         rise = min(1.0, (step + 1) / self.warmup_steps) if self.warmup_steps else 1.0
         left = (steps - step) / self.decay_steps if self.decay_steps else 1.0
         return max(0.0, min(rise, left))

@@ -26,7 +26,7 @@ _RUN: Mapping[str, Rule] = {
     "run.workers": "applied",
     # The first weights are made with it, and with them it is too late.
     "run.seed": "fixed",
-    # An average of so many steps cannot begin among them.
+    # An average cannot start among the steps that it is of.
     "run.ema_decay": "fixed",
     "run.other_ema_decays": "fixed",
     "run.gradient_clip": "applied",
@@ -105,8 +105,8 @@ def changes(recorded: Mapping[str, Any], recipe: TrainingRecipe) -> Changes:
     for name, value in settings_of(recipe).items():
         # A setting that was not there when the checkpoint was written cannot have been changed.
         if name in recorded and recorded[name] != value:
-            told = _difference(recorded[name], value, name)
-            (found.refused if ON_RESUME[name] == "fixed" else found.applied).append(told)
+            difference = _difference(recorded[name], value, name)
+            (found.refused if ON_RESUME[name] == "fixed" else found.applied).append(difference)
     return found
 
 
@@ -127,8 +127,8 @@ def _difference(found: Any, expected: Any, where: str) -> str:
             if inner:
                 return inner
         return ""
-    return "" if found == expected else f"{where} is {_told(found)}, here {_told(expected)}"
+    return "" if found == expected else f"{where} is {_shown(found)}, here {_shown(expected)}"
 
 
-def _told(value: Any) -> str:
+def _shown(value: Any) -> str:
     return "empty" if value in ("", {}, []) else str(value)

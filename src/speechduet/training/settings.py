@@ -2,21 +2,22 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from math import inf
-from typing import Literal
+from typing import Annotated, Literal
+
+from annotated_types import Ge, Le, Lt
 
 from speechduet.errors import SettingError
+from speechduet.settings import Count, NotNegative, Seed, Settings, Whole
 
-_MOST_SEED = 2**64 - 1
-"""As in PyTorch."""
 _MOST_WORKERS = 1024
 """More than any machine has use for."""
 
+Decay = Annotated[float, Ge(0), Lt(1)]
 Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
 
 
 @dataclass(frozen=True)
-class DataSettings:
+class DataSettings(Settings):
     """Training audio: either ``speech`` and ``noise`` to be mixed, or ``pairs``.
 
     Paths are relative to where the command is started.
@@ -28,9 +29,9 @@ class DataSettings:
     """Folder of noise recordings."""
     rooms: str = ""
     """Folder of room impulse responses, for mixing.reverberation."""
-    speech_weights: Mapping[str, float] = field(default_factory=dict)
+    speech_weights: Mapping[str, NotNegative] = field(default_factory=dict)
     """Patterns of file names, and how often such a file is drawn per second of its audio."""
-    noise_weights: Mapping[str, float] = field(default_factory=dict)
+    noise_weights: Mapping[str, NotNegative] = field(default_factory=dict)
     """The same for noise."""
     pairs: str = ""
     """Finished pairs: a folder with clean and noisy, or with clean.scp and noisy.scp, a CSV or
@@ -39,18 +40,17 @@ class DataSettings:
     """Folder of clean recordings to validate on; empty: no validation."""
     valid_noisy: str = ""
     """Folder of their noisy partners, under the same names."""
-    valid_limit: int = 0
+    valid_limit: Whole = 0
     """At most this many pairs, evenly picked from all; 0: all."""
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
+        """Training has one source, and validation both sides or none."""
         mixed = bool(self.speech and self.noise)
         if mixed == bool(self.pairs) or bool(self.speech) != bool(self.noise):
             raise SettingError(
                 f"data has speech {self.speech!r}, noise {self.noise!r} and pairs {self.pairs!r}",
                 "either speech and noise, or pairs",
             )
-        if self.valid_limit < 0:
-            raise SettingError(f"valid_limit is {self.valid_limit}", "0 (all pairs) or more")
         if bool(self.valid_clean) != bool(self.valid_noisy):
             raise SettingError(
                 f"valid_clean is {self.valid_clean!r} and valid_noisy {self.valid_noisy!r}",
@@ -59,28 +59,28 @@ class DataSettings:
 
 
 @dataclass(frozen=True)
-class RunSettings:
+class RunSettings(Settings):
     """How long, how often, where, and from what. A step is one change of the weights."""
 
-    max_steps: int = 100_000
+    max_steps: Count = 100_000
     """Steps of the whole run; the learning rate falls towards its end."""
-    max_minutes: float = 0.0
+    max_minutes: NotNegative = 0.0
     """Stop after this many minutes with a checkpoint, to be resumed later; 0: no limit."""
-    batch_size: int = 8
+    batch_size: Count = 8
     """Examples that one process takes at once."""
-    accumulate: int = 1
+    accumulate: Count = 1
     """Batches whose gradients make one step."""
-    workers: int = 1
+    workers: Annotated[int, Ge(0), Le(_MOST_WORKERS)] = 1
     """Processes that prepare examples, for each process that trains."""
-    seed: int = 0
+    seed: Seed = 0
     """Decides the first weights and every example, its time and its noise."""
-    ema_decay: float = 0.999
+    ema_decay: Decay = 0.999
     """Of the moving average of the weights that is validated and saved as the model."""
-    other_ema_decays: tuple[float, ...] = ()
+    other_ema_decays: tuple[Decay, ...] = ()
     """Further averages kept beside it, each saved as a model at the end."""
-    gradient_clip: float = 0.0
+    gradient_clip: NotNegative = 0.0
     """Largest norm of the gradient; 0: no limit."""
-    gradient_norms_every_steps: int = 0
+    gradient_norms_every_steps: Whole = 0
     """How often both losses' gradient norms at the shared encoder are measured; 0: never."""
     precision: Literal[Precision, "auto"] = "32-true"
     """Of the networks' arithmetic; weights stay in 32 bits. *auto* is the one that a few steps
@@ -89,43 +89,22 @@ class RunSettings:
     """Compile the networks with torch.compile: slower to start, then faster."""
     accelerator: str = "auto"
     """cpu, gpu, mps or auto."""
-    devices: int = 1
+    devices: Count = 1
     """Processes (and GPUs) per machine; torchrun decides by itself."""
-    nodes: int = 1
+    nodes: Count = 1
     """Machines; torchrun decides by itself."""
-    valid_every_steps: int = 1000
+    valid_every_steps: Count = 1000
     """How often the validation pairs are enhanced and scored."""
-    keep_best: int = 3
+    keep_best: Whole = 3
     """How many of the models best in validation are kept."""
-    show_examples: int = 0
+    show_examples: Whole = 0
     """Validation pairs whose audio and spectrograms go to TensorBoard."""
-    checkpoint_every_steps: int = 200
+    checkpoint_every_steps: Count = 200
     """How often the state is saved; the one before is kept too."""
-    log_every_steps: int = 50
+    log_every_steps: Count = 50
     """How often losses and speed are written down."""
     start_from: str = ""
-    """A model whose weights to start from: a folder, a .ckpt file or a bundled model's name."""
-
-    def __post_init__(self) -> None:
-        for name in (
-            *("max_steps", "batch_size", "accumulate", "devices", "nodes"),
-            *("valid_every_steps", "checkpoint_every_steps", "log_every_steps"),
-        ):
-            if getattr(self, name) < 1:
-                raise SettingError(f"{name} is {getattr(self, name)}", "1 or more")
-        for name in (
-            *("workers", "max_minutes", "gradient_clip", "gradient_norms_every_steps"),
-            *("keep_best", "show_examples"),
-        ):
-            if not 0 <= getattr(self, name) < inf:
-                raise SettingError(f"{name} is {getattr(self, name)}", "0 or more")
-        if self.workers > _MOST_WORKERS:
-            raise SettingError(f"workers is {self.workers}", f"0 to {_MOST_WORKERS} processes")
-        if not 0 <= self.seed <= _MOST_SEED:
-            raise SettingError(f"seed is {self.seed}", f"0 to {_MOST_SEED}")
-        for decay in self.ema_decays:
-            if not 0 <= decay < 1:
-                raise SettingError(f"an ema decay is {decay}", "0 or more, and below 1")
+    """A model to take the first weights from: a folder, a .ckpt file or a bundled model's name."""
 
     @property
     def ema_decays(self) -> tuple[float, ...]:

@@ -53,7 +53,7 @@ def upstream_names(system: System) -> dict[str, Tensor]:
 
 @pytest.fixture
 def system() -> System:
-    return System(released.SGMSE_PLUS.layout, OrnsteinUhlenbeck(), SIZE)
+    return System(released.SGMSE_PLUS.recipe.layout, OrnsteinUhlenbeck(), SIZE)
 
 
 @pytest.fixture

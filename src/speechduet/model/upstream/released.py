@@ -17,8 +17,9 @@ from speechduet.model.folder import Pretrained, fill, save
 from speechduet.model.upstream.archive import Archive, StoredTensor
 from speechduet.model.upstream.ncsnpp import dimensions, rename
 from speechduet.network.ncsnpp import NCSNpp
-from speechduet.network.system import Layout, System
+from speechduet.network.system import System
 from speechduet.process import OrnsteinUhlenbeck
+from speechduet.recipe import Recipe, system_named
 from speechduet.sampler import Sampling
 from speechduet.spectrogram import Spectrogram
 
@@ -28,37 +29,20 @@ class Kind:
     """One of the systems that the public code trains, and what it calls their networks."""
 
     name: str
-    layout: Layout
+    recipe: Recipe
     score: str | None
     predictive: str | None
-    modes: Mapping[str, Sampling]
+
+    @property
+    def modes(self) -> Mapping[str, Sampling]:
+        """Those of the recipe; where there is a process, *best* is as published."""
+        best = {"best": self.recipe.sampling} if self.recipe.process else {}
+        return {**self.recipe.modes, **best}
 
 
-PREDICTION = Sampling(steps=0)
-SGMSE_SAMPLING = Sampling(steps=30)
-STORM_SAMPLING = Sampling(steps=50, grid="paper")
-
-SGMSE_PLUS = Kind(
-    "SGMSE+",
-    Layout(generative=True, predictive="none"),
-    "dnn",
-    None,
-    {"balanced": SGMSE_SAMPLING, "best": SGMSE_SAMPLING},
-)
-STORM = Kind(
-    "StoRM",
-    Layout(generative=True, predictive="own"),
-    "score_net",
-    "denoiser_net",
-    {"fast": PREDICTION, "balanced": STORM_SAMPLING, "best": STORM_SAMPLING},
-)
-PREDICTIVE = Kind(
-    "predictive NCSN++",
-    Layout(generative=False, predictive="own"),
-    None,
-    "dnn",
-    {"fast": PREDICTION},
-)
+SGMSE_PLUS = Kind("SGMSE+", system_named("sgmse_plus"), "dnn", None)
+STORM = Kind("StoRM", system_named("storm"), "score_net", "denoiser_net")
+PREDICTIVE = Kind("predictive NCSN++", system_named("predictive"), None, "dnn")
 
 MEANINGS: Mapping[str, tuple[Any, ...]] = {
     "backbone": ("ncsnpp",),
@@ -129,30 +113,31 @@ def _pretrained(file: Path, weights: dict[str, Tensor], recorded: dict[Any, Any]
     for name, understood in MEANINGS.items():
         if recorded.get(name, understood[0]) not in understood:
             raise ModelError(f"{name} is {recorded[name]!r}", " or ".join(map(repr, understood)))
+    usual = kind.recipe.spectrogram
     spectrogram = Spectrogram(
-        sample_rate=_number(recorded, "sr", 16_000),
-        n_fft=_number(recorded, "n_fft", 510),
-        hop=_number(recorded, "hop_length", 128),
-        exponent=_number(recorded, "spec_abs_exponent", 0.5),
-        factor=_number(recorded, "spec_factor", 0.15),
+        sample_rate=_number(recorded, "sr", usual.sample_rate),
+        n_fft=_number(recorded, "n_fft", usual.n_fft),
+        hop=_number(recorded, "hop_length", usual.hop),
+        exponent=_number(recorded, "spec_abs_exponent", usual.exponent),
+        factor=_number(recorded, "spec_factor", usual.factor),
         published=True,
     )
-    # Only StoRM's code records spatial_channels; its networks take 2 x - 1 unless told otherwise.
+    # Only StoRM's code records spatial_channels; its networks take 2 x - 1 by default.
     centred = bool(recorded.get("centered", "spatial_channels" not in recorded))
     score, predictive = _part(weights, kind.score), _part(weights, kind.predictive)
     sizes = [dimensions(part, spectrogram.bins, centred) for part in (score, predictive) if part]
     for size in sizes:
         _compare(size, recorded)
-    process = None
-    if kind.score:
+    process = kind.recipe.process
+    if isinstance(process, OrnsteinUhlenbeck):
         process = OrnsteinUhlenbeck(
-            theta=_number(recorded, "theta", 1.5),
-            sigma_min=_number(recorded, "sigma_min", 0.05),
-            sigma_max=_number(recorded, "sigma_max", 0.5),
-            t_min=_number(recorded, "t_eps", 0.03),
+            theta=_number(recorded, "theta", process.theta),
+            sigma_min=_number(recorded, "sigma_min", process.sigma_min),
+            sigma_max=_number(recorded, "sigma_max", process.sigma_max),
+            t_min=_number(recorded, "t_eps", process.t_min),
         )
     with torch.random.fork_rng(devices=[]):
-        system = System(kind.layout, process, *sizes)
+        system = System(kind.recipe.layout, process, *sizes)
     named: dict[str, Tensor] = {}
     if score:
         named |= rename(score, sizes[0], True, "encoder", "generative_decoder")
