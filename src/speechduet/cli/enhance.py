@@ -1,10 +1,12 @@
 """``speechduet enhance``: files, folders, globs and streams."""
 
 import os
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import typer
 
+from speechduet.backend import BackendName, Precision
 from speechduet.backend.allocator import keep_freed_memory
 from speechduet.cli import options
 from speechduet.cli.batch import enhance_files
@@ -55,36 +57,11 @@ def enhance(
     if output is None:
         raise typer.BadParameter("say where results go", param_hint="'-o' / '--output'")
     check_output(confidence)
-    request = {
-        "mode": mode,
-        "strength": strength,
-        "seed": seed,
-        "confidence": confidence,
-        "track": track,
-        "salvage": salvage,
-        **expert,
-    }
-
+    request: dict[str, Any] = {"mode": mode, "strength": strength, "seed": seed, **expert}
+    request |= {"confidence": confidence, "track": track, "salvage": salvage}
+    threads = threads_each(workers) if threads is None else threads
+    load = partial(_load, model, device, threads, segment, batch_size, backend, precision)
     keep_freed_memory()
-
-    def load() -> "Enhancer":
-        import torch
-
-        from speechduet.enhancement.enhancer import Enhancer
-
-        count = threads if threads is not None else threads_each(workers)
-        if count is not None:
-            torch.set_num_threads(count)  # before there are workers, who then have it as well
-        return Enhancer.from_pretrained(
-            model,
-            device,
-            count,
-            segment,
-            batch_size,
-            backend,
-            precision,
-        )
-
     if concerns_stream(inputs, output):
         failures = enhance_stream(
             inputs, output, container, overwrite, latency, load, request, verbose
@@ -97,6 +74,27 @@ def enhance(
         )
     if failures:
         raise typer.Exit(1)
+
+
+def _load(
+    model: str | None,
+    device: str,
+    threads: int | None,
+    segment_s: float,
+    batch_size: int | None,
+    backend: BackendName,
+    precision: Precision,
+) -> "Enhancer":
+    # PyTorch takes seconds to import: not before there is something to enhance.
+    import torch
+
+    from speechduet.enhancement.enhancer import Enhancer
+
+    if threads is not None:
+        torch.set_num_threads(threads)  # before there are workers, who then have it as well
+    return Enhancer.from_pretrained(
+        model, device, threads, segment_s, batch_size, backend, precision
+    )
 
 
 def threads_each(workers: int) -> int | None:

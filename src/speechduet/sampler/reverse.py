@@ -11,7 +11,7 @@ from speechduet.errors import SettingError
 from speechduet.process import Process
 from speechduet.sampler.fusion import fuse
 from speechduet.sampler.settings import Sampling
-from speechduet.sampler.transition import PREDICTORS, Transition, langevin
+from speechduet.sampler.transition import PREDICTORS, ReverseStep, Transition, langevin
 
 Draw = Callable[[tuple[int, ...]], Tensor]
 """Gives standard complex normal numbers (total variance 1) of a shape."""
@@ -71,7 +71,12 @@ def time_grid(process: Process, settings: Sampling) -> list[tuple[float, float]]
 
 
 def reverse(
-    system: Estimator, process: Process | None, y: Tensor, settings: Sampling, draw: Draw
+    system: Estimator,
+    process: Process | None,
+    y: Tensor,
+    settings: Sampling,
+    draw: Draw,
+    predictor: ReverseStep | None = None,
 ) -> Iterator[Step]:
     """Run the reverse process on noisy spectrograms y, complex ``[batch, 1, bins, frames]``.
 
@@ -84,12 +89,15 @@ def reverse(
     the start). First fusion blends the *state* after the first step, noise
     included, with the predictive estimate, as eq. 12 is written; when there is one step only,
     final fusion alone applies.
+
+    ``predictor`` takes the place of the one that the settings name.
     """
     anchor = system.anchor(y)
     if settings.steps == 0:
         yield _prediction_alone(system, process, y, anchor, draw)
         return
-    path = _Path(system, _checked(process, settings), y, anchor, settings, draw)
+    predictor = predictor or PREDICTORS[settings.predictor]
+    path = _Path(system, _checked(process, settings), predictor, y, anchor, settings, draw)
     state, kept = path.start()
     grid = time_grid(path.process, settings)
     for index, (time, size) in enumerate(grid):
@@ -117,6 +125,7 @@ class _Path(NamedTuple):
 
     system: Estimator
     process: Process
+    predictor: ReverseStep
     y: Tensor
     anchor: Tensor
     settings: Sampling
@@ -162,8 +171,7 @@ class _Path(NamedTuple):
         def denoise(x_t: Tensor, t: Tensor) -> Tensor:
             return clean if x_t is state else self.denoise(x_t, t)
 
-        predictor = PREDICTORS[self.settings.predictor]
-        return predictor(self.process, denoise, state, self.anchor, t, step)
+        return self.predictor(self.process, denoise, state, self.anchor, t, step)
 
 
 def _prediction_alone(
