@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from speechduet.backend import BackendName, Precision
+from speechduet.backend import BackendName, BackendPrecision
 from speechduet.backend.allocator import keep_freed_memory
 from speechduet.cli import options
 from speechduet.cli.batch import enhance_files
@@ -83,7 +83,7 @@ def _load(
     segment_s: float,
     batch_size: int | None,
     backend: BackendName,
-    precision: Precision,
+    precision: BackendPrecision,
 ) -> "Enhancer":
     # PyTorch takes seconds to import: not before there is something to enhance.
     import torch
