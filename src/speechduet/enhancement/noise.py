@@ -12,8 +12,7 @@ from torch import Tensor
 from speechduet.audio import Samples
 from speechduet.errors import SettingError
 from speechduet.sampler import Draw
-
-MOST_SEED = 2**64 - 1
+from speechduet.settings import MOST_SEED
 
 
 @dataclass(frozen=True)

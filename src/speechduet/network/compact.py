@@ -55,8 +55,6 @@ class Compact(Settings):
                 f"bins is {self.bins}",
                 f"a multiple of {2 ** len(self.channels)} with {len(self.channels)} levels",
             )
-        if len(self.time_exponents) != 2:
-            raise SettingError(f"time_exponents is {list(self.time_exponents)}", "two numbers")
 
     @property
     def frame_multiple(self) -> int:
