@@ -77,7 +77,7 @@ def test_validation_pairs_are_whole_and_picked_evenly(validated: Path) -> None:
         ("data={speech: a, noise: b, pairs: c}", "either speech and noise, or pairs"),
         ("data={pairs: c, valid_clean: d}", "both or none"),
         ("run.batch_size=0", "batch_size is 0"),
-        ("run.ema_decay=1.0", "ema decay is 1.0"),
+        ("run.ema_decay=1.0", "run.ema_decay is 1.0; expected less than 1"),
     ],
 )
 def test_contradictory_settings_are_refused(recipe: Path, override: str, message: str) -> None:
