@@ -38,3 +38,14 @@ def test_noise_differs_by_seed_draw_and_place() -> None:
 def test_a_negative_seed() -> None:
     with pytest.raises(SettingError, match="seed is -1; expected a whole number from 0"):
         NoiseField(-1, 4)
+
+
+def test_noise_is_what_it_was() -> None:
+    """The same seed gives the same result in every version."""
+    most = NoiseField(2**64 - 1, 3)
+    for noise, expected in (
+        (NoiseField(7, 3).frames(0, 0, 1), [-0.207422 + 1.20479j, 1.088373 + 0.450253j]),
+        (NoiseField(7, 3).frames(2, 130, 131), [-0.102718 + 1.202566j, 0.811447 + 0.979932j]),
+        (most.frames(1, 64, 65), [-0.117518 - 0.454455j, 0.355058 + 0.001066j]),
+    ):
+        torch.testing.assert_close(noise[0, :2, 0], torch.tensor(expected), atol=1e-5, rtol=0)

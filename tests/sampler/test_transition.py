@@ -165,6 +165,21 @@ def test_a_second_order_step_asks_twice_but_not_below_t_min(process: Process) ->
     assert times == [process.t_min]
 
 
+@pytest.mark.parametrize("predictor", PREDICTORS)
+def test_predictors_ask_what_denoises_at_the_state_and_its_time(predictor: Predictor) -> None:
+    asked: list[tuple[Tensor, Tensor]] = []
+
+    def denoise(x_t: Tensor, t: Tensor) -> Tensor:
+        asked.append((x_t, t))
+        return torch.zeros_like(x_t)
+
+    x_t, t = draw(), at(0.5)
+    PREDICTORS[predictor](OrnsteinUhlenbeck(), denoise, x_t, draw(), t, at(0.2))
+    assert asked[0][0] is x_t and asked[0][1] is t
+    langevin(OrnsteinUhlenbeck(), denoise, x_t, draw(), t, 0.5)
+    assert asked[-1][0] is x_t and asked[-1][1] is t
+
+
 def test_predictors_go_by_their_names() -> None:
     assert set(PREDICTORS) == set(get_args(Predictor))
     for name, step_of in PREDICTORS.items():
