@@ -94,8 +94,8 @@ def test_python_runs(number: int, bundled_model: None, elsewhere: Path) -> None:
 @pytest.mark.parametrize("script", [c for c in commands() if c.startswith("python ")])
 def test_scripts_exist_and_explain_themselves(script: str) -> None:
     path, *words = shlex.split(script)[1:]
-    told = subprocess.run(
+    usage = subprocess.run(
         [sys.executable, ROOT / path, "--help"], capture_output=True, text=True, check=True
     ).stdout
     for word in words:
-        assert not word.startswith("--") or word in told
+        assert not word.startswith("--") or word in usage

@@ -23,7 +23,7 @@ class ByteView:
         return self._ends[-1] if self._ends else 0
 
     def read(self, count: int = -1) -> bytes:
-        """Up to so many bytes from here, or all; fewer only at the end."""
+        """Up to this many bytes from here, or all; fewer only at the end."""
         count = len(self) if count < 0 else count
         parts = []
         while count > 0 and self._position < len(self):

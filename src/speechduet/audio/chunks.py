@@ -62,7 +62,7 @@ class SizeField(NamedTuple):
     """Bytes that one of what is counted has."""
 
     def encode(self, size: int) -> bytes:
-        """The field for so many bytes of samples; all ones if they do not fit."""
+        """The field for this many bytes of samples; all ones if they do not fit."""
         value = size // self.unit + self.extra
         if value >= 1 << (8 * self.form.size):
             return b"\xff" * self.form.size
@@ -89,7 +89,7 @@ class Layout:
     plain: bool = True
     """Whether samples stand one behind the other, and not in compressed blocks."""
     magic: bytes = b""
-    """How the file would have to begin to be known, if it begins otherwise."""
+    """What the first bytes of its kind have to be to be read here, if they are others."""
 
 
 def chunks(file: Source, place: int, dialect: Dialect, end: int) -> Iterator[Chunk]:
@@ -117,7 +117,7 @@ def aligned(place: int, dialect: Dialect) -> int:
 
 
 def layout_of(file: Source, end: int) -> Layout | None:
-    """Where the samples of an open file of so many bytes are; None if it is no such container."""
+    """Where the samples of an open file of this many bytes are; None if it is no such container."""
     file.seek(0)
     head = file.read(40)
     if head[:4] in (b"RIFF", b"RIFX", b"RF64", b"BW64") and head[8:12] == b"WAVE":

@@ -120,7 +120,7 @@ def _linked(
 
 
 def _silent(_: str) -> None:
-    """Tell nobody."""
+    """Passes nothing on."""
 
 
 def _link(

@@ -17,7 +17,7 @@ _IMPLIED_MASKS = {
     **{1: (0x4,), 2: (0x3,), 3: (0x7,), 4: (0x33,), 5: (0x37, 0x607)},
     **{6: (0x3F, 0x60F), 7: (0x70F,), 8: (0x63F,)},
 }
-"""Loudspeakers that FLAC, Vorbis and Opus have for so many channels."""
+"""Loudspeakers that FLAC, Vorbis and Opus have for each number of channels."""
 
 _COMMENT_NAMES = {"track": "tracknumber", "disc": "discnumber", "album_artist": "albumartist"}
 _AIFF_TEXTS = {"title": b"NAME", "artist": b"AUTH", "copyright": b"(c) ", "comment": b"ANNO"}
