@@ -109,7 +109,7 @@ class Promise:
 
 
 def promise_of(file: Source, size: int) -> Promise | None:
-    """What the header of an open file of this many bytes promises; None if it is of another kind."""
+    """What the header of an open file of this many bytes promises; None for another kind."""
     layout = layout_of(file, size)
     if layout is None or layout.data > size:
         return None
