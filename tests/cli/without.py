@@ -25,7 +25,7 @@ FRESH = {"base": set(EXTRAS), "training": set(EXTRAS) - {"lightning", "yaml"}}
 """What installations lack that have no extra, or only what training cannot do without."""
 
 FORGOTTEN = (
-    *({"scipy"}, {"yaml"}, {"lightning", "onnxruntime"}, {"matplotlib", "onnx"}),
+    *({"scipy"}, {"yaml", "jinja2"}, {"lightning", "onnxruntime"}, {"matplotlib", "onnx"}),
     *({"pesq", "huggingface_hub", "pyroomacoustics"}, {"pystoi", "tensorboard", "openvino"}),
 )
 """Packages that are missing together; no command needs two of a set, so none hides another."""
@@ -181,11 +181,16 @@ def forked(case: str, root: Path, model: str, folder: Path) -> int:
     process = os.fork()
     if process:
         return process
-    (folder / case).mkdir()
-    with (folder / f"{case}.jsonl").open("w") as file:
-        for outcome in run(CASES[case], root, model, folder / case):
-            file.write(json.dumps(outcome) + "\n")
-    os._exit(0)
+    try:
+        (folder / case).mkdir()
+        with (folder / f"{case}.jsonl").open("w") as file:
+            for outcome in run(CASES[case], root, model, folder / case):
+                file.write(json.dumps(outcome) + "\n")
+    except BaseException:
+        traceback.print_exc()
+        raise
+    finally:
+        os._exit(0)  # whatever happens: a child that went on would fork as its parent does
 
 
 def draw_nothing() -> None:
