@@ -21,7 +21,7 @@ import typer
 
 from speechduet.evaluation import Interval, bootstrap
 from speechduet.sampler import Sampling
-from speechduet.sampler.settings import SETTINGS
+from speechduet.sampling import SETTINGS
 from speechduet.study.settings import Setting, canonical
 
 METRICS = {"pesq": ("PESQ", 3), "estoi": ("ESTOI", 3), "si_sdr": ("SI-SDR (dB)", 2)}

@@ -1,6 +1,8 @@
 """The shape of the package: the order of imports, names, sizes and docstrings."""
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,7 +23,7 @@ SOURCES = [
 # The order in which data flows. A module imports from rooms above its own, or from its own.
 ROOMS = (
     {"errors", "extras", "settings", "attempt", "names", "files", "audio"},
-    {"spectrogram"},
+    {"sampling", "spectrogram"},
     {"process"},
     {"sampler"},
     {"network"},
@@ -109,6 +111,12 @@ def test_the_public_interface_is_documented(path: Path) -> None:
     assert not tree.body or ast.get_docstring(tree), "the module has no docstring"
     undocumented = [node.name for node in public(tree) if not ast.get_docstring(node)]
     assert not undocumented
+
+
+def test_the_command_line_answers_without_pytorch() -> None:
+    """It takes seconds to import, and help, completion and usage errors need none of it."""
+    code = "import sys, speechduet.cli; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_nothing_is_caught_unseen() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from speechduet.sampler import Sampling
-from speechduet.sampler.settings import SETTINGS
+from speechduet.sampling import SETTINGS
 
 FILES = [f"file{number}.wav" for number in range(8)]
 

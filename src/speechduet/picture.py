@@ -4,16 +4,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from torch import Tensor
-
 from speechduet.extras import missing
 from speechduet.names import shown
-from speechduet.spectrogram import Spectrogram
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from matplotlib.image import AxesImage
+    from torch import Tensor
 
 DYNAMIC_RANGE_DB = 70
 _LONGEST_NAME = 20
@@ -41,11 +39,13 @@ def name_in_picture(name: str) -> str:
     return (" " if drawn.startswith("_") else "") + drawn.replace("$", r"\$")
 
 
-def level_db(waveform: Tensor, sample_rate: int) -> Tensor:
+def level_db(waveform: "Tensor", sample_rate: int) -> "Tensor":
     """Short-time spectrum of a waveform ``[samples]`` in dB, ``[bins, frames]``.
 
     Windows of 32 ms, 8 ms apart, whatever the rate.
     """
+    from speechduet.spectrogram import Spectrogram  # here, for it imports PyTorch
+
     transform = Spectrogram(
         sample_rate, n_fft=2 * (sample_rate * 16 // 1000), hop=sample_rate * 8 // 1000, exponent=1
     )
@@ -65,7 +65,7 @@ def new_figure(width: float, height: float, dpi: int) -> "Figure":
     return figure
 
 
-def draw_level(axes: "Axes", level: Tensor, loudest: float, sample_rate: int) -> "AxesImage":
+def draw_level(axes: "Axes", level: "Tensor", loudest: float, sample_rate: int) -> "AxesImage":
     """Draw a spectrum of `level_db` over s and kHz; ``loudest`` is 0 dB, dark lies 70 dB below."""
     image = axes.imshow(
         (level - loudest).numpy(),
@@ -83,7 +83,7 @@ def draw_level(axes: "Axes", level: Tensor, loudest: float, sample_rate: int) ->
 
 
 def draw_spectrograms(
-    recordings: Mapping[str, Tensor], sample_rate: int, path: Path, width: float = 9.0
+    recordings: "Mapping[str, Tensor]", sample_rate: int, path: Path, width: float = 9.0
 ) -> None:
     """Write a picture of named waveforms ``[samples]``, one above the other.
 

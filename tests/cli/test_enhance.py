@@ -26,7 +26,7 @@ from speechduet.network.ncsnpp import NCSNpp
 from speechduet.network.system import Layout, System
 from speechduet.process import OrnsteinUhlenbeck
 from speechduet.sampler import Sampling
-from speechduet.sampler.settings import SETTINGS
+from speechduet.sampling import SETTINGS
 from speechduet.settings import bounds, meanings
 from speechduet.spectrogram import Spectrogram
 

@@ -58,7 +58,7 @@ def enhance_files(
 def _check(enhancer: "Enhancer", request: dict[str, Any]) -> None:
     """Raise SettingError for settings that no file could be enhanced with."""
     from speechduet.enhancement.confidence import check_compared, check_file
-    from speechduet.sampler.settings import SETTINGS
+    from speechduet.sampling import SETTINGS
 
     expert = {name: value for name, value in request.items() if name in SETTINGS}
     sampling = enhancer.sampling(request["mode"], **expert)

@@ -9,9 +9,9 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import typer
 
+from speechduet import sampling
 from speechduet.backend import BackendName, BackendPrecision
 from speechduet.cli.usage import MOST_THREADS
-from speechduet.sampler import settings as sampler
 from speechduet.settings import MOST_SEED, bounds, meanings
 
 
@@ -48,7 +48,7 @@ Model = Annotated[
 ]
 ListModels = Annotated[bool, _option("--list-models", text="List the bundled models and exit.")]
 Mode = Annotated[
-    sampler.Mode,
+    sampling.Mode,
     _option("--mode", text="fast is the predictive decoder alone, in one evaluation."),
 ]
 Strength = Annotated[
@@ -162,7 +162,7 @@ Segment = Annotated[
     ),
 ]
 
-Expert = dict[str, sampler.SettingValue]
+Expert = dict[str, sampling.SettingValue]
 """Sampler settings that were given, by their names."""
 
 
@@ -171,11 +171,11 @@ def with_sampler_settings(command: Callable[..., None]) -> Callable[..., None]:
 
     It gets those that were given. Types and ranges are the fields', help is what stands below them.
     """
-    hints = get_type_hints(sampler.Sampling, include_extras=True)
-    help_of = dict(meanings(sampler.Sampling))
+    hints = get_type_hints(sampling.Sampling, include_extras=True)
+    help_of = dict(meanings(sampling.Sampling))
     added = [
         _setting_option(setting.name, hints[setting.name], help_of[setting.name])
-        for setting in fields(sampler.Sampling)
+        for setting in fields(sampling.Sampling)
     ]
     others = [p for name, p in signature(command).parameters.items() if name != "expert"]
 

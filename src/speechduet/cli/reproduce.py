@@ -13,7 +13,7 @@ from speechduet.cli.termination import as_usual, ended_in_order
 from speechduet.cli.usage import LARGEST, MOST_THREADS, Command
 from speechduet.extras import missing
 from speechduet.names import shown
-from speechduet.sampler.settings import Grid
+from speechduet.sampling import Grid
 
 if TYPE_CHECKING:
     from speechduet.evaluation import Evaluation

@@ -22,7 +22,7 @@ from speechduet.errors import SettingError
 from speechduet.model.find import load_any
 from speechduet.model.folder import Pretrained
 from speechduet.sampler import Draw, Sampling, Step
-from speechduet.sampler.settings import SettingValue
+from speechduet.sampling import SettingValue
 
 LONGEST_SEGMENT_S = 86_400.0
 

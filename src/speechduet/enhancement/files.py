@@ -22,7 +22,7 @@ from speechduet.enhancement.confidence import (
 from speechduet.enhancement.enhancer import Enhancer
 from speechduet.errors import AudioError
 from speechduet.files.atomic import check_replaceable, replacing_together
-from speechduet.sampler.settings import SettingValue
+from speechduet.sampling import SettingValue
 
 Progress = Callable[[float, float], None]
 """Called with the seconds that are done, and of how many."""

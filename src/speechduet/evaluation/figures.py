@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import soundfile
-import torch
 
 from speechduet import audio
 from speechduet.evaluation.conditions import Manifest, by_snr
@@ -76,6 +75,8 @@ def excerpt(path: Path) -> tuple[Samples, int]:
 
 def spectrograms(recordings: Iterable[Samples], sample_rate: int) -> list[str]:
     """A picture for each recording; 0 dB is the loudest point of any, dark lies 70 dB below."""
+    import torch  # here, for the command line imports this module
+
     levels = [level_db(torch.from_numpy(samples), sample_rate) for samples in recordings]
     loudest = max(float(level.max()) for level in levels)
     pictures = []

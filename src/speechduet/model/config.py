@@ -14,7 +14,7 @@ from speechduet.network.ncsnpp import NCSNpp
 from speechduet.network.system import Layout, System
 from speechduet.process import FlowMatching, OrnsteinUhlenbeck, SchroedingerBridge
 from speechduet.sampler import Sampling
-from speechduet.sampler.settings import MODES
+from speechduet.sampling import MODES
 from speechduet.settings import Settings, check_names, read
 from speechduet.spectrogram import Spectrogram
 

@@ -2,8 +2,8 @@
 
 from speechduet.sampler.fusion import fuse
 from speechduet.sampler.reverse import Draw, Estimate, Estimator, Step, reverse, time_grid
-from speechduet.sampler.settings import Sampling
 from speechduet.sampler.transition import Transition
+from speechduet.sampling import Sampling
 
 __all__ = [
     "Draw",

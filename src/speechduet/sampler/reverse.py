@@ -10,8 +10,8 @@ from torch import Tensor
 from speechduet.errors import SettingError
 from speechduet.process import Process
 from speechduet.sampler.fusion import fuse
-from speechduet.sampler.settings import Sampling
 from speechduet.sampler.transition import PREDICTORS, ReverseStep, Transition, langevin
+from speechduet.sampling import Sampling
 
 Draw = Callable[[tuple[int, ...]], Tensor]
 """Gives standard complex normal numbers (total variance 1) of a shape."""

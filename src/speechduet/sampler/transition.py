@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from speechduet.process import Process, over_state, ratio
-from speechduet.sampler.settings import Predictor
+from speechduet.sampling import Predictor
 
 Denoise = Callable[[Tensor, Tensor], Tensor]
 """Takes a state and its time ``[batch]``, and returns the clean estimate D of the network."""

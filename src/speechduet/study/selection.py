@@ -6,7 +6,7 @@ from operator import itemgetter
 from typing import NamedTuple
 
 from speechduet.sampler import Sampling
-from speechduet.sampler.settings import SETTINGS
+from speechduet.sampling import SETTINGS
 from speechduet.study.measuring import Measured
 from speechduet.study.settings import NOISY, Ablation, Pick, Setting, Sweep, canonical
 

@@ -10,7 +10,7 @@ from annotated_types import MinLen
 
 from speechduet.errors import SettingError
 from speechduet.sampler import Sampling
-from speechduet.sampler.settings import SETTINGS
+from speechduet.sampling import SETTINGS
 from speechduet.settings import Seed, Settings, Text, Whole, nearest, read
 from speechduet.training.recipe_file import change, load, of_file
 

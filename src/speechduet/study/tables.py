@@ -8,7 +8,7 @@ from dataclasses import asdict
 from speechduet.evaluation import METRICS, Scores, compare
 from speechduet.evaluation.tables import Table, comparison_table, means_table, title
 from speechduet.network.cost import Parts
-from speechduet.sampler.settings import SETTINGS
+from speechduet.sampling import SETTINGS
 from speechduet.study.measuring import Measured
 from speechduet.study.selection import (
     Line,
