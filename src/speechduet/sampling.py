@@ -46,7 +46,7 @@ class Sampling(Settings):
     """Kind of reverse step."""
     corrector_steps: Annotated[int, Ge(0), Le(1_000)] = 1
     """Langevin corrections in each step."""
-    corrector_snr: Annotated[float, Ge(0.001), Le(100)] = 0.5
+    corrector_snr: Annotated[float, Ge(0.001), Le(1)] = 0.5
     """Size of a correction: its signal-to-noise ratio."""
     alpha: Share = 1.0
     """Generative weight after the first step; 1: no fusion."""

@@ -15,6 +15,7 @@ from difflib import get_close_matches
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar, cast, get_origin, get_type_hints
 
+import numpy as np
 from annotated_types import Ge, Gt, Le, MinLen, MultipleOf
 
 from speechduet.errors import SettingError
@@ -52,10 +53,15 @@ class Settings:
     def __post_init__(self) -> None:
         from pydantic import ValidationError
 
+        # Numbers of NumPy are as good as Python's.
+        values = {
+            name: value.item() if isinstance(value, np.generic) else value
+            for name, value in vars(self).items()
+        }
         try:
-            checked = _model(type(self)).model_validate(vars(self))
+            checked = _model(type(self)).model_validate(values)
         except ValidationError as error:
-            raise _refusal(error, vars(self)) from None
+            raise _refusal(error, values) from None
         for name, value in checked:
             object.__setattr__(self, name, value)
         self.check()

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from speechduet.enhancement import batches
 from speechduet.enhancement.enhancer import Enhancer
 from speechduet.errors import AudioError, SettingError
 
@@ -152,3 +153,23 @@ def test_expert_settings_are_numbers(
 ) -> None:
     with pytest.raises(SettingError, match=f"{name} is"):
         enhancer(noisy, RATE, **{name: value})  # type: ignore[arg-type]
+
+
+def test_expert_settings_of_numpy(enhancer: Enhancer, noisy: np.ndarray) -> None:
+    given = enhancer(noisy, RATE, steps=np.int64(1), predict_once=np.bool_(True))  # type: ignore[arg-type]
+    np.testing.assert_array_equal(given, enhancer(noisy, RATE, steps=1, predict_once=True))
+
+
+def test_an_unknown_setting_names_the_nearest(enhancer: Enhancer, noisy: np.ndarray) -> None:
+    with pytest.raises(SettingError, match="unknown key 'step'.*did you mean 'steps'"):
+        enhancer(noisy, RATE, step=1)
+
+
+def test_a_result_that_is_not_finite_is_an_error(
+    enhancer: Enhancer, noisy: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        batches, "enhance_piece", lambda *given: torch.full_like(given[2], torch.nan)
+    )
+    with pytest.raises(SettingError, match="the reverse process left all bounds"):
+        enhancer(noisy, RATE)

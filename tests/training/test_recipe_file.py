@@ -161,3 +161,41 @@ def test_overrides_change_single_settings_of_a_named_system(tmp_path: Path) -> N
 def test_systems_that_are_wrong(tmp_path: Path, system: str, message: str) -> None:
     with pytest.raises(SettingError, match=rf"mine.yaml: {message}"):
         read_recipe(written(tmp_path, f"{{system: {system}, data: {{pairs: x}}}}"))
+
+
+@pytest.mark.parametrize(
+    ("recipe", "override", "message"),
+    [
+        ("gp_unified", "spectrogram.n_fft=256", "network.bins is 128; expected 129"),
+        ("gp_unified", "network={kind: compact}", "network.bins is 256; expected 128"),
+        ("storm", "predictive_network={kind: compact, bins: 64}", "predictive_network.bins is 64"),
+        ("sgmse_plus", "modes={fast: {steps: 0}}", "modes.fast: .*no predictive decoder"),
+        ("sgmse_plus", "modes={balanced: {steps: 2, alpha: 0.5}}", "no predictive decoder"),
+        ("predictive", "modes={balanced: {steps: 2}}", "modes.balanced: .*no generative decoder"),
+        ("gp_unified", "process=null", "without a process"),
+        ("gp_unified", "process={kind: flow_matching}", "parametrisation 'clean'"),
+        ("gp_unified", "metadata={a: 2024-01-01}", "metadata has no JSON"),
+        ("gp_unified", "metadata={a: .nan}", "metadata has no JSON"),
+        ("gp_unified", 'metadata={a: "\\ud800"}', "is not YAML|metadata has no JSON"),
+        ("gp_unified", "run.devices=1000000", "devices is 1000000; expected 1024 or less"),
+        ("gp_unified", "run.nodes=1000000", "nodes is 1000000; expected 100000 or less"),
+        *(
+            ("gp_unified", f"run.batch_size={text}", "is not YAML")
+            for text in (
+                *("2024-13-45", "0b_", "0x_", "!!int abc", '!!int ""', "!!float x", "!!bool x"),
+                *("!!timestamp x", 5_000 * "9", 2_000 * "["),
+            )
+        ),
+    ],
+)
+def test_what_cannot_work_is_refused_when_it_is_read(
+    recipe: str, override: str, message: str
+) -> None:
+    with pytest.raises(SettingError, match=message):
+        read_recipe(FOLDER / f"smoke/{recipe}.yaml", [override])
+
+
+def test_the_name_of_the_system_may_be_overridden_alone(tmp_path: Path) -> None:
+    path = tmp_path / "recipe.yaml"
+    path.write_text("system: {name: gp_unified}\ndata: {pairs: x}\n")
+    assert read_recipe(path, ["system.name=storm"]).model.layout.anchored

@@ -15,6 +15,7 @@ from speechduet.enhancement.confidence import DisagreementMap, disagreement
 from speechduet.enhancement.noise import NoiseField
 from speechduet.enhancement.piece import enhance_piece, reverse_steps
 from speechduet.enhancement.segments import Segmentation
+from speechduet.errors import SettingError
 from speechduet.network.system import System
 from speechduet.sampler import Draw, Sampling, Step
 from speechduet.spectrogram import Spectrogram
@@ -60,7 +61,14 @@ class Batches:
             clean = enhance_piece(
                 self.system, self.spectrogram, waveforms, sampling, draws, result_of
             )
-            return clean.cpu().numpy(), compared
+            enhanced: Samples = clean.cpu().numpy()
+        if not np.isfinite(enhanced).all():
+            raise SettingError(
+                "the reverse process left all bounds",
+                "settings with which it converges",
+                "take fewer corrector steps, a lower corrector_snr, or the mode's own settings",
+            )
+        return enhanced, compared
 
     @torch.inference_mode()
     def steps(self, noisy: Samples, sampling: Sampling, draw: Draw) -> Iterator[Step]:

@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -23,6 +23,7 @@ from speechduet.model.find import load_any
 from speechduet.model.folder import Pretrained
 from speechduet.sampler import Draw, Sampling, Step
 from speechduet.sampling import SettingValue
+from speechduet.settings import check_names
 
 LONGEST_SEGMENT_S = 86_400.0
 
@@ -106,19 +107,12 @@ class Enhancer:
         if expert.get("grid") == "paper":
             # The only predictor that takes a step of 1/N, whichever the mode's own is.
             changed.setdefault("predictor", "euler_maruyama")
+        check_names(changed, (member.name for member in fields(Sampling)))
         sampling = replace(modes[mode], **changed)
-        layout = self.system.layout
-        if sampling.needs_predictive and layout.predictive == "none":
-            raise SettingError(
-                f"model {self.pretrained.name} has no predictive decoder",
-                "steps of 1 or more, alpha and beta of 1, a start from the noisy speech",
-            )
-        if sampling.steps and not layout.generative:
-            raise SettingError(
-                f"model {self.pretrained.name} has no generative decoder",
-                "steps 0",
-                "use mode 'fast'",
-            )
+        try:
+            self.system.layout.check_sampling(sampling)
+        except SettingError as error:
+            raise SettingError(f"model {self.pretrained.name}: {error}") from None
         return sampling
 
     def __call__(

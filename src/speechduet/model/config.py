@@ -1,5 +1,6 @@
 """``config.json`` of a model folder: a system, described by checked records."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Annotated, Any
@@ -49,8 +50,27 @@ class Config(Settings):
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
     def check(self) -> None:
-        """Modes have known names."""
+        """The parts fit each other, and the system can do its modes."""
         check_names(self.modes, MODES, "modes")
+        self.layout.check_process(self.process)
+        for name, network in (
+            ("network", self.network),
+            ("predictive_network", self.predictive_network),
+        ):
+            if network is not None and network.bins != self.spectrogram.bins:
+                raise SettingError(
+                    f"{name}.bins is {network.bins}",
+                    f"{self.spectrogram.bins}, as spectrogram.n_fft is {self.spectrogram.n_fft}",
+                )
+        for mode, sampling in self.modes.items():
+            try:
+                self.layout.check_sampling(sampling)
+            except SettingError as error:
+                raise SettingError(f"modes.{mode}: {error}") from None
+        try:
+            json.dumps(self.metadata, ensure_ascii=False, allow_nan=False).encode()
+        except (TypeError, ValueError, RecursionError) as error:
+            raise SettingError(f"metadata has no JSON ({error})", "plain values") from None
 
     @property
     def layout(self) -> Layout:

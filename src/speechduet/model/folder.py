@@ -115,8 +115,8 @@ def load(folder: str | Path) -> Pretrained:
             f"{path} is incomplete: it has no {name}", remedy="copy the whole folder again"
         )
     try:
-        values = json.loads((path / CONFIG).read_text(encoding="utf-8"))
-    except (ValueError, OSError) as error:
+        values = json.loads((path / CONFIG).read_text(encoding="utf-8-sig"))
+    except (ValueError, OSError, RecursionError) as error:
         raise ModelError(
             f"{path / CONFIG} is damaged ({error})", "a JSON file", "copy it again"
         ) from None

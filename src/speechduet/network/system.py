@@ -16,6 +16,7 @@ from speechduet.errors import SettingError
 from speechduet.network.backbone import Backbone
 from speechduet.process import Process, over_state
 from speechduet.sampler import Estimate
+from speechduet.sampling import Sampling
 from speechduet.settings import NotNegative, Settings
 
 Predictive = Literal["none", "own", "shared"]
@@ -71,6 +72,27 @@ class Layout(Settings):
         """Whether the process drifts to the system's own prediction rather than to y (StoRM)."""
         return self.generative and self.predictive == "own"
 
+    def check_process(self, process: Process | None) -> None:
+        """SettingError if the generative decoder cannot work with this process."""
+        if self.generative and process is None:
+            raise SettingError("a generative layout without a process", "a diffusion process")
+        score = self.generative and self.parametrisation == "score"
+        if score and process is not None and process.forgets_clean:
+            raise SettingError(
+                "a score for a process whose state at t = 1 holds nothing of the clean speech",
+                "parametrisation 'clean'",
+            )
+
+    def check_sampling(self, sampling: Sampling) -> None:
+        """SettingError if these settings need a decoder that is not there."""
+        if sampling.needs_predictive and self.predictive == "none":
+            raise SettingError(
+                "the system has no predictive decoder",
+                "steps of 1 or more, alpha and beta of 1, a start from the noisy speech",
+            )
+        if sampling.steps and not self.generative:
+            raise SettingError("the system has no generative decoder", "steps 0", "use mode 'fast'")
+
 
 def stack(*spectrograms: Tensor) -> Tensor:
     """Complex ``[batch, 1, bins, frames]`` each -> real ``[batch, 2 n, bins, frames]``."""
@@ -113,13 +135,7 @@ class System(nn.Module):
         predictive_backbone: Backbone | None = None,
     ) -> None:
         super().__init__()
-        if layout.generative and process is None:
-            raise SettingError("a generative layout without a process", "a diffusion process")
-        if process is not None and layout.parametrisation == "score" and process.forgets_clean:
-            raise SettingError(
-                "a score for a process whose state at t = 1 holds nothing of the clean speech",
-                "parametrisation 'clean'",
-            )
+        layout.check_process(process)
         self.layout = layout
         self.process = process
         self.backbone = backbone

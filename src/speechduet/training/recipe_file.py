@@ -58,6 +58,10 @@ MODEL_SECTIONS = (
 )
 
 
+_UNREADABLE = (yaml.YAMLError, ValueError, LookupError, TypeError, AttributeError, RecursionError)
+"""What PyYAML raises for what is nearly a date, a number, a tag or a list, too."""
+
+
 class _Loader(yaml.SafeLoader):  # type: ignore[misc]
     """YAML in which 1e-4 is a number too, and not only 1.0e-4.
 
@@ -82,7 +86,8 @@ def read_recipe(path: Path, overrides: Sequence[str] = ()) -> TrainingRecipe:
     values = load(path)
     with of_file(path):
         # Another system first, so that single settings of it can be changed too.
-        named = [override for override in overrides if override.startswith("system=")]
+        of_system = ("system=", "system.name=")
+        named = [override for override in overrides if override.startswith(of_system)]
         change(values, named)
         values = with_row(values)
         change(values, [override for override in overrides if override not in named])
@@ -156,6 +161,6 @@ def change(values: dict[str, Any], overrides: Iterable[str]) -> None:
 def _parse(text: str, source: str) -> Any:
     try:
         return yaml.load(text, _Loader)
-    except yaml.YAMLError as error:
+    except _UNREADABLE as error:
         line = str(error).replace("\n", " ")
         raise SettingError(f"{source} is not YAML ({line})", "named sections") from None

@@ -10,6 +10,7 @@ from speechduet.errors import SettingError
 from speechduet.settings import Count, NotNegative, Seed, Settings, Whole
 
 _MOST_WORKERS = 1024
+_MOST_NODES = 100_000
 """More than any machine has use for."""
 
 Decay = Annotated[float, Ge(0), Lt(1)]
@@ -89,9 +90,9 @@ class RunSettings(Settings):
     """Compile the networks with torch.compile: slower to start, then faster."""
     accelerator: str = "auto"
     """cpu, gpu, mps or auto."""
-    devices: Count = 1
+    devices: Annotated[int, Ge(1), Le(_MOST_WORKERS)] = 1
     """Processes (and GPUs) per machine; torchrun decides by itself."""
-    nodes: Count = 1
+    nodes: Annotated[int, Ge(1), Le(_MOST_NODES)] = 1
     """Machines; torchrun decides by itself."""
     valid_every_steps: Count = 1000
     """How often the validation pairs are enhanced and scored."""
