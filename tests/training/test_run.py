@@ -168,7 +168,8 @@ def test_settings_that_make_no_sense_together(recipe: Path, tmp_path: Path) -> N
         build(read_recipe(recipe, ncsnpp))
     with pytest.raises(SettingError, match="gradient_norms_every_steps of 1"):
         build(read_recipe(recipe, ["losses.balance=gradient_norm"]))
-    alone = ["system.layout.predictive=none", "run.gradient_norms_every_steps=1"]
+    alone = ["system.layout.predictive=none", "modes={best: {steps: 1}}"]
+    alone += ["run.gradient_norms_every_steps=1"]
     with pytest.raises(SettingError, match="predictive 'shared'"):
         build(read_recipe(recipe, alone))
     (tmp_path / "file").touch()
