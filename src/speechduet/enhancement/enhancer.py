@@ -1,8 +1,9 @@
 """Waveform in, enhanced waveform out: any length, sample rate and number of channels."""
 
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -17,15 +18,14 @@ from speechduet.enhancement.batches import Batches
 from speechduet.enhancement.confidence import DisagreementMap
 from speechduet.enhancement.live import LATENCY_S, Live
 from speechduet.enhancement.noise import NoiseField
-from speechduet.enhancement.segments import OVERLAP_S, Segmentation
+from speechduet.enhancement.recordings import enhanced_recording
+from speechduet.enhancement.segments import Segmentation, segment_frames
 from speechduet.errors import SettingError
 from speechduet.model.find import load_any
 from speechduet.model.folder import Pretrained
 from speechduet.sampler import Draw, Sampling, Step
 from speechduet.sampling import SettingValue
 from speechduet.settings import check_names
-
-LONGEST_SEGMENT_S = 86_400.0
 
 
 class Enhancer:
@@ -51,13 +51,14 @@ class Enhancer:
         backend: BackendName = "auto",
         precision: BackendPrecision = "auto",
     ) -> None:
-        if not 1 <= segment_s <= LONGEST_SEGMENT_S:
-            expected = f"at least 1 s and at most {LONGEST_SEGMENT_S:g} s"
-            raise SettingError(f"segments of {segment_s} s", expected)
         if batch_size is not None and batch_size < 1:
             raise SettingError(f"batch size {batch_size}", "at least 1")
         if threads is not None and threads < 1:
             raise SettingError(f"{threads} threads", "at least 1")
+        frames_per_s = pretrained.spectrogram.sample_rate / pretrained.spectrogram.hop
+        self._segment_frames, self._overlap_frames = segment_frames(
+            segment_s, frames_per_s, pretrained.system.frame_multiple
+        )
         self.device = find_device(device)
         self.pretrained = pretrained
         self.spectrogram = pretrained.spectrogram
@@ -67,10 +68,6 @@ class Enhancer:
         self.system = system.evaluated_by(chosen.backend)
         size = batch_size or (1 if self.device.type == "cpu" else 8)
         self._batches = Batches(self.system, self.spectrogram, self.device, size, threads)
-        multiple = self.system.frame_multiple
-        frames_per_s = self.spectrogram.sample_rate / self.spectrogram.hop
-        self._segment_frames = multiple * max(1, round(segment_s * frames_per_s / multiple))
-        self._overlap_frames = min(round(OVERLAP_S * frames_per_s), self._segment_frames // 4)
 
     @classmethod
     def from_pretrained(
@@ -210,11 +207,18 @@ class Enhancer:
 
         Where the decoders disagree is added to ``disagreements``, if given.
         """
-        plan = self.segmentation(recording)
-        segments = self._batches.segments(
-            recording, plan, sampling, self._noise(seed), noise, disagreements
-        )
-        return recording.restored(block.T for block in plan.join(segments))
+        plan, field, batches = self.segmentation(recording), self._noise(seed), self._batches
+
+        def enhance(noisy: Samples, starts: Sequence[int]) -> Samples:
+            draws = partial(batches.draws, field, starts, noise)
+            clean, compared = batches.enhance(noisy, sampling, draws)
+            if disagreements is not None and compared is not None:
+                disagreements.add(starts, compared)
+            return clean
+
+        one_piece = noise is not None and len(plan.starts) == 1
+        size = recording.channels if one_piece else batches.size
+        return enhanced_recording(recording, plan, size, enhance)
 
     def recording(
         self,
