@@ -35,7 +35,7 @@ class Sum:
 
 @dataclass(frozen=True)
 class Run:
-    """``make`` are the outputs of a program for the values ``inputs`` and, if it reads one, a time."""
+    """``make`` are the outputs of a program for ``inputs`` and, if it has one, the time t."""
 
     run: str
     inputs: tuple[str, ...]

@@ -103,7 +103,7 @@ class Enhancer:
         return enhanced_recording(recording, cut, 1, enhance)
 
     def enhance_piece(self, noisy: Samples, plan: Plan, draw: Draw) -> Samples:
-        """Waveforms ``[batch, samples]`` of peak 1 at the model's rate -> enhanced, in one piece."""
+        """Waveforms ``[batch, samples]`` of peak 1 at the model's rate -> enhanced, in one go."""
         framings = []
         for offset in plan.offsets:
             framed = np.pad(noisy, ((0, 0), (offset, 0)))

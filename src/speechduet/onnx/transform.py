@@ -1,4 +1,4 @@
-"""Waveform <-> compressed complex spectrogram in NumPy: `speechduet.spectrogram` without PyTorch."""
+"""Waveform <-> compressed complex spectrogram in NumPy, as `speechduet.spectrogram` makes it."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -31,7 +31,8 @@ class Transform:
     def window(self) -> Samples:
         """The periodic Hann window."""
         turn = np.arange(self.n_fft) * (2 * np.pi / self.n_fft)
-        return (0.5 - 0.5 * np.cos(turn)).astype(np.float32)
+        window: Samples = (0.5 - 0.5 * np.cos(turn)).astype(np.float32)
+        return window
 
     def encode(self, waveform: Samples) -> Complexes:
         """Real ``[batch, samples]`` -> complex ``[batch, 1, bins, frames]``.
