@@ -18,7 +18,7 @@ Speech enhancement, exported by {written_by}. Licence of the model: {licence}.
 ## In Python, without PyTorch
 
 ```console
-pip install speechduet-onnx
+pip install PATH_TO_A_CLONE_OF_SPEECHDUET/packaging/onnx
 python -m speechduet.onnx PATH_TO_THIS_FOLDER noisy.wav -o clean.wav
 ```
 
