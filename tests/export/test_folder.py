@@ -16,7 +16,13 @@ from speechduet.export import folder as module
 from speechduet.export import programs
 from speechduet.export.folder import export_folder
 from speechduet.model.folder import Pretrained
+from speechduet.network.dual_path import DualPath
+from speechduet.network.ncsnpp import NCSNpp
+from speechduet.network.system import Layout, System
 from speechduet.onnx import Enhancer
+from speechduet.process import OrnsteinUhlenbeck
+from speechduet.sampler import Sampling
+from speechduet.spectrogram import Spectrogram
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -42,7 +48,7 @@ def test_the_files_and_what_they_say(pretrained: Pretrained, tmp_path: Path) -> 
         assert said.pop("written_by").startswith("speechduet ")
         assert said == {
             **{"name": "small", "licence": "mit", "format": "1", "precision": "float32"},
-            **{"program": program, "frame_multiple": "2"},
+            **{"program": program, "frame_multiple": "1"},
         }
     text = (tmp_path / "a" / "b" / "README.md").read_text()
     assert "# small, as ONNX (float32)" in text and "`generative.onnx`" in text
@@ -94,6 +100,30 @@ def test_float16_and_int8(pretrained: Pretrained, tmp_path: Path) -> None:
     assert np.abs(waveforms["float32"] - in_pytorch).max() < 1e-4
     assert 0 < np.abs(waveforms["float16"] - in_pytorch).max() < 1e-2
     assert 1e-4 < np.abs(waveforms["int8"] - in_pytorch).max() < 0.1
+
+
+@pytest.mark.parametrize("published", [False, True])
+@pytest.mark.parametrize("layout", ["storm", "predictive"])
+@pytest.mark.parametrize("backbone", ["ncsnpp", "dual_path"])
+def test_other_systems_and_networks(
+    tmp_path: Path, backbone: str, layout: str, published: bool
+) -> None:
+    """Compared by the export itself with PyTorch, which lets no more than 1e-4 through."""
+    network = {
+        "ncsnpp": NCSNpp(8, (1, 2, 2), 1, attention_bins=(16,), bins=32, frame_multiple=4),
+        "dual_path": DualPath(32, (4, 2), (8, 8), 8, 2, 1, 1, 16),
+    }[backbone]
+    storm = layout == "storm"
+    process = OrnsteinUhlenbeck() if storm else None
+    system = System(Layout(storm, "own"), process, network).eval()
+    for parameter in system.parameters():
+        torch.nn.init.normal_(parameter, std=0.1)
+    modes = {"fast": Sampling(steps=0), **({"balanced": Sampling(steps=2)} if storm else {})}
+    transform = Spectrogram(n_fft=62, hop=16, published=published)
+    exported = export_folder(Pretrained(layout, system, transform, modes), tmp_path)
+    assert set(exported.programs) == {"predictive_network", *(["generative"] if storm else [])}
+    assert set(exported.modes) == set(modes)
+    assert ("direct current" in (tmp_path / "README.md").read_text()) is not published
 
 
 def test_an_earlier_export_is_replaced_and_nothing_else(

@@ -50,8 +50,8 @@ def onnx_model(system: System, program: Program, bins: int) -> bytes:
     if len(inputs) > 1:
         axes["t"] = {0: "batch"}
     with _LOCK, warnings.catch_warnings(), torch.no_grad():
-        # The exporter that PyTorch prefers (dynamo=True) writes the same function, but takes eight
-        # seconds of a processor where this one takes half a second.
+        # Not by the exporter that PyTorch prefers (dynamo=True), see docs/onnx.md: it converts
+        # neither NCSN++'s attention nor 8-bit numbers, and takes many times as long.
         warnings.simplefilter("ignore", DeprecationWarning)
         warnings.simplefilter("ignore", torch.jit.TracerWarning)  # type: ignore[attr-defined]
         # The states that a recurrence begins with are made for whatever batch there is.
