@@ -14,7 +14,8 @@ from speechduet.audio import probe, read_blocks, target_format, write_blocks
 from speechduet.audio.tags import read_tags
 from speechduet.enhancement.enhancer import Enhancer
 from speechduet.model.folder import Pretrained
-from speechduet.network.system import Backend, Layout
+from speechduet.network.layout import Layout
+from speechduet.network.system import Backend
 from speechduet.process import OrnsteinUhlenbeck
 from speechduet.sampler import Estimate, Sampling
 from speechduet.spectrogram import Spectrogram
@@ -73,7 +74,8 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model folder: a very small joint system with random weights and all three modes."""
     from speechduet.model.folder import Pretrained, save
     from speechduet.network.compact import Compact
-    from speechduet.network.system import Layout, System
+    from speechduet.network.layout import Layout
+    from speechduet.network.system import System
     from speechduet.process import OrnsteinUhlenbeck
     from speechduet.sampler import Sampling
     from speechduet.spectrogram import Spectrogram

@@ -15,7 +15,7 @@ from pydantic import Field
 from speechduet.data import Mixing
 from speechduet.errors import SettingError
 from speechduet.model.config import Config
-from speechduet.network.system import Layout
+from speechduet.network.layout import Layout
 from speechduet.process import OrnsteinUhlenbeck
 from speechduet.recipe import RECIPES, system_named
 from speechduet.settings import Count, Counts, Settings, Share, bounds, meanings, read

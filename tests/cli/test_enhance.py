@@ -22,8 +22,9 @@ from speechduet.cli import app
 from speechduet.enhancement.enhancer import Enhancer
 from speechduet.errors import SettingError
 from speechduet.model.folder import Pretrained, save
+from speechduet.network.layout import Layout
 from speechduet.network.ncsnpp import NCSNpp
-from speechduet.network.system import Layout, System
+from speechduet.network.system import System
 from speechduet.process import OrnsteinUhlenbeck
 from speechduet.sampler import Sampling
 from speechduet.sampling import SETTINGS

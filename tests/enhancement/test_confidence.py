@@ -14,7 +14,8 @@ from speechduet.enhancement.enhancer import Enhancer
 from speechduet.enhancement.files import enhance_file
 from speechduet.errors import SettingError
 from speechduet.model.folder import Pretrained
-from speechduet.network.system import Backend, Layout
+from speechduet.network.layout import Layout
+from speechduet.network.system import Backend
 from speechduet.process import OrnsteinUhlenbeck
 from speechduet.sampler import Estimate, Sampling
 from speechduet.spectrogram import Spectrogram

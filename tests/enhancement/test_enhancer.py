@@ -12,7 +12,8 @@ from speechduet.audio import offset
 from speechduet.enhancement.enhancer import Enhancer
 from speechduet.errors import AudioError, SettingError
 from speechduet.model.folder import Pretrained
-from speechduet.network.system import Backend, Layout
+from speechduet.network.layout import Layout
+from speechduet.network.system import Backend
 from speechduet.process import OrnsteinUhlenbeck, Process
 from speechduet.sampler import Estimate, Sampling
 from speechduet.spectrogram import Spectrogram

@@ -18,8 +18,9 @@ from speechduet.model.find import load_any
 from speechduet.model.folder import Pretrained, load, save
 from speechduet.network.compact import Compact
 from speechduet.network.dual_path import DualPath
+from speechduet.network.layout import Layout
 from speechduet.network.ncsnpp import NCSNpp
-from speechduet.network.system import Layout, System
+from speechduet.network.system import System
 from speechduet.process import FlowMatching, OrnsteinUhlenbeck, Process, SchroedingerBridge
 from speechduet.sampler import Sampling
 from speechduet.spectrogram import Spectrogram

@@ -7,7 +7,8 @@ from torch import Tensor
 
 from speechduet.errors import SettingError
 from speechduet.network.compact import Compact, fold, temporal_blocks, unfold
-from speechduet.network.system import Layout, System
+from speechduet.network.layout import Layout
+from speechduet.network.system import System
 from speechduet.process import OrnsteinUhlenbeck
 
 TINY = Compact(bins=32, channels=(4, 6), width=8, encoder_blocks=2, decoder_blocks=1, embedding=8)

@@ -11,8 +11,9 @@ from pydantic import Field
 from speechduet.errors import SettingError
 from speechduet.network.compact import Compact
 from speechduet.network.dual_path import DualPath
+from speechduet.network.layout import Layout
 from speechduet.network.ncsnpp import NCSNpp
-from speechduet.network.system import Layout, System
+from speechduet.network.system import System
 from speechduet.process import FlowMatching, OrnsteinUhlenbeck, SchroedingerBridge
 from speechduet.sampler import Sampling
 from speechduet.sampling import MODES

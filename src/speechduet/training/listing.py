@@ -7,7 +7,7 @@ from dataclasses import MISSING, fields
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 from speechduet.model.config import AnyNetwork, AnyProcess
-from speechduet.network.system import Layout
+from speechduet.network.layout import Layout
 from speechduet.recipe import RECIPES
 from speechduet.sampler import Sampling
 from speechduet.settings import meanings
