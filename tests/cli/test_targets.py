@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from plans import planned, touch
+from enhancing import planned, touch
 from speechduet.cli.targets import Job, find_jobs
 from speechduet.errors import SettingError
 

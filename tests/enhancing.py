@@ -1,8 +1,11 @@
-"""What a command would do with recordings, of which only the names matter."""
+"""``speechduet enhance`` run and planned, and the files that there are."""
 
 import time
 from pathlib import Path
 
+from typer.testing import CliRunner, Result
+
+from speechduet.cli import app
 from speechduet.cli.targets import find_jobs
 
 
@@ -18,3 +21,11 @@ def planned(inputs: list[str], output: str, container: str | None = None) -> dic
     jobs, failures = find_jobs(inputs, output, container)
     assert not failures
     return {str(job.source): str(job.target) for job in jobs}
+
+
+def run(model: Path, *arguments: str, stdin: bytes | None = None) -> Result:
+    return CliRunner().invoke(app, ["enhance", "-m", str(model), *arguments], input=stdin)
+
+
+def files(folder: str) -> list[str]:
+    return sorted(str(path) for path in Path(folder).rglob("*") if path.is_file())
