@@ -62,9 +62,10 @@ class TrainingRecipe:
         return examples * self.mixing.excerpt_s / 3600
 
     def place_of(self, key: str) -> str:
-        """What says the value of a key: an override, or else the file."""
+        """What says a key's value, or some of a section: an override, or else the file."""
         for override in reversed(self.overrides):
-            if f"{key}.".startswith(f"{override.partition('=')[0]}."):
+            changed = f"{override.partition('=')[0]}."
+            if f"{key}.".startswith(changed) or changed.startswith(f"{key}."):
                 return f"override {override!r}"
         return self.path
 
