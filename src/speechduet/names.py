@@ -23,7 +23,8 @@ def shown(text: str) -> str:
 def markdown(text: str) -> str:
     """The text as one line of Markdown that shows it: what has a meaning there is escaped."""
     # Not the underscores within words and the brackets of numbers, which have none.
-    return re.sub(r"[\\`*<|&~]|(?<=\])\(|(?<![^\W_])_|_(?![^\W_])", r"\\\g<0>", shown(text))
+    marks = r"[\\`*<|&~]|(?<=\])\(|(?<![^\W_])_|_(?![^\W_])"
+    return shown(re.sub(marks, r"\\\g<0>", text))
 
 
 def _written(character: str) -> str:

@@ -20,7 +20,7 @@ import soundfile
 from speechduet.evaluation import Evaluation, Scores, UnscoredFile
 from speechduet.evaluation.page import to_html
 from speechduet.evaluation.report import Report, to_markdown
-from speechduet.names import shown
+from speechduet.names import markdown, shown
 
 pytest.importorskip("matplotlib", reason="needs matplotlib for the figures")
 
@@ -166,8 +166,8 @@ def test_systems_and_files_may_have_any_name(report: Report, name: str) -> None:
     odd = Report(named({**report.systems, "one": failed}), named(report.pairs), report.manifest)
     texts = Page(to_html(odd).encode().decode()).texts
     assert shown(name) in texts and f"{shown(name)}: {shown(name)}: gone" in texts
-    markdown = to_markdown(odd).splitlines()
-    assert f"- {shown(name)}: {shown(name)}: gone" in markdown
+    lines = to_markdown(odd).splitlines()
+    assert f"- {markdown(name)}: {markdown(name)}: gone" in lines
     assert any(line.startswith(f"| {shown(name)} | ") for line in markdown)
 
 

@@ -330,3 +330,11 @@ def test_models_of_the_hub(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     assert asked == [("somebody/model", wanted)]
     with pytest.raises(ModelError, match=r"cannot fetch some/other \(Cannot reach the hub\);"):
         load_any("some/other")
+
+
+def test_names_have_no_meaning_in_the_card(tmp_path: Path) -> None:
+    odd = replace(pretrained(), name="<b>`x`", metadata={"a|<i>": {"<u>": 1}})
+    save(odd, tmp_path)
+    card = (tmp_path / "README.md").read_text()
+    assert "# \\<b>\\`x\\`\n" in card
+    assert "## A\\|\\<i>\n" in card and "- \\<u>: 1\n" in card
