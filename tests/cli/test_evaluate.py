@@ -212,7 +212,7 @@ def test_a_page_is_written(folder: Path) -> None:
 def test_what_is_missing_is_told_before_anything_is_scored(
     folder: Path, lacking: str, options: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def score(*given: Any) -> None:
+    def score(*given: object) -> None:
         raise AssertionError("it was scored")
 
     monkeypatch.setattr("speechduet.cli.evaluate.evaluate_pairs", score)

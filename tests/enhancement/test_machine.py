@@ -25,7 +25,7 @@ def noisy(samples: int = 3_000) -> np.ndarray[Any, Any]:
     [
         ({"device": "gpu"}, "device 'gpu' is not there; expected auto or one of cpu"),
         ({"device": "cuda:99"}, "device 'cuda:99' is not there"),
-        ({"threads": 0}, "0 threads; expected at least 1"),
+        ({"threads": 0}, "threads is 0; expected 1 or more"),
         ({"batch_size": 0}, "batch_size is 0; expected 1 or more"),
         ({"segment_s": 0.5}, "segment_s is 0.5; expected 1 or more"),
     ],
