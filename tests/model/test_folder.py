@@ -261,9 +261,8 @@ def test_incomplete_and_damaged_folders(folder: Path, name: str) -> None:
         (lambda c: c["spectrogram"].update(hop=0), "spectrogram.hop is 0; expected 1 or more"),
         (lambda c: c["spectrogram"].update(n_fft=0), "spectrogram.n_fft is 0; expected 2"),
         (lambda c: c.update(name=None), "name is None; expected text"),
-        (lambda c: c.update(name=""), "name is ''; expected a printable text of 1 to 200"),
-        (lambda c: c.update(name="a\nb"), r"name is 'a\\nb'; expected a printable text"),
-        (lambda c: c.update(name=201 * "a"), "expected a printable text of 1 to 200 characters"),
+        (lambda c: c.update(name="a\nb"), r"name is 'a\\nb'; expected 200 printable"),
+        (lambda c: c.update(name=201 * "a"), "expected 200 printable characters at most"),
         (lambda c: c.update(format=True), "model format True; expected 1; update speechduet"),
         (
             lambda c: c["spectrogram"].update(n_fft=2**70),

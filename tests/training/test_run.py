@@ -169,9 +169,9 @@ def test_what_a_run_starts_from_is_named(recipe: Path, tmp_path: Path) -> None:
 
 
 def test_a_network_that_is_too_large_is_named(recipe: Path, tmp_path: Path) -> None:
-    large = "network.channels=[4, 16384]"
-    with pytest.raises(SettingError, match=r"^override 'network.channels.*: the networks have too"):
-        train(read_recipe(recipe, [large, "network.width=16384"]), tmp_path / "run")
+    large = "network={kind: compact, bins: 64, channels: [4, 16384], width: 16384}"
+    with pytest.raises(SettingError, match="^override 'network=.*: the networks have too"):
+        train(read_recipe(recipe, [large, "run.seed=1"]), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 

@@ -58,8 +58,8 @@ class Config(Settings):
 
     def check(self) -> None:
         """The parts fit each other, and the system can do its modes."""
-        if not self.name.strip() or not self.name.isprintable() or len(self.name) > 200:
-            raise SettingError(f"name is {self.name!r}", "a printable text of 1 to 200 characters")
+        if not self.name.isprintable() or len(self.name) > 200:
+            raise SettingError(f"name is {self.name!r}", "200 printable characters at most")
         check_names(self.modes, MODES, "modes")
         self.layout.check_process(self.process)
         for name, network in (

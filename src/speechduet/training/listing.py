@@ -70,7 +70,7 @@ def _type(hint: Any) -> str:
     origin, inner = get_origin(hint), get_args(hint)
     if origin is Annotated:
         edges = [
-            f" {word} {getattr(constraint, name)}"
+            f" {word} {getattr(constraint, name):.7g}"
             for constraint in inner[1:]
             for name, word in _EDGES.items()
             if hasattr(constraint, name)

@@ -44,7 +44,7 @@ class TrainingRecipe:
 
     def __post_init__(self) -> None:
         name = self.model.name
-        if name == ".." or Path(name).name != name:
+        if name in ("", "..") or Path(name).name != name:
             raise SettingError(
                 f"name is {name!r}", "a plain name without slashes: the run's folder is runs/NAME"
             )
