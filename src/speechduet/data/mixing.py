@@ -21,7 +21,7 @@ _LONGEST_S = 600
 Extent = Annotated[float, Ge(0), Le(_LONGEST_S)]
 Range = tuple[Decibels, Decibels]
 """A lower and an upper end, in this order."""
-NotAbove0 = Annotated[Decibels, Le(0)]
+NotAbove0 = Annotated[float, Ge(-200), Le(0)]
 
 
 @dataclass(frozen=True)
