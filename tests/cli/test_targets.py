@@ -60,6 +60,9 @@ def test_results_inside_the_input_folder_are_not_enhanced_again() -> None:
     Path("in/out").mkdir()
     Path("in/out/a.wav").touch()
     assert set(planned(["in"], "in/out")) == {"in/a.wav", "in/deep/b.FLAC", "in/deep/er/c.m4a"}
+    assert set(planned(["in/a.wav", "in/deep/b.FLAC", "in/out"], "in/out")) == {
+        *("in/a.wav", "in/deep/b.FLAC")
+    }
 
 
 def test_a_folder_around_the_input() -> None:

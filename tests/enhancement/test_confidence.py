@@ -80,5 +80,6 @@ def test_files_that_cannot_hold_a_map(monkeypatch: pytest.MonkeyPatch) -> None:
         check_file(Path("x.jpg"))
     monkeypatch.setattr("speechduet.enhancement.confidence.find_spec", lambda name: None)
     check_file(Path("x.npz"))
+    check_file(Path("x.NPZ"))
     with pytest.raises(SettingError, match=r"matplotlib.* not installed; .*or ask for a \.npz"):
-        check_file(Path("x.png"))
+        check_file(Path("x.PNG"))

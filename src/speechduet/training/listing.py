@@ -70,7 +70,7 @@ def _type(hint: Any) -> str:
     origin, inner = get_origin(hint), get_args(hint)
     if origin is Annotated:
         edges = [
-            f" {word} {getattr(constraint, name)}"
+            f" {word} {_number(getattr(constraint, name))}"
             for constraint in inner[1:]
             for name, word in _EDGES.items()
             if hasattr(constraint, name)
@@ -84,6 +84,10 @@ def _type(hint: Any) -> str:
         return f"{_type(inner[1])} by name"
     names = {str: "text", int: "whole number", float: "number", bool: "true | false"}
     return names[hint]
+
+
+def _number(edge: float) -> str:
+    return str(edge) if isinstance(edge, int) else f"{edge:g}"
 
 
 def _value(value: Any) -> str:
