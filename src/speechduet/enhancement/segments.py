@@ -11,21 +11,13 @@ from math import ceil
 import numpy as np
 
 from speechduet.audio import Samples
-from speechduet.errors import SettingError
 
 OVERLAP_S = 2.0
 """Least overlap of neighbouring segments; the fade takes its middle half."""
-LONGEST_SEGMENT_S = 86_400.0
 
 
 def segment_frames(segment_s: float, frames_per_s: float, multiple: int) -> tuple[int, int]:
-    """Frames of a segment, a multiple of the network's, and of the overlap of two.
-
-    Raises SettingError for a segment that is too short or too long.
-    """
-    if not 1 <= segment_s <= LONGEST_SEGMENT_S:
-        expected = f"at least 1 s and at most {LONGEST_SEGMENT_S:g} s"
-        raise SettingError(f"segments of {segment_s} s", expected)
+    """Frames of a segment, a multiple of the network's, and of the overlap of two."""
     frames = multiple * max(1, round(segment_s * frames_per_s / multiple))
     return frames, min(round(OVERLAP_S * frames_per_s), frames // 4)
 

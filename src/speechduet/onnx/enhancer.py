@@ -24,6 +24,8 @@ from speechduet.onnx.description import NOISE, Description, Plan, Run
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
+LONGEST_SEGMENT_S = 86_400.0
+
 Draw = Callable[[int, int], Complexes]
 """Standard complex normal numbers ``[batch, 1, bins, frames]`` (total variance 1): of the draw with
 this number, for so many frames."""
@@ -46,6 +48,9 @@ class Enhancer:
     ) -> None:
         if threads is not None and threads < 1:
             raise SettingError(f"{threads} threads", "at least 1")
+        if not 1 <= segment_s <= LONGEST_SEGMENT_S:
+            expected = f"at least 1 s and at most {LONGEST_SEGMENT_S:g} s"
+            raise SettingError(f"segments of {segment_s} s", expected)
         self._folder, self._threads = Path(folder), threads
         self.description = Description.read(self._folder)
         self.spectrogram = transform = self.description.spectrogram
