@@ -33,7 +33,7 @@ ROOMS = (
     {"enhancement"},
     {"data", "metrics", "picture"},
     {"evaluation", "training"},
-    {"bench", "study"},
+    {"bench", "study", "app"},
     {"cli"},
 )
 

@@ -25,7 +25,8 @@ from speechduet.files.atomic import check_replaceable, replacing_together
 from speechduet.sampling import SettingValue
 
 Progress = Callable[[float, float], None]
-"""Called with the seconds that are done, and of how many."""
+"""Called with the seconds that are done, and of how many; before the first are, with 0 and the
+seconds that have been read. What it raises ends the work, and nothing is left behind."""
 
 
 def enhance_file(
@@ -73,7 +74,11 @@ def enhance_file(
     tags = read_tags(source, track=track)
     with replacing_together(outputs, AudioError) as partials, _storage(target) as storage:
         recording = enhancer.recording(
-            read_blocks(source, track=track, salvage=salvage, notify=notify),
+            _read(
+                read_blocks(source, track=track, salvage=salvage, notify=notify),
+                source_format.sample_rate,
+                progress,
+            ),
             source_format.sample_rate,
             storage,
             str(source),
@@ -112,6 +117,17 @@ def _storage(target: Path) -> Iterator[BinaryIO]:
             yield storage
     except OSError as error:
         raise AudioError(f"cannot write {target}: {error.strerror or error}") from error
+
+
+def _read(
+    blocks: Iterable[Samples], sample_rate: int, progress: Progress | None
+) -> Iterator[Samples]:
+    read = 0
+    for block in blocks:
+        read += len(block)
+        if progress is not None:
+            progress(0.0, read / sample_rate)
+        yield block
 
 
 def _watched(
