@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import soundfile
 
 from speechduet.app.job import Job, Request
 from speechduet.app.jobs import Jobs
@@ -17,7 +16,6 @@ from speechduet.enhancement.enhancer import Enhancer
 from speechduet.enhancement.files import enhance_file
 from speechduet.errors import AudioError, SettingError
 
-RATE = 16_000
 Queue = Callable[..., Jobs]
 
 
@@ -50,14 +48,6 @@ def queue(tiny_model: Path, tmp_path: Path, clock: Clock) -> Iterator[Queue]:
     yield make
     for jobs in made:
         jobs.close()
-
-
-@pytest.fixture
-def recording(tmp_path: Path) -> Path:
-    path = tmp_path / "noisy.wav"
-    samples = np.random.default_rng(0).uniform(-0.3, 0.3, (3 * RATE, 2))
-    soundfile.write(path, samples, RATE)
-    return path
 
 
 class Gate:

@@ -51,13 +51,8 @@ class Job:
         self.id = folder.name
         """Cannot be guessed."""
         self.name = name
-        """What the user calls the recording; used in messages and for the result, never as a
-        path."""
+        """What the user calls the recording: for messages and for the result, never a path."""
         self.folder = folder
-        suffix = Path(name).suffix
-        plain = suffix[1:].isascii() and suffix[1:].isalnum() and len(suffix) <= LONGEST_SUFFIX
-        self.source = folder / ("source" + suffix * plain)
-        """Where the recording is, or is to be put."""
         self.result: Path | None = None
         """The enhanced recording, once it is done."""
         self.confidence: Path | None = None
@@ -80,7 +75,15 @@ class Job:
         """What the queue does with it; None before it is submitted."""
         self.ended: Future[None] = Future()
         """Done when the job has ended, however it ended."""
+        self.ended.set_running_or_notify_cancel()  # nobody who waits for it can cancel it
         self._cancelled = Event()
+
+    @property
+    def source(self) -> Path:
+        """Where the recording is, or is to be put."""
+        suffix = Path(self.name).suffix
+        plain = suffix[1:].isascii() and suffix[1:].isalnum() and len(suffix) <= LONGEST_SUFFIX
+        return self.folder / ("source" + suffix * plain)
 
     @property
     def state(self) -> State:
