@@ -34,6 +34,7 @@ def enhance(
     salvage: options.Salvage = False,
     verbose: options.Verbose = False,
     latency: options.Latency = None,
+    live: options.Live = None,
     device: options.Device = "auto",
     backend: options.Backend = "auto",
     precision: options.Arithmetic = "auto",
@@ -64,10 +65,11 @@ def enhance(
     keep_freed_memory()
     if concerns_stream(inputs, output):
         failures = enhance_stream(
-            inputs, output, container, overwrite, latency, load, request, verbose
+            inputs, output, container, overwrite, latency, live, load, request, verbose
         )
-    elif latency is not None:
-        raise SettingError("a latency for files", "a stream: speechduet enhance - -o -")
+    elif latency is not None or live is not None:
+        found = "a live source" if latency is None else "a latency"
+        raise SettingError(f"{found} for files", "a stream: speechduet enhance - -o -")
     else:
         failures = enhance_files(
             inputs, output, container, overwrite, workers, load, request, verbose

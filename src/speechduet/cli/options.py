@@ -100,6 +100,14 @@ Latency = Annotated[
         most=3600,
     ),
 ]
+Live = Annotated[
+    bool | None,
+    _option(
+        "--live/--no-live",
+        text="Whether a stream comes from a microphone or the like, which cannot wait: what falls "
+        "behind then takes a cheaper mode. By default what comes no faster than it lasts does.",
+    ),
+]
 
 Device = Annotated[str, _option("--device", text="auto, cpu, cuda, cuda:1, mps.", panel=_MACHINE)]
 Backend = Annotated[
