@@ -61,7 +61,7 @@ def enhance(
     request: dict[str, Any] = {"mode": mode, "strength": strength, "seed": seed, **expert}
     request |= {"confidence": confidence, "track": track, "salvage": salvage}
     threads = threads_each(workers) if threads is None else threads
-    load = partial(_load, model, device, threads, segment, batch_size, backend, precision)
+    load = partial(load_enhancer, model, device, threads, segment, batch_size, backend, precision)
     keep_freed_memory()
     if concerns_stream(inputs, output):
         failures = enhance_stream(
@@ -78,7 +78,7 @@ def enhance(
         raise typer.Exit(1)
 
 
-def _load(
+def load_enhancer(
     model: str | None,
     device: str,
     threads: int | None,
@@ -87,6 +87,7 @@ def _load(
     backend: BackendName,
     precision: BackendPrecision,
 ) -> "Enhancer":
+    """The enhancer that these options describe."""
     # PyTorch takes seconds to import: not before there is something to enhance.
     import torch
 
