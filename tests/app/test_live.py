@@ -45,6 +45,11 @@ def serve(enhancer: Enhancer) -> Iterator[Serve]:
         client.__exit__(None, None, None)
 
 
+def noise(duration_s: float) -> bytes:
+    values = np.random.default_rng(0).normal(0, 3000, round(duration_s * RATE))
+    return values.astype("<i2").tobytes()
+
+
 def received(socket: Any) -> tuple[bytes, list[dict[str, Any]], WebSocketDisconnect]:
     """All sound and all messages up to the end."""
     sound, messages = b"", []
@@ -180,7 +185,7 @@ def test_a_slow_machine_says_what_it_does(serve: Serve, monkeypatch: pytest.Monk
     monkeypatch.setattr(Batches, "enhance", slow)
     with serve().websocket_connect(URL + "?live=true&mode=balanced") as socket:
         for _ in range(90):
-            socket.send_bytes(np.full(RATE // 20, 1000, "<i2").tobytes())
+            socket.send_bytes(noise(0.05))
             time.sleep(0.05)
         socket.send_text('{"type": "end"}')
         _, messages, _ = received(socket)
@@ -196,7 +201,7 @@ def test_a_client_that_plays_too_little_is_not_left_behind(serve: Serve) -> None
     with serve().websocket_connect(URL + "?live=true&mode=fast") as socket:
         socket.send_text('{"type": "played", "samples": 0}')
         for _ in range(110):
-            socket.send_bytes(np.full(RATE // 20, 1000, "<i2").tobytes())
+            socket.send_bytes(noise(0.05))
             time.sleep(0.05)
         socket.send_text('{"type": "end"}')
         sound, messages, _ = received(socket)

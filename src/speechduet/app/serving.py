@@ -1,5 +1,6 @@
 """A server that listens, answers, and ends in order."""
 
+import logging
 import socket
 from collections.abc import Callable
 from ipaddress import ip_address
@@ -62,6 +63,11 @@ def run(app: FastAPI, listener: socket.socket, ready: Callable[[], None]) -> Non
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
             ready()
+
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            # Answers that are broken off now are no errors.
+            logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
+            await super().shutdown(sockets)
 
     config = uvicorn.Config(
         app,
