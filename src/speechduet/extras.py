@@ -52,6 +52,13 @@ def missing(error: ImportError, imported: str, extra: str = "") -> SettingError:
     )
 
 
+def need(*modules: str) -> None:
+    """Raise SettingError if one of these is not installed, before any work is begun."""
+    for module in modules:
+        if not installed(module):
+            raise missing(ModuleNotFoundError(name=module), module)
+
+
 def installed(*modules: str) -> bool:
     """Whether all of these can be imported; nothing is."""
     return all(find_spec(module) is not None for module in modules)
