@@ -35,7 +35,7 @@ ROOMS = (
     {"export"},
     {"data", "metrics", "picture"},
     {"evaluation", "training"},
-    {"bench", "study"},
+    {"bench", "study", "app"},
     {"cli"},
 )
 

@@ -19,6 +19,7 @@ from speechduet.cli import (
     models,
     prepare,
     reproduce,
+    serve,
     train,
 )
 from speechduet.cli.termination import ended_in_order
@@ -62,6 +63,7 @@ app.command("models", cls=Command)(models.models)
 app.command("bench", cls=Command)(bench.bench)
 app.command("convert", cls=Command)(convert.convert)
 app.command("export", cls=Command)(export.export)
+app.command("serve", cls=Command)(serve.serve)
 
 
 def _print_version(wanted: bool) -> None:

@@ -24,6 +24,7 @@ from speechduet.enhancement.segments import Segmentation, segment_frames
 from speechduet.errors import SettingError
 from speechduet.model.find import load_any
 from speechduet.model.folder import Pretrained
+from speechduet.network.cost import evaluations
 from speechduet.sampler import Draw, Sampling, Step
 from speechduet.sampling import SettingValue
 from speechduet.settings import BatchSize, Settings, check_names
@@ -187,16 +188,26 @@ class Enhancer:
     ) -> Live:
         """A stream to enhance block by block, at most ``latency_s`` behind its input; see `Live`.
 
+        Its levels are the mode, *fast* if that takes fewer evaluations, and ``input``.
+
         Raises SettingError for unusable settings, of which one is a latency that is too short.
         """
         sampling = self.sampling(mode, **expert)
         batches, field = self._batches, self._noise(seed)
 
-        def enhance(noisy: Samples, start: int) -> Samples:
+        def enhance(sampling: Sampling, noisy: Samples, start: int) -> Samples:
             starts = [start] * len(noisy)
             return batches.enhance(noisy, sampling, lambda: batches.draws(field, starts, None))[0]
 
-        return Live(enhance, self.spectrogram, rate_of(sample_rate), channels, latency_s)
+        fast = self.pretrained.modes.get("fast")
+        layout = self.system.layout
+        cheaper = {}
+        if mode != "fast" and fast and evaluations(layout, fast) < evaluations(layout, sampling):
+            cheaper["fast"] = partial(enhance, fast)
+        return Live(
+            partial(enhance, sampling),
+            *(self.spectrogram, rate_of(sample_rate), channels, latency_s, mode, cheaper),
+        )
 
     def segmentation(self, recording: Recording) -> Segmentation:
         """How a recording is cut: in one piece if it fits a segment."""
