@@ -1,5 +1,6 @@
 """Enhance a file into another, in memory that does not grow with its length."""
 
+import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,6 +25,8 @@ from speechduet.errors import AudioError
 from speechduet.files.atomic import check_replaceable, replacing_together
 from speechduet.sampling import SettingValue
 
+_MIXED_SAMPLES = 1 << 16
+
 Progress = Callable[[float, float], None]
 """Called with the seconds that are done, and of how many; before the first are, with 0 and the
 seconds that have been read. What it raises ends the work, and nothing is left behind."""
@@ -43,6 +46,7 @@ def enhance_file(
     notify: Notify = warn,
     verbose: bool = False,
     progress: Progress | None = None,
+    unmixed: BinaryIO | None = None,
     **expert: SettingValue,
 ) -> float:
     """Enhance a recording from disk to disk, and return its duration in seconds.
@@ -53,7 +57,9 @@ def enhance_file(
     .png or .npz file for a map of where the decoders disagree, which appears together with the
     target. ``track`` chooses one of several sound tracks, counted from 1; ``salvage`` enhances
     what a truncated file holds; ``notify`` is called with what is wrong with the source and, if
-    ``verbose``, with what the target's container does not keep. The rest is as for `Enhancer`.
+    ``verbose``, with what the target's container does not keep. ``unmixed`` is given the enhanced
+    samples as they were before the input was mixed in, as interleaved float32 at the source's
+    rate, so that `mix_file` can write another strength. The rest is as for `Enhancer`.
 
     Raises AudioError, SettingError or ModelError, and then leaves nothing behind.
     """
@@ -91,6 +97,8 @@ def enhance_file(
                 int(np.count_nonzero(recording.peaks)),
             )
         blocks = enhancer.enhanced(recording, sampling, seed, disagreements=disagreements)
+        if unmixed is not None:
+            blocks = _copied(blocks, unmixed)
         original = read_blocks(source, track=track, salvage=salvage, notify=lambda _: None)
         blocks = mixed(blocks, original, strength)
         write_blocks(
@@ -106,6 +114,39 @@ def enhance_file(
     return recording.duration_s
 
 
+def mix_file(
+    source: str | Path,
+    target: str | Path,
+    unmixed: BinaryIO,
+    strength: float,
+    *,
+    track: int | None = None,
+    salvage: bool = False,
+) -> None:
+    """Write what `enhance_file` would at another strength, from the samples that it has kept.
+
+    Byte for byte the same, without evaluating a network. Raises AudioError or SettingError.
+    """
+    source, target = Path(source), Path(target)
+    check_strength(strength)
+    source_format = probe(source, track=track)
+    sample_bytes = 4 * source_format.channels
+    samples = unmixed.seek(0, os.SEEK_END) // sample_bytes
+    unmixed.seek(0)
+    enhanced = (
+        np.frombuffer(data, np.float32).reshape(-1, source_format.channels)
+        for data in iter(lambda: unmixed.read(_MIXED_SAMPLES * sample_bytes), b"")
+    )
+    original = read_blocks(source, track=track, salvage=salvage, notify=lambda _: None)
+    write_blocks(
+        *(target, target_format(source_format, target), mixed(enhanced, original, strength)),
+        samples,
+        source=source_format,
+        tags=read_tags(source, track=track),
+        notify=lambda _: None,
+    )
+
+
 @contextmanager
 def _storage(target: Path) -> Iterator[BinaryIO]:
     """A file beside the target, for /tmp may be small or in memory; it has no name to leave.
@@ -117,6 +158,12 @@ def _storage(target: Path) -> Iterator[BinaryIO]:
             yield storage
     except OSError as error:
         raise AudioError(f"cannot write {target}: {error.strerror or error}") from error
+
+
+def _copied(blocks: Iterable[Samples], file: BinaryIO) -> Iterator[Samples]:
+    for block in blocks:
+        file.write(np.ascontiguousarray(block, np.float32).tobytes())
+        yield block
 
 
 def _read(
