@@ -3,7 +3,6 @@
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -15,7 +14,7 @@ import speechduet
 from speechduet.app.jobs import Jobs
 from speechduet.app.page import markup
 from speechduet.app.page.files import page_files
-from speechduet.app.page.session import SOURCES, Sessions
+from speechduet.app.page.session import FILE, SOURCES, Sessions
 
 SAMPLES = Path(speechduet.__file__).parents[2] / "samples" / "noisy"
 """The bundled recordings, which are there where the package is used from its repository."""
@@ -63,11 +62,20 @@ def mount_page(app: FastAPI, jobs: Jobs) -> None:
 
 def _theme() -> gr.themes.Base:
     # Names in plain text, for Gradio would fetch a font of its own from another host.
-    return gr.themes.Default(
+    theme = gr.themes.Default(
         primary_hue="indigo",
         neutral_hue="slate",
         font=["system-ui", "sans-serif"],
         font_mono=["ui-monospace", "monospace"],
+    )
+    # Gradio's own are too pale to be seen by everybody: text needs a contrast of 4.5, frames of 3.
+    return theme.set(
+        body_text_color_subdued="*neutral_600",
+        body_text_color_subdued_dark="*neutral_300",
+        checkbox_border_color="*neutral_500",
+        checkbox_border_color_dark="*neutral_400",
+        button_primary_background_fill="*primary_600",
+        button_primary_background_fill_hover="*primary_700",
     )
 
 
@@ -94,7 +102,8 @@ def _blocks(jobs: Jobs, sessions: Sessions) -> gr.Blocks:
         title="speechduet", analytics_enabled=False, delete_cache=cache, fill_width=False
     ) as blocks:
         gr.HTML(markup.head(pretrained.name, kept), apply_default_css=False)
-        tab = gr.State("file")
+        # Set in the browser: what is sent with a click is what was seen then.
+        source = gr.Textbox(FILE, visible="hidden", label="Source", elem_id="source")
         with gr.Tabs():
             with gr.Tab("File") as file_tab:
                 file = gr.File(
@@ -135,17 +144,17 @@ def _blocks(jobs: Jobs, sessions: Sessions) -> gr.Blocks:
             "The reverse process, step by step", open=False, visible=False
         ) as process:
             gr.Markdown(
-                "A generative decoder walks from noise to speech, and a predictive decoder names "
-                "the speech at once; the steps blend what they say."
+                "A generative decoder walks from noise to speech, a predictive decoder estimates "
+                "the speech at once, and the first and the last step blend the two."
             )
             count = gr.Slider(1, 30, value=8, step=1, label="Reverse steps")
             show = gr.Button("Show the steps", elem_id="show-steps")
             steps = gr.HTML(elem_id="steps", apply_default_css=False)
         for name, chosen in zip(SOURCES, (file_tab, microphone_tab, sample_tab), strict=True):
-            chosen.select(partial(str, name), outputs=tab, **_QUIET)
+            chosen.select(None, outputs=source, js=f"() => '{name}'", **_QUIET)
         enhance.click(
             sessions.enhance,
-            [tab, file, recorded, sample, mode, salvage],
+            [source, file, recorded, sample, mode, salvage],
             [status, result, enhance, cancel, process, steps],
             # Waiting is up to the queue of jobs.
             concurrency_limit=None,

@@ -26,7 +26,7 @@ def plain(text: str) -> str:
 
 def clock(seconds: float) -> str:
     """Minutes and seconds."""
-    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
+    return f"{round(seconds) // 60}:{round(seconds) % 60:02d}"
 
 
 def spoken(seconds: float) -> str:
@@ -89,7 +89,7 @@ def result(job: Job, made: Listening, kept: str) -> str:
         kept=kept,
         minutes=kept,
         figures=figures,
-        times="".join(f"<span>{made.duration_s * part / 4:.4g} s</span>" for part in range(5)),
+        times="".join(f"<span>{_tick(made.duration_s * part / 4)}</span>" for part in range(5)),
         unsure=unsure,
         format=plain(kind),
     )
@@ -109,6 +109,10 @@ def steps(job: Job, drawn: Sequence[DrawnStep], duration_s: float, mode: str) ->
     )
 
 
+def _tick(seconds: float) -> str:
+    return f"{seconds:.1f} s" if seconds < 60 else clock(seconds)
+
+
 def _figure(folder: str, name: str, khz: str, job: Job) -> str:
     title, meaning = _FIGURES[name]
     overlay = ""
@@ -119,7 +123,7 @@ def _figure(folder: str, name: str, khz: str, job: Job) -> str:
         )
     return (
         f"<figure data-version='{name}'><figcaption>{title}</figcaption>"
-        f"<div class='sd-frame'><span aria-hidden='true'><i>{khz} kHz</i><i>0</i></span>"
+        f"<div class='sd-frame'><span aria-hidden='true'><span>{khz} kHz</span><span>0</span></span>"
         f"<div class='sd-picture'><img src='{folder}{name}.png' "
         f"alt='Spectrogram of {meaning}, 0 to {khz} kHz'>{overlay}</div></div></figure>"
     )

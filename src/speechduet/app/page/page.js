@@ -1,7 +1,9 @@
 // The elements of the page that are not Gradio's.
 
-const clock = (seconds) =>
-  `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, "0")}`;
+const clock = (seconds) => {
+  const whole = Math.round(seconds);
+  return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, "0")}`;
+};
 
 // One sound file has the noisy recording in its left channel and the enhanced speech in its right
 // one. All that can be heard is a weighted sum of the two, so nothing ever has to be in step.

@@ -20,7 +20,8 @@ from speechduet.enhancement.confidence import check_compared
 from speechduet.errors import SettingError
 from speechduet.sampling import Sampling
 
-FILE, MICROPHONE, SAMPLE = SOURCES = ("file", "microphone", "sample")
+# Gradio would translate what is the name of one of its own texts, such as "file".
+FILE, MICROPHONE, SAMPLE = SOURCES = ("a file", "a microphone", "a sample")
 """Where a recording may come from."""
 _LONGEST_MAP_S = 1200.0
 """The map of where the decoders disagree is held in memory, 0.5 GB for an hour."""
