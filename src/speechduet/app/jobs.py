@@ -219,7 +219,7 @@ class Jobs:
                     salvage=request.salvage,
                     notify=notify,
                     progress=advance,
-                    unmixed=unmixed and files.enter_context(unmixed.open("wb")),
+                    unmixed=files.enter_context(unmixed.open("wb")) if unmixed else None,
                     **request.expert,
                 )
             except SpeechduetError as error:

@@ -1,10 +1,9 @@
 """The form of the page in Gradio, mounted in the application."""
 
-import os
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import gradio as gr
@@ -15,6 +14,7 @@ from speechduet.app.jobs import Jobs
 from speechduet.app.page import markup
 from speechduet.app.page.files import page_files
 from speechduet.app.page.session import FILE, SOURCES, Sessions
+from speechduet.app.page.uploads import Uploads
 
 SAMPLES = Path(speechduet.__file__).parents[2] / "samples" / "noisy"
 """The bundled recordings, which are there where the package is used from its repository."""
@@ -35,16 +35,16 @@ _QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"
 def mount_page(app: FastAPI, jobs: Jobs) -> None:
     """Put the page at ``/`` of an application whose other routes are there already.
 
-    Gradio's own files lie in a private folder, which it finds in an environment variable whenever
-    it looks; they are deleted with the application, and after the time that `Limits` states.
+    What is sent to it is deleted after the time that `Limits` states, and with the application.
     """
-    uploads = TemporaryDirectory(prefix="speechduet-page-", ignore_cleanup_errors=True)
-    os.environ["GRADIO_TEMP_DIR"] = uploads.name
-    sessions = Sessions(jobs, Path(uploads.name), SAMPLES)
+    uploads = Uploads(jobs.limits.keep_seconds)
+    blocks = _blocks(jobs, Sessions(jobs, SAMPLES))
+    uploads.guard(blocks)
     app.include_router(page_files(jobs))
+    app.include_router(uploads.routes())
     gr.mount_gradio_app(
         app,
-        _blocks(jobs, sessions),
+        blocks,
         "/",
         theme=_theme(),
         head=_HEAD,
@@ -79,14 +79,18 @@ def _theme() -> gr.themes.Base:
     )
 
 
-def _close_with(app: FastAPI, uploads: TemporaryDirectory[str]) -> None:
+def _close_with(app: FastAPI, uploads: Uploads) -> None:
     inner = app.router.lifespan_context
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with inner(app):
-            yield
-        uploads.cleanup()
+        expiring = asyncio.create_task(uploads.expire())
+        try:
+            async with inner(app):
+                yield
+        finally:
+            expiring.cancel()
+            uploads.close()
 
     app.router.lifespan_context = lifespan
 
@@ -96,11 +100,8 @@ def _blocks(jobs: Jobs, sessions: Sessions) -> gr.Blocks:
     kept = markup.spoken(limits.keep_seconds)
     modes = list(pretrained.modes)
     first = "balanced" if "balanced" in modes else modes[0]
-    # Age is counted from the upload, so half of the time between two looks may be added.
-    cache = (max(1, round(min(limits.keep_seconds / 2, 30))), max(1, round(limits.keep_seconds)))
-    with gr.Blocks(
-        title="speechduet", analytics_enabled=False, delete_cache=cache, fill_width=False
-    ) as blocks:
+    blocks: gr.Blocks
+    with gr.Blocks(title="speechduet", analytics_enabled=False) as blocks:
         gr.HTML(markup.head(pretrained.name, kept), apply_default_css=False)
         # Set in the browser: what is sent with a click is what was seen then.
         source = gr.Textbox(FILE, visible="hidden", label="Source", elem_id="source")

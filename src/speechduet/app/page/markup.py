@@ -123,7 +123,8 @@ def _figure(folder: str, name: str, khz: str, job: Job) -> str:
         )
     return (
         f"<figure data-version='{name}'><figcaption>{title}</figcaption>"
-        f"<div class='sd-frame'><span aria-hidden='true'><span>{khz} kHz</span><span>0</span></span>"
+        f"<div class='sd-frame'><span aria-hidden='true'><span>{khz} kHz</span>"
+        "<span>0</span></span>"
         f"<div class='sd-picture'><img src='{folder}{name}.png' "
         f"alt='Spectrogram of {meaning}, 0 to {khz} kHz'>{overlay}</div></div></figure>"
     )

@@ -50,13 +50,11 @@ class Shown(NamedTuple):
 class Sessions:
     """The users of the page, by the name that Gradio gives each open one.
 
-    ``uploads`` is where Gradio puts what users send, ``samples`` a folder of recordings that may
-    be there.
+    ``samples`` is a folder of recordings that may be there.
     """
 
-    def __init__(self, jobs: Jobs, uploads: Path, samples: Path) -> None:
+    def __init__(self, jobs: Jobs, samples: Path) -> None:
         self._jobs = jobs
-        self._uploads = uploads.resolve()
         self._samples = {path.stem: path for path in sorted(samples.glob("*.flac"))}
         self._kept = markup.spoken(jobs.limits.keep_seconds)
         self._job_of: dict[str, Job] = {}
@@ -159,13 +157,7 @@ class Sessions:
         if given is None:
             missing = "recorded" if source == MICROPHONE else "chosen"
             raise SettingError(f"No recording is {missing} yet.")
-        path = Path(given).resolve()
-        # Whoever speaks to Gradio without the page could name any file of this machine.
-        if not path.is_relative_to(self._uploads) or not path.is_file():
-            raise SettingError(
-                f"The upload has been deleted after {self._kept}.", remedy="choose it again"
-            )
-        return path
+        return Path(given)
 
     def _request(self, mode: str, salvage: bool, path: Path) -> Request:
         enhancer = self._jobs.enhancer

@@ -37,7 +37,7 @@ def step_picture(number: int, part: str) -> str:
 
 
 def stepping_mode(enhancer: Enhancer, mode: str) -> str | None:
-    """This mode if it takes reverse steps, or else another that does; None if none does."""
+    """The given mode if it takes reverse steps, or else another that does; None if none does."""
     modes = enhancer.pretrained.modes
     return next((name for name in (mode, *modes) if modes[name].steps), None)
 
