@@ -89,7 +89,7 @@ class SpeechResult extends HTMLElement {
 
   weigh() {
     const percent = this.strength.value;
-    this.querySelector(".sd-strength output").textContent = `${percent} %`;
+    this.querySelector(".sd-percent").textContent = `${percent} %`;
     this.strength.setAttribute("aria-valuetext", `${percent} percent`);
     this.querySelector(".sd-download").href =
       `${this.dataset.folder}download?strength=${percent / 100}`;
