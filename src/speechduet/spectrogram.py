@@ -2,12 +2,14 @@
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Annotated
 
 import torch
+from annotated_types import Ge, Le
 from torch import Tensor
 
 from speechduet.errors import SettingError
-from speechduet.settings import Count, Even, Positive, Settings
+from speechduet.settings import Even, Positive, Settings, Size
 
 
 @lru_cache(maxsize=8)
@@ -26,10 +28,10 @@ class Spectrogram(Settings):
     256 frequency bins, 128 samples (8 ms at 16 kHz) apart in time.
     """
 
-    sample_rate: Count = 16_000
+    sample_rate: Annotated[int, Ge(1000), Le(768_000)] = 16_000
     n_fft: Even = 510
-    hop: Count = 128
-    exponent: Positive = 0.5
+    hop: Size = 128
+    exponent: Annotated[float, Ge(0.1), Le(1)] = 0.5
     factor: Positive = 0.15
     published: bool = False
     """Recordings are prepared as by the code of SGMSE+ and StoRM, to the last sample: their direct

@@ -25,9 +25,9 @@ def noisy(samples: int = 3_000) -> np.ndarray[Any, Any]:
     [
         ({"device": "gpu"}, "device 'gpu' is not there; expected auto or one of cpu"),
         ({"device": "cuda:99"}, "device 'cuda:99' is not there"),
-        ({"threads": 0}, "0 threads; expected at least 1"),
-        ({"batch_size": 0}, "batch size 0; expected at least 1"),
-        ({"segment_s": 0.5}, "segments of 0.5 s; expected at least 1 s"),
+        ({"threads": 0}, "threads is 0; expected 1 or more"),
+        ({"batch_size": 0}, "batch_size is 0; expected 1 or more"),
+        ({"segment_s": 0.5}, "segment_s is 0.5; expected 1 or more"),
     ],
 )
 def test_a_machine_that_is_not_there(machine: dict[str, Any], message: str) -> None:

@@ -7,15 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from speechduet.errors import SettingError
+from speechduet.network.layout import Layout
 from speechduet.network.ncsnpp import NCSNpp
-from speechduet.network.system import (
-    Layout,
-    PredictiveNetwork,
-    Program,
-    System,
-    stack,
-    unstack,
-)
+from speechduet.network.system import PredictiveNetwork, Program, System, stack, unstack
 from speechduet.process import FlowMatching, OrnsteinUhlenbeck, Process, SchroedingerBridge
 
 TINY = NCSNpp(base_channels=4, multipliers=(1, 2), residual_blocks=1, attention_bins=(), bins=32)

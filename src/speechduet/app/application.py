@@ -6,8 +6,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
-from fastapi import Depends, FastAPI, Request
-from fastapi.exceptions import RequestValidationError
+from fastapi import Depends, FastAPI, Request, WebSocket
+from fastapi.exceptions import RequestValidationError, WebSocketRequestValidationError
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
@@ -16,6 +16,8 @@ from speechduet import __version__
 from speechduet.app import job as asked
 from speechduet.app.jobs import Jobs
 from speechduet.app.limits import BusyError, Limits, TooMuchError
+from speechduet.app.live import Streams
+from speechduet.app.live_protocol import LiveRequest, live_request
 from speechduet.app.protection import Protection, refused
 from speechduet.app.query import check_query, given_request, with_sampler_settings
 from speechduet.app.uploads import Download, UploadError, ended, receive_upload
@@ -50,6 +52,7 @@ _ERRORS: dict[int | str, dict[str, Any]] = {
 }
 
 _request = with_sampler_settings(given_request)
+_live = with_sampler_settings(live_request)
 
 
 @dataclass(frozen=True)
@@ -69,10 +72,12 @@ def create_app(settings: AppSettings, enhancer: Enhancer) -> FastAPI:
     The queue ends, and deletes all files, when the application is shut down.
     """
     jobs = Jobs(enhancer, settings.limits)
+    streams = Streams(enhancer, settings.limits)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
+        streams.close()
         await asyncio.to_thread(jobs.close)
 
     # The usual pages for documentation load scripts from another host.
@@ -87,6 +92,7 @@ def create_app(settings: AppSettings, enhancer: Enhancer) -> FastAPI:
     app.state.jobs = jobs
     app.add_exception_handler(SpeechduetError, _spoken)
     app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(WebSocketRequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _plain)
     app.add_exception_handler(ClientDisconnect, _gone)
     app.add_exception_handler(Exception, _unforeseen)
@@ -96,7 +102,7 @@ def create_app(settings: AppSettings, enhancer: Enhancer) -> FastAPI:
     def health() -> dict[str, Any]:
         """Whether the server answers, and how much it has to do."""
         states = {state: jobs.count(state) for state in ("running", "waiting", "uploading")}
-        return {"status": "ok", "version": __version__, **states}
+        return {"status": "ok", "version": __version__, **states, "live": streams.count}
 
     @app.get("/models")
     def models() -> list[dict[str, Any]]:
@@ -138,6 +144,17 @@ def create_app(settings: AppSettings, enhancer: Enhancer) -> FastAPI:
             return _refusal(job.error_type, job.error)
         return refused(503, "the work was stopped")
 
+    @app.websocket("/live")
+    async def live(websocket: WebSocket, request: Annotated[LiveRequest, Depends(_live)]) -> None:
+        check_query(websocket, _live)
+        stream = streams.begin(request)
+        try:
+            await websocket.accept()
+        except BaseException:
+            streams.count -= 1
+            raise
+        await streams.run(websocket, request, stream)
+
     return app
 
 
@@ -164,7 +181,7 @@ def _spoken(request: Request, error: Exception) -> JSONResponse:
 
 
 def _invalid(request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, RequestValidationError)
+    assert isinstance(error, RequestValidationError | WebSocketRequestValidationError)
     wrong = error.errors()[0]
     return refused(422, f"{wrong['loc'][-1]} is {wrong.get('input')!r}", wrong["msg"])
 

@@ -36,7 +36,7 @@ from speechduet.enhancement.enhancer import Enhancer
 from speechduet.enhancement.files import enhance_file
 from speechduet.errors import SpeechduetError
 
-CLOSING_S = 30.0
+CLOSING_S = 10.0
 """How long a server that ends waits for a segment that is being enhanced."""
 
 
@@ -156,15 +156,15 @@ class Jobs:
                     del self._jobs[job.id]
                     shutil.rmtree(job.folder, ignore_errors=True)
 
-    def close(self) -> None:
-        """Cancel all, wait for the segments at hand, and delete everything."""
+    def close(self, wait_s: float = CLOSING_S) -> None:
+        """Cancel all, wait so long for the segments at hand, and delete everything."""
         with self._lock:
             self._closed.set()
             ends = [job.ended for job in self._jobs.values() if job.work is not None]
             for job in list(self._jobs.values()):
                 job.cancel()
         self._pool.shutdown(wait=False, cancel_futures=True)
-        wait_for(ends, CLOSING_S)
+        wait_for(ends, wait_s)
         self._folder.cleanup()
 
     def _check_open(self) -> None:

@@ -9,7 +9,7 @@ from fastapi import Query
 from fastapi.requests import HTTPConnection
 
 from speechduet.app.job import Request
-from speechduet.sampling import Mode, Sampling, SettingValue
+from speechduet.sampling import SETTINGS, Mode, Sampling, SettingValue
 from speechduet.settings import MOST_SEED, bounds, check_names, meanings
 
 ModeQuery = Annotated[
@@ -61,7 +61,10 @@ def with_sampler_settings(asked: Callable[..., Any]) -> Callable[..., Any]:
 
 def check_query(connection: HTTPConnection, dependency: Callable[..., Any]) -> None:
     """Raise SettingError for an option that there is not: it would do nothing unnoticed."""
-    known = [name.replace("_", "-") for name in signature(dependency).parameters]
+    known = [
+        name.replace("_", "-") if name in SETTINGS else name
+        for name in signature(dependency).parameters
+    ]
     check_names(connection.query_params, known, "the query")
 
 

@@ -18,6 +18,7 @@ from speechduet.cli import (
     models,
     prepare,
     reproduce,
+    serve,
     train,
 )
 from speechduet.cli.termination import ended_in_order
@@ -60,6 +61,7 @@ app.add_typer(reproduce.app, name="reproduce")
 app.command("models", cls=Command)(models.models)
 app.command("bench", cls=Command)(bench.bench)
 app.command("convert", cls=Command)(convert.convert)
+app.command("serve", cls=Command)(serve.serve)
 
 
 def _print_version(wanted: bool) -> None:

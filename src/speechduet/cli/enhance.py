@@ -34,6 +34,7 @@ def enhance(
     salvage: options.Salvage = False,
     verbose: options.Verbose = False,
     latency: options.Latency = None,
+    live: options.Live = None,
     device: options.Device = "auto",
     backend: options.Backend = "auto",
     precision: options.Arithmetic = "auto",
@@ -60,14 +61,15 @@ def enhance(
     request: dict[str, Any] = {"mode": mode, "strength": strength, "seed": seed, **expert}
     request |= {"confidence": confidence, "track": track, "salvage": salvage}
     threads = threads_each(workers) if threads is None else threads
-    load = partial(_load, model, device, threads, segment, batch_size, backend, precision)
+    load = partial(load_enhancer, model, device, threads, segment, batch_size, backend, precision)
     keep_freed_memory()
     if concerns_stream(inputs, output):
         failures = enhance_stream(
-            inputs, output, container, overwrite, latency, load, request, verbose
+            inputs, output, container, overwrite, latency, live, load, request, verbose
         )
-    elif latency is not None:
-        raise SettingError("a latency for files", "a stream: speechduet enhance - -o -")
+    elif latency is not None or live is not None:
+        found = "a live source" if latency is None else "a latency"
+        raise SettingError(f"{found} for files", "a stream: speechduet enhance - -o -")
     else:
         failures = enhance_files(
             inputs, output, container, overwrite, workers, load, request, verbose
@@ -76,7 +78,7 @@ def enhance(
         raise typer.Exit(1)
 
 
-def _load(
+def load_enhancer(
     model: str | None,
     device: str,
     threads: int | None,
@@ -85,6 +87,7 @@ def _load(
     backend: BackendName,
     precision: BackendPrecision,
 ) -> "Enhancer":
+    """The enhancer that these options describe."""
     # PyTorch takes seconds to import: not before there is something to enhance.
     import torch
 

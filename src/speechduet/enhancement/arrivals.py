@@ -61,6 +61,13 @@ class Arrivals:
             self._failure = failure
             self._changed.notify_all()
 
+    def abandon(self) -> None:
+        """No more comes, and nobody wants what is there."""
+        with self._changed:
+            self._waiting.clear()
+            self._held_s = 0.0
+        self.close()
+
     @property
     def closed(self) -> bool:
         """Whether no more comes."""

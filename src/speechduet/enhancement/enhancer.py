@@ -2,12 +2,13 @@
 
 import io
 from collections.abc import Iterable, Iterator
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Annotated, Any, BinaryIO
 
 import numpy as np
+from annotated_types import Ge, Le
 
 from speechduet.audio import Samples
 from speechduet.audio.recording import Recording, check_strength, mixed
@@ -25,9 +26,16 @@ from speechduet.model.folder import Pretrained
 from speechduet.network.cost import evaluations
 from speechduet.sampler import Draw, Sampling, Step
 from speechduet.sampling import SettingValue
-from speechduet.settings import check_names
+from speechduet.settings import BatchSize, Settings, check_names
 
-LONGEST_SEGMENT_S = 86_400.0
+
+@dataclass(frozen=True)
+class _Work(Settings):
+    """How an enhancer goes about its work; None leaves it to the device."""
+
+    threads: Annotated[int, Ge(1), Le(1024)] | None
+    segment_s: Annotated[float, Ge(1), Le(86_400)]
+    batch_size: BatchSize | None
 
 
 class Enhancer:
@@ -53,25 +61,20 @@ class Enhancer:
         backend: BackendName = "auto",
         precision: BackendPrecision = "auto",
     ) -> None:
-        if not 1 <= segment_s <= LONGEST_SEGMENT_S:
-            expected = f"at least 1 s and at most {LONGEST_SEGMENT_S:g} s"
-            raise SettingError(f"segments of {segment_s} s", expected)
-        if batch_size is not None and batch_size < 1:
-            raise SettingError(f"batch size {batch_size}", "at least 1")
-        if threads is not None and threads < 1:
-            raise SettingError(f"{threads} threads", "at least 1")
+        work = _Work(threads, segment_s, batch_size)
         self.device = find_device(device)
         self.pretrained = pretrained
         self.spectrogram = pretrained.spectrogram
         system = pretrained.system.placed(self.device)
-        chosen = choose(system, self.device, backend, precision, self.spectrogram.bins, threads)
+        bins = self.spectrogram.bins
+        chosen = choose(system, self.device, backend, precision, bins, work.threads)
         self.backend = chosen.description
         self.system = system.evaluated_by(chosen.backend)
-        size = batch_size or (1 if self.device.type == "cpu" else 8)
-        self._batches = Batches(self.system, self.spectrogram, self.device, size, threads)
+        size = work.batch_size or (1 if self.device.type == "cpu" else 8)
+        self._batches = Batches(self.system, self.spectrogram, self.device, size, work.threads)
         multiple = self.system.frame_multiple
         frames_per_s = self.spectrogram.sample_rate / self.spectrogram.hop
-        self._segment_frames = multiple * max(1, round(segment_s * frames_per_s / multiple))
+        self._segment_frames = multiple * max(1, round(work.segment_s * frames_per_s / multiple))
         self._overlap_frames = min(round(OVERLAP_S * frames_per_s), self._segment_frames // 4)
 
     @classmethod

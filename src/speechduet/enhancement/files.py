@@ -5,14 +5,14 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
-from speechduet.audio import Samples, probe, read_blocks, target_format
+from speechduet.audio import AudioFormat, Samples, probe, read_blocks, target_format
 from speechduet.audio.notices import Notify, warn
 from speechduet.audio.recording import Recording, check_strength, mixed
-from speechduet.audio.tags import read_tags
+from speechduet.audio.tags import Tags, read_tags
 from speechduet.audio.writing import write_blocks
 from speechduet.enhancement.confidence import (
     DisagreementMap,
@@ -68,49 +68,31 @@ def enhance_file(
     sampling = enhancer.sampling(mode, **expert)
     check_strength(strength)
     check_replaceable(target, AudioError)
-    outputs = [target]
-    if confidence is not None:
-        confidence = Path(confidence)
-        check_file(confidence)
+    picture = None if confidence is None else Path(confidence)
+    if picture is not None:
+        check_file(picture)
         check_compared(sampling)
-        # Last comes the target, by which a batch knows that this recording is done.
-        outputs = [confidence, target]
-    source_format = probe(source, track=track)
-    written_format = target_format(source_format, target)
-    tags = read_tags(source, track=track)
+    plan = _Plan.of(source, target, track, salvage)
+    # Last comes the target, by which a batch knows that this recording is done.
+    outputs = [target] if picture is None else [picture, target]
     with replacing_together(outputs, AudioError) as partials, _storage(target) as storage:
-        recording = enhancer.recording(
-            _read(
-                read_blocks(source, track=track, salvage=salvage, notify=notify),
-                source_format.sample_rate,
-                progress,
-            ),
-            source_format.sample_rate,
-            storage,
-            str(source),
-        )
-        disagreements = None
-        if confidence is not None:
-            disagreements = DisagreementMap(
-                enhancer.segmentation(recording),
-                enhancer.spectrogram,
-                int(np.count_nonzero(recording.peaks)),
-            )
-        blocks = enhancer.enhanced(recording, sampling, seed, disagreements=disagreements)
+        blocks, rate = plan.blocks(notify), plan.source_format.sample_rate
+        recording = enhancer.recording(_read(blocks, rate, progress), rate, storage, str(source))
+        disagreements = None if picture is None else _empty_map(enhancer, recording)
+        enhanced = enhancer.enhanced(recording, sampling, seed, disagreements=disagreements)
         if unmixed is not None:
-            blocks = _copied(blocks, unmixed)
-        original = read_blocks(source, track=track, salvage=salvage, notify=lambda _: None)
-        blocks = mixed(blocks, original, strength)
+            enhanced = _copied(enhanced, unmixed)
+        blocks = mixed(enhanced, plan.blocks(lambda _: None), strength)
         write_blocks(
-            *(target, written_format, _watched(blocks, recording, progress), recording.samples),
-            source=source_format,
+            *(target, plan.target_format, _watched(blocks, recording, progress), recording.samples),
+            source=plan.source_format,
             partial=partials[-1],
-            tags=tags,
+            tags=plan.tags,
             notify=notify,
             verbose=verbose,
         )
-        if confidence is not None and disagreements is not None:
-            save_partial(partials[0], confidence, disagreements.map, enhancer.spectrogram)
+        if picture is not None and disagreements is not None:
+            save_partial(partials[0], picture, disagreements.map, enhancer.spectrogram)
     return recording.duration_s
 
 
@@ -129,22 +111,48 @@ def mix_file(
     """
     source, target = Path(source), Path(target)
     check_strength(strength)
-    source_format = probe(source, track=track)
-    sample_bytes = 4 * source_format.channels
-    samples = unmixed.seek(0, os.SEEK_END) // sample_bytes
+    plan = _Plan.of(source, target, track, salvage)
+    channels = plan.source_format.channels
+    samples = unmixed.seek(0, os.SEEK_END) // (4 * channels)
     unmixed.seek(0)
     enhanced = (
-        np.frombuffer(data, np.float32).reshape(-1, source_format.channels)
-        for data in iter(lambda: unmixed.read(_MIXED_SAMPLES * sample_bytes), b"")
+        np.frombuffer(data, np.float32).reshape(-1, channels)
+        for data in iter(lambda: unmixed.read(_MIXED_SAMPLES * 4 * channels), b"")
     )
-    original = read_blocks(source, track=track, salvage=salvage, notify=lambda _: None)
     write_blocks(
-        *(target, target_format(source_format, target), mixed(enhanced, original, strength)),
+        *(target, plan.target_format, mixed(enhanced, plan.blocks(lambda _: None), strength)),
         samples,
-        source=source_format,
-        tags=read_tags(source, track=track),
+        source=plan.source_format,
+        tags=plan.tags,
         notify=lambda _: None,
     )
+
+
+class _Plan(NamedTuple):
+    """What is read and written, as far as the source's header says it."""
+
+    source: Path
+    track: int | None
+    salvage: bool
+    source_format: AudioFormat
+    target_format: AudioFormat
+    tags: Tags
+
+    @classmethod
+    def of(cls, source: Path, target: Path, track: int | None, salvage: bool) -> "_Plan":
+        """AudioError if the source cannot be read, or the target not hold what it has."""
+        found = probe(source, track=track)
+        written = target_format(found, target)
+        return cls(source, track, salvage, found, written, read_tags(source, track=track))
+
+    def blocks(self, notify: Notify) -> Iterator[Samples]:
+        """The source's samples, from the beginning."""
+        return read_blocks(self.source, track=self.track, salvage=self.salvage, notify=notify)
+
+
+def _empty_map(enhancer: Enhancer, recording: Recording) -> DisagreementMap:
+    sounding = int(np.count_nonzero(recording.peaks))
+    return DisagreementMap(enhancer.segmentation(recording), enhancer.spectrogram, sounding)
 
 
 @contextmanager

@@ -23,11 +23,11 @@ PERSISTING_S = 2.0
 PATIENCE_S, MOST_PATIENCE_S = 4.0, 64.0
 """How long it has to be in time before the last measure is taken back. If that turns out too soon,
 twice as long the next time."""
-JUDGED_S = 3.0
+JUDGED_S = 5.0
 """For how long a source is watched before it is taken for live."""
-AHEAD_S, AHEAD = 1.0, 0.01
+AHEAD_S, AHEAD = 2.0, 0.01
 """A source that has sent more sound than time has passed, by so many seconds and by this share of
-the time, is none that records as it goes."""
+the time, does not record as it goes."""
 
 
 class Counters(NamedTuple):
@@ -46,12 +46,22 @@ class Counters(NamedTuple):
     left_out_s: float
     """Seconds of sound that were left out."""
 
+    def account(self) -> str:
+        """What was done to keep up, in one line; empty if nothing was."""
+        if not self.falls and not self.left_out_s:
+            return ""
+        parts = [f"{seconds:.1f} s {name}" for name, seconds in self.seconds.items() if seconds]
+        if self.left_out_s:
+            parts.append(f"{self.left_out_s:.1f} s left out")
+        return f"to keep up: {', '.join(parts)}; at most {self.most_lag_s:.1f} s behind"
+
 
 class Pace:
     """Decides, block by block, at which level a stream goes on.
 
     ``levels`` are names from what was asked for to what costs nothing. ``live`` says whether the
-    source has a clock; None finds out. ``clock`` gives seconds.
+    source has a clock; None finds out. ``clock`` gives seconds, and ``begun_s`` are those at which
+    the source began, if it could not be listened to at once.
     """
 
     def __init__(
@@ -60,6 +70,7 @@ class Pace:
         latency_s: float = 0.0,
         live: bool | None = None,
         clock: Callable[[], float] = time.monotonic,
+        begun_s: float | None = None,
     ) -> None:
         self.level = 0
         """Index of what is done now."""
@@ -68,11 +79,11 @@ class Pace:
         self.is_live = live
         """Whether the source has a clock; None while that is not known."""
         self._told = live is not None
+        self._begun_s = begun_s
+        self._arrived_s = 0.0
         self._levels = tuple(levels)
         self._allowed_s = max(ALLOWED_S, latency_s)
         self._clock = clock
-        self._first_s: float | None = None
-        self._arrived_s = 0.0
         self._lag_s = self._most_lag_s = self._left_out_s = 0.0
         self._seconds = [0.0] * len(self._levels)
         self._falls = 0
@@ -97,9 +108,9 @@ class Pace:
     def arrive(self, duration_s: float) -> float:
         """Note that a block has come from the source; returns when."""
         now = self._clock()
-        if self._first_s is None:
-            self._first_s = now
-        passed_s = now - self._first_s
+        if self._begun_s is None:
+            self._begun_s = now
+        passed_s = now - self._begun_s
         if not self._told:
             if self._arrived_s - passed_s > AHEAD_S + AHEAD * passed_s:
                 self.is_live, self._told = False, True

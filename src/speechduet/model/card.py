@@ -5,6 +5,7 @@ from dataclasses import fields
 from typing import Any
 
 from speechduet.model.config import Config
+from speechduet.names import markdown
 from speechduet.network.cost import evaluations
 
 START = """---
@@ -37,7 +38,8 @@ def model_card(config: Config, parameters: int) -> str:
         "spectrogram": f"{sound.bins} bins, hop {sound.hop}, {sound.factor} * |S|^{sound.exponent}",
         "sample rate": f"{sound.sample_rate} Hz",
     }
-    lines = [START.format(licence=config.metadata.get("licence", "other"), name=config.name)]
+    licence = config.metadata.get("licence", "other")
+    lines = [START.format(licence=licence, name=markdown(config.name))]
     lines += [f"- {name}: {fact}" for name, fact in facts.items() if fact != "`None`"]
     lines += ["", "## Modes", "", "| mode | evaluations | settings |", "|---|---|---|"]
     for mode, sampling in config.modes.items():
@@ -49,7 +51,8 @@ def model_card(config: Config, parameters: int) -> str:
         lines.append(f"| {mode} | {evaluations(layout, sampling)} | {special} |")
     for name, value in config.metadata.items():
         if name != "licence":
-            lines += ["", f"## {name.replace('_', ' ').capitalize()}", "", *_paragraphs(value)]
+            heading = markdown(name.replace("_", " ").capitalize())
+            lines += ["", f"## {heading}", "", *_paragraphs(value)]
     return "\n".join(lines) + "\n"
 
 
@@ -64,7 +67,7 @@ def _decoders(generative: bool, predictive: str) -> str:
 
 def _paragraphs(value: Any) -> list[str]:
     if isinstance(value, Mapping):
-        return [f"- {name}: {item}" for name, item in value.items()]
+        return [f"- {markdown(str(name))}: {item}" for name, item in value.items()]
     if isinstance(value, list):
         return [f"- {item}" for item in value]
     return [str(value)]

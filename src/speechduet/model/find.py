@@ -40,7 +40,8 @@ def load_any(name_or_path: str | Path | None = None) -> Pretrained:
         return load(path)
     if is_there(path) and path.is_file():
         return released.load(path)
-    if re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", str(name_or_path)) and path.suffix != ".ckpt":
+    on_hub = re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", str(name_or_path))
+    if on_hub and path.suffix.lower() != ".ckpt":
         return load(_download(str(name_or_path)))
     raise ModelError(
         f"no model {str(name_or_path)!r}",
