@@ -67,7 +67,8 @@ def serve(
 ) -> None:
     """Enhance for browsers and programs: a page, POST /enhance, GET /health and /models, /live.
 
-    The page is at /; the rest is described at /openapi.json. Ctrl-C ends the server and deletes its temporary files.
+    The page is at /; all else is described at /openapi.json. Ctrl-C ends the server and deletes its
+    temporary files.
     """
     if password and no_password:
         raise SettingError("both a password and --no-password", "one of them")
