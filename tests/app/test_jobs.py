@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import soundfile
 
 from speechduet.app.job import Job, Request
 from speechduet.app.jobs import Jobs
@@ -103,6 +104,13 @@ def test_results_are_those_of_enhance_file(
     expected = tmp_path / f"expected{suffix}"
     enhance_file(recording, expected, jobs.enhancer, seed=request_of.seed, **options)
     assert job.result.read_bytes() == expected.read_bytes()
+
+
+def test_what_another_strength_needs_is_kept(queue: Queue, recording: Path) -> None:
+    job = queue().add(recording, "a.wav", Request(unmixed=True))
+    assert job.wait(60) == "done", job.error
+    assert job.unmixed is not None
+    assert job.unmixed.stat().st_size == 4 * 2 * soundfile.info(recording).frames
 
 
 def test_a_map_of_confidence(queue: Queue, recording: Path) -> None:

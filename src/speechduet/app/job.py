@@ -33,6 +33,8 @@ class Request:
     """Make a map of where the decoders disagree, as such a file."""
     expert: Mapping[str, Any] = field(default_factory=dict)
     """Fields of `Sampling` in place of the mode's."""
+    unmixed: bool = False
+    """Keep what `mix_file` needs for another strength."""
 
     def check(self, enhancer: Enhancer) -> None:
         """Raise SettingError for what no recording could be enhanced with."""
@@ -53,10 +55,14 @@ class Job:
         self.name = name
         """What the user calls the recording: for messages and for the result, never a path."""
         self.folder = folder
+        self.request = Request()
+        """What is to be done with it, once it is submitted."""
         self.result: Path | None = None
         """The enhanced recording, once it is done."""
         self.confidence: Path | None = None
         """Where the decoders disagree, once it is done and if it was asked for."""
+        self.unmixed: Path | None = None
+        """The enhanced samples for `mix_file`, once it is done and if they were to be kept."""
         self.notices: tuple[str, ...] = ()
         """What is wrong with the recording, or is not kept of it."""
         self.error = ""

@@ -22,7 +22,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import wait as wait_for
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from secrets import token_urlsafe
 from tempfile import TemporaryDirectory
@@ -106,6 +106,7 @@ class Jobs:
         with self._lock:
             self._check_open()
             job.stop_if_cancelled()
+            job.request = request
             job.work = self._pool.submit(self._enhance, job, request)
         job.work.add_done_callback(lambda _: self._finish(job))
         return job
@@ -204,7 +205,8 @@ class Jobs:
             job.duration_s = whole_s
             job.progress = done_s / whole_s
 
-        with Attempt(job.name, ends=(Cancelled,)) as attempt:
+        unmixed = job.folder / "unmixed" if request.unmixed else None
+        with Attempt(job.name, ends=(Cancelled,)) as attempt, ExitStack() as files:
             try:
                 job.stop_if_cancelled()
                 self.limits.check_file(job.source, request.track)
@@ -217,10 +219,11 @@ class Jobs:
                     salvage=request.salvage,
                     notify=notify,
                     progress=advance,
+                    unmixed=files.enter_context(unmixed.open("wb")) if unmixed else None,
                     **request.expert,
                 )
             except SpeechduetError as error:
                 job.error_type = type(error)
                 raise
-            job.result, job.confidence = target, confidence
+            job.result, job.confidence, job.unmixed = target, confidence, unmixed
         job.error = shown(attempt.failure)

@@ -12,7 +12,7 @@ from speechduet.errors import SettingError
 from speechduet.extras import missing
 from speechduet.names import shown
 
-_NEEDED = ("fastapi", "uvicorn", "python_multipart", "websockets")
+_NEEDED = ("fastapi", "uvicorn", "python_multipart", "websockets", "gradio", "matplotlib")
 _ACCESS = "Access"
 
 
@@ -65,9 +65,10 @@ def serve(
     *,
     limits: dict[str, Any],
 ) -> None:
-    """Enhance for browsers and programs: POST /enhance, GET /health, GET /models, WebSocket /live.
+    """Enhance for browsers and programs: a page, POST /enhance, GET /health and /models, /live.
 
-    All is described at /openapi.json. Ctrl-C ends the server and deletes its temporary files.
+    The page is at /; all else is described at /openapi.json. Ctrl-C ends the server and deletes its
+    temporary files.
     """
     if password and no_password:
         raise SettingError("both a password and --no-password", "one of them")
@@ -83,6 +84,7 @@ def serve(
     listener = bound(host, port, bool(password) or no_password)
     with listener:
         from speechduet.app.application import AppSettings, create_app
+        from speechduet.app.page.blocks import mount_page
 
         keep_freed_memory()
         enhancer = load_enhancer(model, device, threads, segment, batch_size, backend, precision)
@@ -93,4 +95,6 @@ def serve(
         def ready() -> None:
             typer.echo(shown(f"listening on {address} (Ctrl-C ends)"), err=True)
 
-        run(create_app(settings, enhancer), listener, ready)
+        app = create_app(settings, enhancer)
+        mount_page(app, app.state.jobs)
+        run(app, listener, ready)
