@@ -10,6 +10,7 @@ from speechduet.backend import BackendName, BackendPrecision
 from speechduet.backend.allocator import keep_freed_memory
 from speechduet.cli import options
 from speechduet.cli.batch import enhance_files
+from speechduet.cli.models import list_models as show_models
 from speechduet.cli.pipe import concerns_stream, enhance_stream
 from speechduet.cli.usage import check_output
 from speechduet.errors import SettingError
@@ -50,7 +51,7 @@ def enhance(
     piped from stdin to stdout is enhanced while it comes.
     """
     if list_models:
-        _list_models()
+        show_models()
         return
     if not inputs:
         raise typer.BadParameter("give at least one recording", param_hint="INPUTS")
@@ -104,10 +105,3 @@ def threads_each(workers: int) -> int | None:
     # On Linux a process may be confined to some of the cores.
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return max(1, (cores or 1) // workers)
-
-
-def _list_models() -> None:
-    from speechduet.model.find import bundled
-
-    for name in bundled():
-        typer.echo(name)

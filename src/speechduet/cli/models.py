@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from speechduet.names import shown
+
 if TYPE_CHECKING:
     from speechduet.evaluation.tables import Table
     from speechduet.model.folder import Pretrained
@@ -20,15 +22,47 @@ def models(
         ),
     ] = False,
 ) -> None:
-    """List the systems of the literature that this package holds."""
-    from speechduet.recipe import RECIPES
-
+    """List the systems of the literature that this package holds, and models to enhance with."""
     if not table:
-        for recipe in RECIPES:
-            typer.echo(f"{recipe.name:15}{recipe.summary}\n{'':15}{recipe.source}")
+        _list_systems()
+        typer.echo("\nModels for --model")
+        list_models()
+        _list_checkpoints()
         return
     sections = (f"{title}\n\n{table.to_markdown()}" for title, table in _tables().items())
     typer.echo("\n".join(sections), nl=False)
+
+
+def list_models() -> None:
+    """Print the models that --model takes by name: bundled, and in the Hub's cache."""
+    from speechduet.model.find import bundled
+    from speechduet.model.hub import cached
+
+    for name in bundled():
+        typer.echo(name)
+    for name in cached():
+        typer.echo(shown(name))
+    typer.echo(
+        "Also a model folder, a .ckpt of SGMSE+ or StoRM, or a model of the Hugging Face Hub: "
+        "org/name, or org/name@revision.",
+        err=True,
+    )
+
+
+def _list_systems() -> None:
+    from speechduet.recipe import RECIPES
+
+    for recipe in RECIPES:
+        typer.echo(f"{recipe.name:15}{recipe.summary}\n{'':15}{recipe.source}")
+
+
+def _list_checkpoints() -> None:
+    from speechduet.model.upstream.checkpoint_files import CHECKPOINT_FILES
+
+    typer.echo("\nPublished checkpoints known by name (--model FILE)")
+    for file in CHECKPOINT_FILES:
+        settings = f"filled in: {file.stated}" if file.stated else "default settings"
+        typer.echo(f"{file.name}\n{'':15}{file.system}, {file.trained_on}; {settings}")
 
 
 def _tables() -> "dict[str, Table]":

@@ -42,11 +42,13 @@ Model = Annotated[
     str | None,
     _option(
         *("-m", "--model"),
-        text="A bundled model's name, a model folder, a .ckpt of SGMSE+ or StoRM, or a Hugging "
-        "Face id; by default the bundled model.",
+        text="A bundled model's name, a model folder, a .ckpt of SGMSE+ or StoRM, or one of the "
+        "Hugging Face Hub (org/name or org/name@revision); by default the bundled model.",
     ),
 ]
-ListModels = Annotated[bool, _option("--list-models", text="List the bundled models and exit.")]
+ListModels = Annotated[
+    bool, _option("--list-models", text="List bundled and downloaded models and exit.")
+]
 Mode = Annotated[
     sampling.Mode,
     _option("--mode", text="fast is the predictive decoder alone, in one evaluation."),

@@ -20,7 +20,8 @@ from speechduet.enhancement.noise import NoiseField
 from speechduet.enhancement.segments import OVERLAP_S, Segmentation
 from speechduet.errors import SettingError
 from speechduet.model.find import load_any
-from speechduet.model.folder import Pretrained
+from speechduet.model.folder import Pretrained, save
+from speechduet.model.hub import publish
 from speechduet.sampler import Draw, Sampling, Step
 from speechduet.sampling import SettingValue
 from speechduet.settings import check_names
@@ -82,14 +83,36 @@ class Enhancer:
         batch_size: int | None = None,
         backend: BackendName = "auto",
         precision: BackendPrecision = "auto",
+        *,
+        revision: str | None = None,
     ) -> "Enhancer":
         """An enhancer with the bundled model, or one of one's own.
 
-        That is a model folder, a checkpoint of SGMSE+ or StoRM (.ckpt), or a Hugging Face id.
+        That is a model folder, a checkpoint of SGMSE+ or StoRM (.ckpt), or a model of the Hugging
+        Face Hub, ``org/name``, at a ``revision`` (branch, tag or commit) if one is given.
         ``device``: auto, cpu, cuda, cuda:1, mps, ... Raises ModelError or SettingError.
         """
-        model = load_any(name_or_path)
+        model = load_any(name_or_path, revision)
         return cls(model, device, threads, segment_s, batch_size, backend, precision)
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Write the model as a model folder, whatever it was loaded from. Raises ModelError."""
+        save(self.pretrained, folder)
+
+    def push_to_hub(
+        self,
+        name: str,
+        *,
+        private: bool | None = None,
+        commit_message: str = "Upload a model of speechduet",
+        token: str | None = None,
+    ) -> str:
+        """Publish the model on the Hugging Face Hub as ``org/name``; the address of the commit.
+
+        The repository is made if it is not there; ``private`` None is what the organisation does.
+        Without ``token`` it is that of ``hf auth login`` or HF_TOKEN. Raises ModelError.
+        """
+        return publish(self.pretrained, name, private, commit_message, token)
 
     def sampling(self, mode: str = "balanced", **expert: SettingValue) -> Sampling:
         """The sampler settings of a mode (fast, balanced, best), some of them overridden.
