@@ -31,7 +31,7 @@ ROOMS = (
     {"model"},
     {"backend"},
     {"enhancement"},
-    {"data", "metrics", "picture"},
+    {"data", "metrics", "picture", "thinning", "comparison"},
     {"evaluation", "training"},
     {"bench", "study"},
     {"cli"},

@@ -16,6 +16,7 @@ from speechduet.cli import (
     enhance,
     evaluate,
     models,
+    plot,
     prepare,
     reproduce,
     train,
@@ -58,6 +59,7 @@ app.command("ablate", cls=Command)(ablate.ablate)
 app.add_typer(prepare.app, name="prepare")
 app.add_typer(reproduce.app, name="reproduce")
 app.command("models", cls=Command)(models.models)
+app.command("plot", cls=Command)(plot.plot)
 app.command("bench", cls=Command)(bench.bench)
 app.command("convert", cls=Command)(convert.convert)
 

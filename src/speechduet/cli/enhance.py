@@ -31,6 +31,7 @@ def enhance(
     container: options.Format = None,
     overwrite: options.Overwrite = False,
     confidence: options.Confidence = None,
+    plot: options.Plot = False,
     track: options.Track = None,
     salvage: options.Salvage = False,
     verbose: options.Verbose = False,
@@ -64,6 +65,8 @@ def enhance(
     load = partial(_load, model, device, threads, segment, batch_size, backend, precision)
     keep_freed_memory()
     if concerns_stream(inputs, output):
+        if plot:
+            raise SettingError("a picture of a stream", "files", "speechduet plot draws them later")
         failures = enhance_stream(
             inputs, output, container, overwrite, latency, load, request, verbose
         )
@@ -71,7 +74,8 @@ def enhance(
         raise SettingError("a latency for files", "a stream: speechduet enhance - -o -")
     else:
         failures = enhance_files(
-            inputs, output, container, overwrite, workers, load, request, verbose
+            *(inputs, output, container, overwrite, workers, load, request, verbose),
+            plot=plot,
         )
     if failures:
         raise typer.Exit(1)

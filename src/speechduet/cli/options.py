@@ -91,6 +91,14 @@ Confidence = Annotated[
         text="Write where the two decoders disagree, as .png or .npz (for one recording).",
     ),
 ]
+Plot = Annotated[
+    bool,
+    _option(
+        "--plot",
+        text="Draw each recording before and after (speechduet plot), as NAME.png beside its "
+        "output NAME.",
+    ),
+]
 
 Latency = Annotated[
     float | None,
