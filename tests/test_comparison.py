@@ -68,7 +68,7 @@ def test_the_command(noisy: Path, tmp_path: Path) -> None:
     for given, status, said in (
         (["plot", str(noisy), "absent.wav", "-o", str(picture)], 1, "absent.wav"),
         (["plot", str(noisy), str(noisy), "-o", "p.gif"], 2, "one of .png .svg .pdf"),
-        (["plot", str(noisy)], 2, "ENHANCED"),
+        (["plot", str(noisy)], 2, "enhanced"),
     ):
         result = CliRunner().invoke(app, given)
         assert result.exit_code == status and said in result.stderr
