@@ -15,6 +15,7 @@ from speechduet.cli import (
     convert,
     enhance,
     evaluate,
+    info,
     models,
     plot,
     prepare,
@@ -49,7 +50,6 @@ app = typer.Typer(
     cls=_Commands,
     help="Enhance noisy speech with generative and predictive decoders.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 app.command("enhance", cls=Command)(enhance.enhance)
@@ -59,6 +59,7 @@ app.command("ablate", cls=Command)(ablate.ablate)
 app.add_typer(prepare.app, name="prepare")
 app.add_typer(reproduce.app, name="reproduce")
 app.command("models", cls=Command)(models.models)
+app.command("info", cls=Command)(info.info)
 app.command("plot", cls=Command)(plot.plot)
 app.command("bench", cls=Command)(bench.bench)
 app.command("convert", cls=Command)(convert.convert)

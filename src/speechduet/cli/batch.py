@@ -28,13 +28,14 @@ def enhance_files(
     verbose: bool = False,
     aliases: Mapping[str, str] | None = None,
     plot: bool = False,
+    quiet: bool = False,
 ) -> int:
     """Enhance what there is to enhance; return the number of failures.
 
     ``load`` gives the one enhancer that all workers share, ``request`` what `enhance_file` takes.
     Whatever one file raises is reported under its name, if ``verbose`` with its traceback, and the
     others go on. ``aliases`` are the names of files to show in place of their own; ``plot`` draws
-    each recording beside its result.
+    each recording beside its result; ``quiet`` leaves out what is neither failed nor wrong.
     Raises SettingError or ModelError if nothing can be enhanced so.
     """
     # PyTorch, behind these imports, takes seconds to load: not before the usage is known good.
@@ -47,7 +48,7 @@ def enhance_files(
     jobs, failures = find_jobs(inputs, output, container)
     if request["confidence"] is not None and len(jobs) > 1:
         raise SettingError(f"a confidence map of {len(jobs)} recordings", "one recording")
-    with BatchProgress(len(jobs), aliases) as report:
+    with BatchProgress(len(jobs), aliases, quiet) as report:
         for failure in failures:
             report.failed(failure)
         for folder in {job.target.parent for job in jobs}:
@@ -57,7 +58,7 @@ def enhance_files(
         if wanted:
             enhancer = load()
             _check(enhancer, request)
-            report.say(enhancer.backend)
+            report.tell(enhancer.backend)
             _enhance(wanted, enhancer, min(workers, len(wanted)), request, report, verbose, plot)
     return report.failures
 

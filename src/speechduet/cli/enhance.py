@@ -35,6 +35,7 @@ def enhance(
     track: options.Track = None,
     salvage: options.Salvage = False,
     verbose: options.Verbose = False,
+    quiet: options.Quiet = False,
     latency: options.Latency = None,
     device: options.Device = "auto",
     backend: options.Backend = "auto",
@@ -68,7 +69,8 @@ def enhance(
         if plot:
             raise SettingError("a picture of a stream", "files", "speechduet plot draws them later")
         failures = enhance_stream(
-            inputs, output, container, overwrite, latency, load, request, verbose
+            *(inputs, output, container, overwrite, latency, load, request, verbose),
+            quiet=quiet,
         )
     elif latency is not None:
         raise SettingError("a latency for files", "a stream: speechduet enhance - -o -")
@@ -76,6 +78,7 @@ def enhance(
         failures = enhance_files(
             *(inputs, output, container, overwrite, workers, load, request, verbose),
             plot=plot,
+            quiet=quiet,
         )
     if failures:
         raise typer.Exit(1)

@@ -1,7 +1,9 @@
 """``speechduet models``: the systems that there are, and what they cost."""
 
+import json
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -21,8 +23,12 @@ def models(
             "systems at published size and of the bundled models.",
         ),
     ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Write JSON to stdout.")] = False,
 ) -> None:
     """List the systems of the literature that this package holds, and models to enhance with."""
+    if as_json:
+        typer.echo(json.dumps(_as_json(table), indent=1, ensure_ascii=False))
+        return
     if not table:
         _list_systems()
         typer.echo("\nModels for --model")
@@ -47,6 +53,29 @@ def list_models() -> None:
         "org/name, or org/name@revision.",
         err=True,
     )
+
+
+def _as_json(table: bool) -> dict[str, Any]:
+    """All that is listed, and the tables if they are asked for, as rows by their heads."""
+    from speechduet.model.find import bundled
+    from speechduet.model.hub import cached
+    from speechduet.model.upstream.checkpoint_files import CHECKPOINT_FILES
+    from speechduet.recipe import RECIPES
+
+    listed: dict[str, Any] = {
+        "systems": [
+            {"name": one.name, "summary": one.summary, "source": one.source} for one in RECIPES
+        ],
+        "bundled": bundled(),
+        "cached": cached(),
+        "published_checkpoints": [asdict(file) for file in CHECKPOINT_FILES],
+    }
+    if table:
+        listed["tables"] = {
+            title: [dict(zip(one.header, row, strict=True)) for row in one.rows]
+            for title, one in _tables().items()
+        }
+    return listed
 
 
 def _list_systems() -> None:

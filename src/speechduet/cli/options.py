@@ -84,6 +84,9 @@ Verbose = Annotated[
         text="Say what an output cannot hold of its source, and where unforeseen errors come from.",
     ),
 ]
+Quiet = Annotated[
+    bool, _option("-q", "--quiet", text="Say nothing but what failed or is wrong with a file.")
+]
 Confidence = Annotated[
     Path | None,
     _option(

@@ -9,8 +9,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-import typer
-
 from speechduet.audio import Samples
 from speechduet.audio.folders import is_folder
 from speechduet.audio.recording import check_strength, mixed
@@ -52,6 +50,7 @@ def enhance_stream(
     load: Callable[[], "Enhancer"],
     request: dict[str, Any],
     verbose: bool = False,
+    quiet: bool = False,
 ) -> int:
     """Enhance from stdin or to stdout; return the number of failures.
 
@@ -66,17 +65,21 @@ def enhance_stream(
         if output == STREAM and (is_folder(Path(name)) or is_pattern(name)):
             raise SettingError(f"{name}, which may be several recordings, to a stream", "one file")
         _check_unstreamed(latency_s)
-        return _enhance_whole(None, name, output, container, overwrite, load, request, verbose)
+        return _enhance_whole(
+            None, name, output, container, overwrite, load, request, verbose, quiet
+        )
     label = "stdin" if name in _STDIN else name
     with _opened(name) as stream:
         header, read = None, b""
         if output == STREAM and container in (None, "wav") and request["confidence"] is None:
             header, read = read_header(stream)
         if header is not None:
-            return _enhance_live(stream, label, header, latency_s, load, request)
+            return _enhance_live(stream, label, header, latency_s, load, request, quiet)
         _check_unstreamed(latency_s)
         rest = chain([read], iter(lambda: stream.read(_PIECE), b""))
-        return _enhance_whole(rest, label, output, container, overwrite, load, request, verbose)
+        return _enhance_whole(
+            rest, label, output, container, overwrite, load, request, verbose, quiet
+        )
 
 
 @contextmanager
@@ -109,6 +112,7 @@ def _enhance_whole(
     load: Callable[[], "Enhancer"],
     request: dict[str, Any],
     verbose: bool,
+    quiet: bool,
 ) -> int:
     """Enhance what was ``read``, or a file, by way of files; return the number of failures."""
     with TemporaryDirectory() as folder:
@@ -120,7 +124,8 @@ def _enhance_whole(
         inputs = [name if read is None else str(source)]
         place = str(target) if output == STREAM else output
         failures = enhance_files(
-            inputs, place, container, overwrite, 1, load, request, verbose, aliases
+            *(inputs, place, container, overwrite, 1, load, request, verbose, aliases),
+            quiet=quiet,
         )
         if output == STREAM and not failures:
             with target.open("rb") as file:
@@ -136,6 +141,7 @@ def _enhance_live(
     latency_s: float | None,
     load: Callable[[], "Enhancer"],
     request: dict[str, Any],
+    quiet: bool,
 ) -> int:
     from speechduet.enhancement.live import LATENCY_S
 
@@ -149,9 +155,9 @@ def _enhance_live(
     latency_s = LATENCY_S if latency_s is None else latency_s
     enhancer = load()
     live = enhancer.live(header.sample_rate, header.channels, latency_s, **settings)
-    typer.echo(enhancer.backend, err=True)
-    typer.echo(f"enhanced while it comes, at most {live.latency_s:.2f} s late", err=True)
-    with BatchProgress(1) as report:
+    with BatchProgress(1, quiet=quiet) as report:
+        report.tell(enhancer.backend)
+        report.tell(f"enhanced while it comes, at most {live.latency_s:.2f} s late")
         line = report.begin(Path(label))
         blocks = read_samples(
             stream, header, salvage=request["salvage"], notify=report.say, name=label

@@ -92,10 +92,13 @@ class BatchProgress:
     """What ``speechduet enhance`` reports: progress, failures, and the speed in the end.
 
     Workers in several threads may report at the same time. ``aliases`` are names by which people
-    know files: stdin, for a temporary one.
+    know files: stdin, for a temporary one. ``quiet`` leaves out all but failures and notes.
     """
 
-    def __init__(self, recordings: int, aliases: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, recordings: int, aliases: Mapping[str, str] | None = None, quiet: bool = False
+    ) -> None:
+        self._quiet = quiet
         self._aliases = aliases or {}
         self.failures = 0
         self._recordings = recordings
@@ -105,6 +108,7 @@ class BatchProgress:
         self._lock = Lock()
         factor = TextColumn("real-time factor {task.fields[factor]}")
         self._bars = Bars(TaskProgressColumn(), factor)
+        self._bars.progress.disable |= quiet
         self._progress = self._bars.progress
 
     def __enter__(self) -> "BatchProgress":
@@ -119,7 +123,7 @@ class BatchProgress:
     ) -> None:
         self._bars.__exit__(kind, error, trace)
         if kind is None:
-            self.say(self._summary())
+            self.tell(self._summary())
 
     def begin(self, source: Path) -> TaskID:
         """The next recording is being read; the result names it from here on."""
@@ -165,6 +169,11 @@ class BatchProgress:
         for path, alias in self._aliases.items():
             text = text.replace(path, alias)
         self._bars.say(text)
+
+    def tell(self, text: str) -> None:
+        """A line of what goes as it should."""
+        if not self._quiet:
+            self.say(text)
 
     def _end(self, line: TaskID) -> None:
         self._progress.remove_task(line)

@@ -217,9 +217,18 @@ class Enhancer:
 
     def segmentation(self, recording: Recording) -> Segmentation:
         """How a recording is cut: in one piece if it fits a segment."""
+        return self.plan(recording.length)
+
+    def plan(self, samples: int) -> Segmentation:
+        """How so many samples at the model's rate are cut."""
         return Segmentation.plan(
-            recording.length, self.spectrogram.hop, self._segment_frames, self._overlap_frames
+            samples, self.spectrogram.hop, self._segment_frames, self._overlap_frames
         )
+
+    @property
+    def batch_size(self) -> int:
+        """How many segments are enhanced at once."""
+        return self._batches.size
 
     def enhanced(
         self,
