@@ -1,18 +1,14 @@
 """Enhance a file into another, in memory that does not grow with its length."""
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
-from tempfile import TemporaryFile
-from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
-from speechduet.audio import AudioFormat, Samples, probe, read_blocks, target_format
+from speechduet.audio import Samples
 from speechduet.audio.notices import Notify, warn
-from speechduet.audio.recording import Recording, check_strength, mixed
-from speechduet.audio.tags import Tags, read_tags
-from speechduet.audio.writing import write_blocks
+from speechduet.audio.recording import Recording
 from speechduet.enhancement.confidence import (
     DisagreementMap,
     check_compared,
@@ -20,13 +16,8 @@ from speechduet.enhancement.confidence import (
     save_partial,
 )
 from speechduet.enhancement.enhancer import Enhancer
-from speechduet.errors import AudioError
-from speechduet.files.atomic import check_replaceable, replacing_together
+from speechduet.enhancement.rewriting import Progress, rewrite_file
 from speechduet.sampling import SettingValue
-
-Progress = Callable[[float, float], None]
-"""Called with the seconds that are done, and of how many; before the first are, with 0 and the
-seconds that have been read. What it raises ends the work, and nothing is left behind."""
 
 
 def enhance_file(
@@ -60,91 +51,33 @@ def enhance_file(
     source, target = Path(source), Path(target)
     enhancer = enhancer or Enhancer.from_pretrained()
     sampling = enhancer.sampling(mode, **expert)
-    check_strength(strength)
-    check_replaceable(target, AudioError)
-    picture = None if confidence is None else Path(confidence)
-    if picture is not None:
-        check_file(picture)
-        check_compared(sampling)
-    plan = _Plan.of(source, target, track, salvage)
-    # Last comes the target, by which a batch knows that this recording is done.
-    outputs = [target] if picture is None else [picture, target]
-    with replacing_together(outputs, AudioError) as partials, _storage(target) as storage:
-        blocks, rate = plan.blocks(notify), plan.source_format.sample_rate
-        recording = enhancer.recording(_read(blocks, rate, progress), rate, storage, str(source))
-        disagreements = None if picture is None else _empty_map(enhancer, recording)
-        enhanced = enhancer.enhanced(recording, sampling, seed, disagreements=disagreements)
-        blocks = mixed(enhanced, plan.blocks(lambda _: None), strength)
-        write_blocks(
-            *(target, plan.target_format, _watched(blocks, recording, progress), recording.samples),
-            source=plan.source_format,
-            partial=partials[-1],
-            tags=plan.tags,
-            notify=notify,
-            verbose=verbose,
+    rewrite = partial(
+        rewrite_file,
+        source,
+        target,
+        enhancer.recording,
+        strength=strength,
+        track=track,
+        salvage=salvage,
+        notify=notify,
+        verbose=verbose,
+        progress=progress,
+    )
+    if confidence is None:
+        return rewrite(enhance=partial(enhancer.enhanced, sampling=sampling, seed=seed))
+    confidence = Path(confidence)
+    check_file(confidence)
+    check_compared(sampling)
+    maps: list[DisagreementMap] = []
+
+    def compared(recording: Recording) -> Iterator[Samples]:
+        audible = int(np.count_nonzero(recording.peaks))
+        maps.append(
+            DisagreementMap(enhancer.segmentation(recording), enhancer.spectrogram, audible)
         )
-        if picture is not None and disagreements is not None:
-            save_partial(partials[0], picture, disagreements.map, enhancer.spectrogram)
-    return recording.duration_s
+        return enhancer.enhanced(recording, sampling, seed, disagreements=maps[0])
 
+    def save(unfinished: Path) -> None:
+        save_partial(unfinished, confidence, maps[0].map, enhancer.spectrogram)
 
-class _Plan(NamedTuple):
-    """What is read and written, as far as the source's header says it."""
-
-    source: Path
-    track: int | None
-    salvage: bool
-    source_format: AudioFormat
-    target_format: AudioFormat
-    tags: Tags
-
-    @classmethod
-    def of(cls, source: Path, target: Path, track: int | None, salvage: bool) -> "_Plan":
-        """AudioError if the source cannot be read, or the target not hold what it has."""
-        found = probe(source, track=track)
-        written = target_format(found, target)
-        return cls(source, track, salvage, found, written, read_tags(source, track=track))
-
-    def blocks(self, notify: Notify) -> Iterator[Samples]:
-        """The source's samples, from the beginning."""
-        return read_blocks(self.source, track=self.track, salvage=self.salvage, notify=notify)
-
-
-def _empty_map(enhancer: Enhancer, recording: Recording) -> DisagreementMap:
-    sounding = int(np.count_nonzero(recording.peaks))
-    return DisagreementMap(enhancer.segmentation(recording), enhancer.spectrogram, sounding)
-
-
-@contextmanager
-def _storage(target: Path) -> Iterator[BinaryIO]:
-    """A file beside the target, for /tmp may be small or in memory; it has no name to leave.
-
-    Raises AudioError if it cannot be written, as on a full disk.
-    """
-    try:
-        with TemporaryFile(dir=target.parent) as storage:
-            yield storage
-    except OSError as error:
-        raise AudioError(f"cannot write {target}: {error.strerror or error}") from error
-
-
-def _read(
-    blocks: Iterable[Samples], sample_rate: int, progress: Progress | None
-) -> Iterator[Samples]:
-    read = 0
-    for block in blocks:
-        read += len(block)
-        if progress is not None:
-            progress(0.0, read / sample_rate)
-        yield block
-
-
-def _watched(
-    blocks: Iterable[Samples], recording: Recording, progress: Progress | None
-) -> Iterator[Samples]:
-    done = 0
-    for block in blocks:
-        yield block
-        done += len(block)
-        if progress is not None:
-            progress(done / recording.sample_rate, recording.duration_s)
+    return rewrite(enhance=compared, beside=(confidence, save))
