@@ -64,13 +64,14 @@ class Uploads:
     def sweep(self) -> None:
         """Delete what was written long enough ago."""
         oldest = time.time() - self._keep_seconds
-        for path in self.path.rglob("*"):
+        for folder, _, names in os.walk(self.path, topdown=False):
             try:
-                if path.is_file() and path.stat().st_mtime <= oldest:
-                    path.unlink()
-                    if path.parent != self.path:
-                        path.parent.rmdir()
-            except OSError:  # Somebody was quicker, or another file is in the folder.
+                for path in (Path(folder, name) for name in names):
+                    if path.stat().st_mtime <= oldest:
+                        path.unlink()
+                if names and Path(folder) != self.path:
+                    Path(folder).rmdir()
+            except OSError:  # Somebody was quicker, or not all in the folder is old.
                 continue
 
     def close(self) -> None:
