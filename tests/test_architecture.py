@@ -33,9 +33,9 @@ ROOMS = (
     {"enhancement"},
     {"onnx"},
     {"export"},
-    {"data", "metrics", "picture"},
+    {"data", "metrics", "picture", "thinning", "comparison"},
     {"evaluation", "training"},
-    {"bench", "study"},
+    {"bench", "study", "app"},
     {"cli"},
 )
 

@@ -16,6 +16,10 @@ def test_systems_are_listed() -> None:
     assert result.exit_code == 0
     for recipe in RECIPES:
         assert recipe.name in result.stdout and recipe.source in result.stdout
+    for name in bundled():
+        assert name in result.stdout.splitlines()
+    assert "dereverberation); filled in: steps 50, corrector_snr 0.33" in result.stdout
+    assert "org/name@revision" in result.stderr
 
 
 def test_the_tables_count_what_is_published() -> None:

@@ -8,6 +8,7 @@ from speechduet.audio.formats import (
     WRITABLE_SUFFIXES,
     AudioFormat,
     Samples,
+    suffix_of,
     target_format,
     writable_suffix,
 )
@@ -23,6 +24,7 @@ __all__ = [
     "read",
     "read_blocks",
     "read_mono",
+    "suffix_of",
     "target_format",
     "writable_suffix",
     "write",

@@ -15,7 +15,8 @@ from speechduet.errors import AudioError
 from speechduet.files.atomic import check_replaceable, replacing_together
 
 Progress = Callable[[float, float], None]
-"""Called with the seconds that are done, and of how many."""
+"""Called with the seconds that are done, and of how many; before the first are, with 0 and the
+seconds that have been read. What it raises ends the work, and nothing is left behind."""
 
 Keep = Callable[[Iterable[Samples], int, BinaryIO, str], Recording]
 """Makes a recording of blocks ``[samples, channels]``: their rate, where to keep them, its name."""
@@ -51,12 +52,9 @@ def rewrite_file(
     # Last comes the target, by which a batch knows that this recording is done.
     outputs = [target] if beside is None else [beside[0], target]
     with replacing_together(outputs, AudioError) as partials, _storage(target) as storage:
-        recording = keep(
-            read_blocks(source, track=track, salvage=salvage, notify=notify),
-            source_format.sample_rate,
-            storage,
-            str(source),
-        )
+        blocks = read_blocks(source, track=track, salvage=salvage, notify=notify)
+        rate = source_format.sample_rate
+        recording = keep(_read(blocks, rate, progress), rate, storage, str(source))
         original = read_blocks(source, track=track, salvage=salvage, notify=lambda _: None)
         blocks = mixed(enhance(recording), original, strength)
         write_blocks(
@@ -83,6 +81,17 @@ def _storage(target: Path) -> Iterator[BinaryIO]:
             yield storage
     except OSError as error:
         raise AudioError(f"cannot write {target}: {error.strerror or error}") from error
+
+
+def _read(
+    blocks: Iterable[Samples], sample_rate: int, progress: Progress | None
+) -> Iterator[Samples]:
+    read = 0
+    for block in blocks:
+        read += len(block)
+        if progress is not None:
+            progress(0.0, read / sample_rate)
+        yield block
 
 
 def _watched(
