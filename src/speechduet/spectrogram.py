@@ -9,6 +9,7 @@ from annotated_types import Ge, Le
 from torch import Tensor
 
 from speechduet.errors import SettingError
+from speechduet.framing import covering_length
 from speechduet.settings import Even, Positive, Settings, Size
 
 
@@ -57,11 +58,7 @@ class Spectrogram(Settings):
 
     def covering(self, samples: int) -> int:
         """The length to which samples are continued, so that each lies under full overlap."""
-        if self.published:
-            return samples
-        # The first frame that is missing must start after the last sample.
-        reach = max(0, self.n_fft // 2 - self.hop)
-        return -(-(samples + reach) // self.hop) * self.hop
+        return samples if self.published else covering_length(samples, self.n_fft, self.hop)
 
     def framing_offsets(self, count: int) -> list[int]:
         """How many zeros go before a waveform in each of several framings: 0 to almost a hop."""

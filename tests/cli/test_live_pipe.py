@@ -34,14 +34,11 @@ class Microphone(threading.Thread):
         super().__init__()
         self.pipe, self.duration_s = pipe, duration_s
         self.ended = float("inf")
-        self.begun = threading.Event()
 
     def run(self) -> None:
         data = sound(self.duration_s)
-        self.pipe.write(HEADER.encode())
         size = round(PER_S * STEP_S)
         start = time.monotonic()
-        self.begun.set()
         for number in range(len(data) // size):
             self.pipe.write(data[number * size : (number + 1) * size])
             self.pipe.flush()
@@ -55,7 +52,6 @@ def listen(pipe: IO[bytes], pause: Callable[[float], float], ended: Callable[[],
 
     ``pause(seconds since the beginning)`` is how long to stop reading.
     """
-    pipe.read(len(HEADER.encode()))
     start = due = time.monotonic()
     behind = 0.0
     while data := pipe.read(round(PER_S * STEP_S)):
@@ -83,13 +79,16 @@ def test_a_reader_that_stops_for_five_seconds_is_not_behind_afterwards(tiny_mode
     paused: list[float] = []
 
     def pause(passed_s: float) -> float:
-        if passed_s < 6 or paused:
+        if passed_s < 7 or paused:
             return 0.0
         paused.append(passed_s)
         return 5.0
 
     with process:
         assert process.stdin is not None and process.stdout is not None and process.stderr
+        process.stdin.write(HEADER.encode())
+        process.stdin.flush()
+        process.stdout.read(len(HEADER.encode()))  # which it writes when it is ready
         microphone = Microphone(process.stdin, 28)
         microphone.start()
         behind_s = listen(process.stdout, pause, lambda: microphone.ended)

@@ -10,7 +10,8 @@ from fastapi.requests import HTTPConnection
 
 from speechduet.app.job import Request
 from speechduet.sampling import SETTINGS, Mode, Sampling, SettingValue
-from speechduet.settings import MOST_SEED, bounds, check_names, meanings
+from speechduet.seed import MOST_SEED
+from speechduet.settings import bounds, check_names, meanings
 
 ModeQuery = Annotated[
     Mode, Query(description="fast is the predictive decoder alone, in one evaluation.")

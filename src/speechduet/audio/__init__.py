@@ -1,6 +1,6 @@
 """Recordings: read, written, resampled, streamed.
 
-This module imports no PyTorch; `speechduet.audio.waveform` does.
+Nothing here imports PyTorch; PyAV is imported where a file needs it.
 """
 
 from speechduet.audio.formats import (

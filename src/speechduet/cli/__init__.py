@@ -15,6 +15,7 @@ from speechduet.cli import (
     convert,
     enhance,
     evaluate,
+    export,
     models,
     prepare,
     reproduce,
@@ -62,6 +63,7 @@ app.command("models", cls=Command)(models.models)
 app.command("bench", cls=Command)(bench.bench)
 app.command("convert", cls=Command)(convert.convert)
 app.command("serve", cls=Command)(serve.serve)
+app.command("export", cls=Command)(export.export)
 
 
 def _print_version(wanted: bool) -> None:

@@ -12,7 +12,8 @@ import typer
 from speechduet import sampling
 from speechduet.backend import BackendName, BackendPrecision
 from speechduet.cli.usage import MOST_THREADS
-from speechduet.settings import MOST_SEED, Settings, bounds, meanings
+from speechduet.seed import MOST_SEED
+from speechduet.settings import Settings, bounds, meanings
 
 
 def _option(

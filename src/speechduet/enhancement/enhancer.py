@@ -1,7 +1,7 @@
 """Waveform in, enhanced waveform out: any length, sample rate and number of channels."""
 
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path
@@ -19,7 +19,8 @@ from speechduet.enhancement.batches import Batches
 from speechduet.enhancement.confidence import DisagreementMap
 from speechduet.enhancement.live import LATENCY_S, Live
 from speechduet.enhancement.noise import NoiseField
-from speechduet.enhancement.segments import OVERLAP_S, Segmentation
+from speechduet.enhancement.recordings import enhanced_recording
+from speechduet.enhancement.segments import Segmentation, segment_frames
 from speechduet.errors import SettingError
 from speechduet.model.find import load_any
 from speechduet.model.folder import Pretrained
@@ -72,10 +73,11 @@ class Enhancer:
         self.system = system.evaluated_by(chosen.backend)
         size = work.batch_size or (1 if self.device.type == "cpu" else 8)
         self._batches = Batches(self.system, self.spectrogram, self.device, size, work.threads)
-        multiple = self.system.frame_multiple
-        frames_per_s = self.spectrogram.sample_rate / self.spectrogram.hop
-        self._segment_frames = multiple * max(1, round(work.segment_s * frames_per_s / multiple))
-        self._overlap_frames = min(round(OVERLAP_S * frames_per_s), self._segment_frames // 4)
+        self._segment_frames, self._overlap_frames = segment_frames(
+            work.segment_s,
+            self.spectrogram.sample_rate / self.spectrogram.hop,
+            self.system.frame_multiple,
+        )
 
     @classmethod
     def from_pretrained(
@@ -225,11 +227,18 @@ class Enhancer:
 
         Where the decoders disagree is added to ``disagreements``, if given.
         """
-        plan = self.segmentation(recording)
-        segments = self._batches.segments(
-            recording, plan, sampling, self._noise(seed), noise, disagreements
-        )
-        return recording.restored(block.T for block in plan.join(segments))
+        plan, field, batches = self.segmentation(recording), self._noise(seed), self._batches
+
+        def enhance(noisy: Samples, starts: Sequence[int]) -> Samples:
+            draws = partial(batches.draws, field, starts, noise)
+            clean, compared = batches.enhance(noisy, sampling, draws)
+            if disagreements is not None and compared is not None:
+                disagreements.add(starts, compared)
+            return clean
+
+        one_piece = noise is not None and len(plan.starts) == 1
+        size = recording.channels if one_piece else batches.size
+        return enhanced_recording(recording, plan, size, enhance)
 
     def recording(
         self,
