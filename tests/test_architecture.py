@@ -33,7 +33,7 @@ ROOMS = (
     {"enhancement"},
     {"onnx"},
     {"export"},
-    {"data", "metrics", "picture"},
+    {"data", "metrics", "picture", "thinning", "comparison"},
     {"evaluation", "training"},
     {"bench", "study", "app"},
     {"cli"},

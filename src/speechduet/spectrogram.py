@@ -13,8 +13,14 @@ from speechduet.framing import covering_length
 from speechduet.settings import Even, Positive, Settings, Size
 
 
-@lru_cache(maxsize=8)
 def _hann(length: int, device: torch.device, dtype: torch.dtype) -> Tensor:
+    # What is made while a program is traced stands for a tensor and must not outlive that.
+    make = _made.__wrapped__ if torch.compiler.is_compiling() else _made
+    return make(length, device, dtype)
+
+
+@lru_cache(maxsize=8)
+def _made(length: int, device: torch.device, dtype: torch.dtype) -> Tensor:
     # A window made in inference mode would be refused by autograd later, when it is reused.
     with torch.inference_mode(False):
         return torch.hann_window(length, periodic=True, device=device, dtype=dtype)
@@ -80,7 +86,7 @@ class Spectrogram(Settings):
 
     def decode(self, spectrogram: Tensor, samples: int) -> Tensor:
         """Complex ``[batch, 1, bins, frames]`` -> real ``[batch, samples]``."""
-        transform = self._rescale(spectrogram.squeeze(1) / self.factor, 1 / self.exponent, 1.0)
+        transform = self.expanded(spectrogram)
         return torch.istft(
             transform,
             self.n_fft,
@@ -89,6 +95,10 @@ class Spectrogram(Settings):
             center=True,
             length=samples,
         )
+
+    def expanded(self, spectrogram: Tensor) -> Tensor:
+        """The Fourier transform ``[batch, bins, frames]`` behind a compressed spectrogram."""
+        return self._rescale(spectrogram.squeeze(1) / self.factor, 1 / self.exponent, 1.0)
 
     @staticmethod
     def _rescale(values: Tensor, exponent: float, factor: float) -> Tensor:

@@ -122,6 +122,8 @@ def commands(root: Path, model: str, folder: Path) -> dict[str, list[list[str]]]
             ["--data", str(place), "--folder", str(folder / "reproduced")],
         ],
         "models": [[]],
+        "info": [[noisy, "-m", model], [model]],
+        "plot": [[noisy, f"{place}/clean/a.wav", "-o", str(folder / "plot.png")]],
         "bench": [
             # Measuring takes long, and what it needs beyond a recipe is what training needs.
             ["--train", "--config", str(folder / "absent.yaml"), "--repeats", "1"],

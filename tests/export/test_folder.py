@@ -17,8 +17,9 @@ from speechduet.export import programs
 from speechduet.export.folder import export_folder
 from speechduet.model.folder import Pretrained
 from speechduet.network.dual_path import DualPath
+from speechduet.network.layout import Layout
 from speechduet.network.ncsnpp import NCSNpp
-from speechduet.network.system import Layout, System
+from speechduet.network.system import System
 from speechduet.onnx import Enhancer
 from speechduet.process import OrnsteinUhlenbeck
 from speechduet.sampler import Sampling

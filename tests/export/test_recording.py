@@ -10,7 +10,8 @@ from torch import Tensor
 
 from speechduet.export.recording import recorded
 from speechduet.network.compact import Compact
-from speechduet.network.system import Layout, Program, System
+from speechduet.network.layout import Layout
+from speechduet.network.system import Program, System
 from speechduet.onnx.description import Run, Sum
 from speechduet.onnx.enhancer import carried_out
 from speechduet.process import FlowMatching, OrnsteinUhlenbeck, Process, SchroedingerBridge

@@ -73,6 +73,12 @@ def test_several_threads_at_once(exported: Path, speech: Array) -> None:
     assert all(np.array_equal(results[0], other) for other in results)
 
 
+def test_threads_are_those_asked_for(exported: Path) -> None:
+    for asked, expected in ((2, 2), (None, 0)):  # 0: as many as there are cores
+        options = Enhancer(exported, asked)._session("both").get_session_options()
+        assert options.intra_op_num_threads == expected
+
+
 def test_it_is_reached_from_the_package(exported: Path) -> None:
     assert speechduet.onnx.Enhancer is Enhancer
 

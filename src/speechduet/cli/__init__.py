@@ -16,7 +16,9 @@ from speechduet.cli import (
     enhance,
     evaluate,
     export,
+    info,
     models,
+    plot,
     prepare,
     reproduce,
     serve,
@@ -50,7 +52,6 @@ app = typer.Typer(
     cls=_Commands,
     help="Enhance noisy speech with generative and predictive decoders.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 app.command("enhance", cls=Command)(enhance.enhance)
@@ -60,10 +61,12 @@ app.command("ablate", cls=Command)(ablate.ablate)
 app.add_typer(prepare.app, name="prepare")
 app.add_typer(reproduce.app, name="reproduce")
 app.command("models", cls=Command)(models.models)
+app.command("info", cls=Command)(info.info)
+app.command("plot", cls=Command)(plot.plot)
 app.command("bench", cls=Command)(bench.bench)
 app.command("convert", cls=Command)(convert.convert)
-app.command("serve", cls=Command)(serve.serve)
 app.command("export", cls=Command)(export.export)
+app.command("serve", cls=Command)(serve.serve)
 
 
 def _print_version(wanted: bool) -> None:

@@ -43,11 +43,13 @@ Model = Annotated[
     str | None,
     _option(
         *("-m", "--model"),
-        text="A bundled model's name, a model folder, a .ckpt of SGMSE+ or StoRM, or a Hugging "
-        "Face id; by default the bundled model.",
+        text="A bundled model's name, a model folder, a .ckpt of SGMSE+ or StoRM, or one of the "
+        "Hugging Face Hub (org/name or org/name@revision); by default the bundled model.",
     ),
 ]
-ListModels = Annotated[bool, _option("--list-models", text="List the bundled models and exit.")]
+ListModels = Annotated[
+    bool, _option("--list-models", text="List bundled and downloaded models and exit.")
+]
 Mode = Annotated[
     sampling.Mode,
     _option("--mode", text="fast is the predictive decoder alone, in one evaluation."),
@@ -83,11 +85,22 @@ Verbose = Annotated[
         text="Say what an output cannot hold of its source, and where unforeseen errors come from.",
     ),
 ]
+Quiet = Annotated[
+    bool, _option("-q", "--quiet", text="Say nothing but what failed or is wrong with a file.")
+]
 Confidence = Annotated[
     Path | None,
     _option(
         "--confidence",
         text="Write where the two decoders disagree, as .png or .npz (for one recording).",
+    ),
+]
+Plot = Annotated[
+    bool,
+    _option(
+        "--plot",
+        text="Draw each recording before and after (speechduet plot), as NAME.png beside its "
+        "output NAME.",
     ),
 ]
 

@@ -14,8 +14,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-import typer
-
 from speechduet.audio import Samples
 from speechduet.audio.folders import is_folder
 from speechduet.audio.recording import check_strength, mixed
@@ -64,6 +62,7 @@ def enhance_stream(
     load: Callable[[], "Enhancer"],
     request: dict[str, Any],
     verbose: bool = False,
+    quiet: bool = False,
 ) -> int:
     """Enhance from stdin or to stdout; return the number of failures.
 
@@ -79,17 +78,21 @@ def enhance_stream(
         if output == STREAM and (is_folder(Path(name)) or is_pattern(name)):
             raise SettingError(f"{name}, which may be several recordings, to a stream", "one file")
         _check_unstreamed(latency_s, clocked)
-        return _enhance_whole(None, name, output, container, overwrite, load, request, verbose)
+        return _enhance_whole(
+            None, name, output, container, overwrite, load, request, verbose, quiet
+        )
     label = "stdin" if name in _STDIN else name
     with _opened(name) as stream:
         header, read = None, b""
         if output == STREAM and container in (None, "wav") and request["confidence"] is None:
             header, read = read_header(stream)
         if header is not None:
-            return _enhance_live(stream, label, header, latency_s, clocked, load, request)
+            return _enhance_live(stream, label, header, latency_s, clocked, load, request, quiet)
         _check_unstreamed(latency_s, clocked)
         rest = chain([read], iter(lambda: stream.read(_PIECE), b""))
-        return _enhance_whole(rest, label, output, container, overwrite, load, request, verbose)
+        return _enhance_whole(
+            rest, label, output, container, overwrite, load, request, verbose, quiet
+        )
 
 
 @contextmanager
@@ -124,6 +127,7 @@ def _enhance_whole(
     load: Callable[[], "Enhancer"],
     request: dict[str, Any],
     verbose: bool,
+    quiet: bool,
 ) -> int:
     """Enhance what was ``read``, or a file, by way of files; return the number of failures."""
     with TemporaryDirectory() as folder:
@@ -135,7 +139,8 @@ def _enhance_whole(
         inputs = [name if read is None else str(source)]
         place = str(target) if output == STREAM else output
         failures = enhance_files(
-            inputs, place, container, overwrite, 1, load, request, verbose, aliases
+            *(inputs, place, container, overwrite, 1, load, request, verbose, aliases),
+            quiet=quiet,
         )
         if output == STREAM and not failures:
             with target.open("rb") as file:
@@ -152,6 +157,7 @@ def _enhance_live(
     clocked: bool | None,
     load: Callable[[], "Enhancer"],
     request: dict[str, Any],
+    quiet: bool,
 ) -> int:
     from speechduet.enhancement.live import LATENCY_S
 
@@ -170,9 +176,9 @@ def _enhance_live(
         clocked = False  # Nobody listens while it is written.
     pace = Pace(live.levels, live.latency_s, clocked, begun_s=_begun_s())
     arrivals = Arrivals(pace, header.sample_rate, partial(_unread_s, output, header))
-    typer.echo(enhancer.backend, err=True)
-    typer.echo(f"enhanced while it comes, at most {live.latency_s:.2f} s late", err=True)
-    with BatchProgress(1) as report:
+    with BatchProgress(1, quiet=quiet) as report:
+        report.tell(enhancer.backend)
+        report.tell(f"enhanced while it comes, at most {live.latency_s:.2f} s late")
         line = report.begin(Path(label))
         blocks = read_samples(
             stream, header, salvage=request["salvage"], notify=report.say, name=label

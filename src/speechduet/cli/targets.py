@@ -102,8 +102,6 @@ def _sources(inputs: list[str], out: Path) -> tuple[_Found, _Found, list[Speechd
     for given in inputs:
         path = Path(given)
         before = len(failures)
-        if len(inputs) > 1 and is_folder(path) and resolved(path) == resolved(out):
-            continue  # what the shell makes of in/* once there is in/out
         if is_folder(path):
             root, missing = path, f"folder {path} holds no recording"
             paths = find_recordings(path, unreadable=failures.append, apart_from=out)

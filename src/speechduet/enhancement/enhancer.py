@@ -23,7 +23,8 @@ from speechduet.enhancement.recordings import enhanced_recording
 from speechduet.enhancement.segments import Segmentation, segment_frames
 from speechduet.errors import SettingError
 from speechduet.model.find import load_any
-from speechduet.model.folder import Pretrained
+from speechduet.model.folder import Pretrained, save
+from speechduet.model.hub import publish
 from speechduet.network.cost import evaluations
 from speechduet.sampler import Draw, Sampling, Step
 from speechduet.sampling import SettingValue
@@ -89,14 +90,36 @@ class Enhancer:
         batch_size: int | None = None,
         backend: BackendName = "auto",
         precision: BackendPrecision = "auto",
+        *,
+        revision: str | None = None,
     ) -> "Enhancer":
         """An enhancer with the bundled model, or one of one's own.
 
-        That is a model folder, a checkpoint of SGMSE+ or StoRM (.ckpt), or a Hugging Face id.
+        That is a model folder, a checkpoint of SGMSE+ or StoRM (.ckpt), or a model of the Hugging
+        Face Hub, ``org/name``, at a ``revision`` (branch, tag or commit) if one is given.
         ``device``: auto, cpu, cuda, cuda:1, mps, ... Raises ModelError or SettingError.
         """
-        model = load_any(name_or_path)
+        model = load_any(name_or_path, revision)
         return cls(model, device, threads, segment_s, batch_size, backend, precision)
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Write the model as a model folder, whatever it was loaded from. Raises ModelError."""
+        save(self.pretrained, folder)
+
+    def push_to_hub(
+        self,
+        name: str,
+        *,
+        private: bool | None = None,
+        commit_message: str = "Upload a model of speechduet",
+        token: str | None = None,
+    ) -> str:
+        """Publish the model on the Hugging Face Hub as ``org/name``; the address of the commit.
+
+        The repository is made if it is not there; ``private`` None is what the organisation does.
+        Without ``token`` it is that of ``hf auth login`` or HF_TOKEN. Raises ModelError.
+        """
+        return publish(self.pretrained, name, private, commit_message, token)
 
     def sampling(self, mode: str = "balanced", **expert: SettingValue) -> Sampling:
         """The sampler settings of a mode (fast, balanced, best), some of them overridden.
@@ -211,9 +234,18 @@ class Enhancer:
 
     def segmentation(self, recording: Recording) -> Segmentation:
         """How a recording is cut: in one piece if it fits a segment."""
+        return self.plan(recording.length)
+
+    def plan(self, samples: int) -> Segmentation:
+        """How so many samples at the model's rate are cut."""
         return Segmentation.plan(
-            recording.length, self.spectrogram.hop, self._segment_frames, self._overlap_frames
+            samples, self.spectrogram.hop, self._segment_frames, self._overlap_frames
         )
+
+    @property
+    def batch_size(self) -> int:
+        """How many segments are enhanced at once."""
+        return self._batches.size
 
     def enhanced(
         self,

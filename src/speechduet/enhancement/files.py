@@ -1,14 +1,18 @@
 """Enhance a file into another, in memory that does not grow with its length."""
 
-from collections.abc import Iterator
+import os
+from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
-from speechduet.audio import Samples
+from speechduet.audio import Samples, probe, read_blocks, target_format
 from speechduet.audio.notices import Notify, warn
-from speechduet.audio.recording import Recording
+from speechduet.audio.recording import Recording, check_strength, mixed
+from speechduet.audio.tags import read_tags
+from speechduet.audio.writing import write_blocks
 from speechduet.enhancement.confidence import (
     DisagreementMap,
     check_compared,
@@ -18,6 +22,8 @@ from speechduet.enhancement.confidence import (
 from speechduet.enhancement.enhancer import Enhancer
 from speechduet.enhancement.rewriting import Progress, rewrite_file
 from speechduet.sampling import SettingValue
+
+_MIXED_SAMPLES = 1 << 16
 
 
 def enhance_file(
@@ -34,6 +40,7 @@ def enhance_file(
     notify: Notify = warn,
     verbose: bool = False,
     progress: Progress | None = None,
+    unmixed: BinaryIO | None = None,
     **expert: SettingValue,
 ) -> float:
     """Enhance a recording from disk to disk, and return its duration in seconds.
@@ -44,7 +51,9 @@ def enhance_file(
     .png or .npz file for a map of where the decoders disagree, which appears together with the
     target. ``track`` chooses one of several sound tracks, counted from 1; ``salvage`` enhances
     what a truncated file holds; ``notify`` is called with what is wrong with the source and, if
-    ``verbose``, with what the target's container does not keep. The rest is as for `Enhancer`.
+    ``verbose``, with what the target's container does not keep. ``unmixed`` is given the enhanced
+    samples as they were before the input was mixed in, as interleaved float32 at the source's
+    rate, so that `mix_file` can write another strength. The rest is as for `Enhancer`.
 
     Raises AudioError, SettingError or ModelError, and then leaves nothing behind.
     """
@@ -63,8 +72,15 @@ def enhance_file(
         verbose=verbose,
         progress=progress,
     )
+
+    def enhanced(
+        recording: Recording, disagreements: DisagreementMap | None = None
+    ) -> Iterator[Samples]:
+        blocks = enhancer.enhanced(recording, sampling, seed, disagreements=disagreements)
+        return blocks if unmixed is None else _copied(blocks, unmixed)
+
     if confidence is None:
-        return rewrite(enhance=partial(enhancer.enhanced, sampling=sampling, seed=seed))
+        return rewrite(enhance=enhanced)
     confidence = Path(confidence)
     check_file(confidence)
     check_compared(sampling)
@@ -75,9 +91,48 @@ def enhance_file(
         maps.append(
             DisagreementMap(enhancer.segmentation(recording), enhancer.spectrogram, audible)
         )
-        return enhancer.enhanced(recording, sampling, seed, disagreements=maps[0])
+        return enhanced(recording, maps[0])
 
     def save(unfinished: Path) -> None:
         save_partial(unfinished, confidence, maps[0].map, enhancer.spectrogram)
 
     return rewrite(enhance=compared, beside=(confidence, save))
+
+
+def mix_file(
+    source: str | Path,
+    target: str | Path,
+    unmixed: BinaryIO,
+    strength: float,
+    *,
+    track: int | None = None,
+    salvage: bool = False,
+) -> None:
+    """Write what `enhance_file` would at another strength, from the samples that it has kept.
+
+    Byte for byte the same, without evaluating a network. Raises AudioError or SettingError.
+    """
+    source, target = Path(source), Path(target)
+    check_strength(strength)
+    source_format = probe(source, track=track)
+    channels = source_format.channels
+    samples = unmixed.seek(0, os.SEEK_END) // (4 * channels)
+    unmixed.seek(0)
+    enhanced = (
+        np.frombuffer(data, np.float32).reshape(-1, channels)
+        for data in iter(lambda: unmixed.read(_MIXED_SAMPLES * 4 * channels), b"")
+    )
+    original = read_blocks(source, track=track, salvage=salvage, notify=lambda _: None)
+    write_blocks(
+        *(target, target_format(source_format, target), mixed(enhanced, original, strength)),
+        samples,
+        source=source_format,
+        tags=read_tags(source, track=track),
+        notify=lambda _: None,
+    )
+
+
+def _copied(blocks: Iterable[Samples], file: BinaryIO) -> Iterator[Samples]:
+    for block in blocks:
+        file.write(np.ascontiguousarray(block, np.float32).tobytes())
+        yield block

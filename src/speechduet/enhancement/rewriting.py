@@ -52,8 +52,8 @@ def rewrite_file(
     # Last comes the target, by which a batch knows that this recording is done.
     outputs = [target] if beside is None else [beside[0], target]
     with replacing_together(outputs, AudioError) as partials, _storage(target) as storage:
-        rate = source_format.sample_rate
         blocks = read_blocks(source, track=track, salvage=salvage, notify=notify)
+        rate = source_format.sample_rate
         recording = keep(_read(blocks, rate, progress), rate, storage, str(source))
         original = read_blocks(source, track=track, salvage=salvage, notify=lambda _: None)
         blocks = mixed(enhance(recording), original, strength)
