@@ -8,16 +8,16 @@ import av
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
 
 from speechduet.audio import probe, read_blocks, target_format, write_blocks
 from speechduet.audio.tags import read_tags
 from speechduet.enhancement.enhancer import Enhancer
 from speechduet.model.folder import Pretrained
-from speechduet.network.system import Backend, Layout
+from speechduet.network.layout import Layout
 from speechduet.process import OrnsteinUhlenbeck
-from speechduet.sampler import Estimate, Sampling
+from speechduet.sampler import Sampling
 from speechduet.spectrogram import Spectrogram
+from stand_ins import Ruled, ruled
 
 ROOT = Path(__file__).parents[1]
 
@@ -71,12 +71,10 @@ def speech(root: Path) -> np.ndarray:
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model folder: a very small joint system with random weights and all three modes."""
-    from speechduet.model.folder import Pretrained, save
+    from speechduet.model.folder import save
     from speechduet.network.compact import Compact
-    from speechduet.network.system import Layout, System
-    from speechduet.process import OrnsteinUhlenbeck
+    from speechduet.network.system import System
     from speechduet.sampler import Sampling
-    from speechduet.spectrogram import Spectrogram
 
     torch.manual_seed(0)
     backbone = Compact(channels=(4, 4, 6, 6), width=16, encoder_blocks=1, decoder_blocks=1)
@@ -92,33 +90,12 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-class Unchanging(nn.Module):
-    """A system that takes the noisy speech for clean."""
-
-    layout = Layout(generative=True, predictive="shared", parametrisation="clean")
-    process = OrnsteinUhlenbeck()
-    frame_multiple = 1
-
-    def placed(self, device: torch.device) -> Any:
-        return self
-
-    def evaluated_by(self, backend: Backend | None) -> Any:
-        return self
-
-    def anchor(self, y: Tensor) -> Tensor:
-        return y
-
-    def estimate(self, x_t: Tensor, y: Tensor, *rest: Tensor, **which: bool) -> Estimate:
-        return Estimate(y if which["generative"] else None, y if which["predictive"] else None)
-
-
 @pytest.fixture
 def unchanging() -> Enhancer:
-    """An enhancer of that system, in segments of 1 s."""
-    system: Any = Unchanging()
+    """An enhancer that takes the noisy speech for clean, in segments of 1 s."""
     balanced = Sampling(steps=1, predictor="deterministic", corrector_steps=0, beta=0.5)
     modes = {"fast": Sampling(steps=0), "balanced": balanced}
-    return Enhancer(Pretrained("unchanging", system, Spectrogram(), modes), segment_s=1)
+    return ruled(Ruled(), modes, segment_s=1)
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from speechduet.names import shown, utf8
+from speechduet.names import markdown, shown, utf8
 
 
 @pytest.mark.parametrize(
@@ -31,3 +31,18 @@ def test_a_name_becomes_one_line(name: bytes, expected: str) -> None:
 def test_only_what_is_not_utf8_is_changed_for_a_file() -> None:
     assert utf8("a\nb\udcffé") == "a\nb\\xffé"
     assert utf8("half of a pair \ud800") == "half of a pair \\ud800"
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("p232_001.wav", "p232_001.wav"),
+        ("PESQ 2.1 [2.0, 2.2] (dB)", "PESQ 2.1 [2.0, 2.2] (dB)"),
+        ("a|b", r"a\|b"),
+        ("<b>`x`</b> & *y*", r"\<b>\`x\`\</b> \& \*y\*"),
+        ("[text](url) __init__ ~~a~~", r"[text]\(url) \_\_init\_\_ \~\~a\~\~"),
+        ("a\\b\nc", r"a\\b\nc"),
+    ],
+)
+def test_a_name_in_markdown_has_no_meaning_there(name: str, expected: str) -> None:
+    assert markdown(name) == expected

@@ -88,3 +88,10 @@ def test_framing_offsets_divide_a_hop() -> None:
     assert Spectrogram(hop=32).framing_offsets(1) == [0]
     assert Spectrogram(hop=32).framing_offsets(4) == [0, 8, 16, 24]
     assert Spectrogram(hop=32).framing_offsets(3) == [0, 10, 21]
+
+
+@pytest.mark.parametrize(("exponent", "factor"), [(0.1, 1e-6), (0.1, 1e6), (1, 1e-6), (1, 1e6)])
+def test_at_the_ends_of_all_ranges_32_bits_suffice(exponent: float, factor: float) -> None:
+    spectrogram, signal = Spectrogram(exponent=exponent, factor=factor), waveform(2345).float()
+    again = spectrogram.decode(spectrogram.encode(signal), 2345)
+    torch.testing.assert_close(again, signal, rtol=1e-4, atol=1e-5)

@@ -19,10 +19,15 @@ EXTRAS: Mapping[str, str] = {
     "openvino": "openvino",
     "pyroomacoustics": "rooms",
     "huggingface_hub": "hub",
+    "fastapi": "app",
+    "uvicorn": "app",
+    "python_multipart": "app",
+    "websockets": "app",
+    "gradio": "app",
 }
 """The extra of this package that brings a module."""
 
-PACKAGES: Mapping[str, str] = {"yaml": "PyYAML"}
+PACKAGES: Mapping[str, str] = {"yaml": "PyYAML", "python_multipart": "python-multipart"}
 """What a module's package is called, where it has another name."""
 
 
@@ -45,6 +50,13 @@ def missing(error: ImportError, imported: str, extra: str = "") -> SettingError:
         f"{package} is installed but cannot be imported ({reason})",
         remedy=f"pip install --force-reinstall {package}",
     )
+
+
+def need(*modules: str) -> None:
+    """Raise SettingError if one of these is not installed, before any work is begun."""
+    for module in modules:
+        if not installed(module):
+            raise missing(ModuleNotFoundError(name=module), module)
 
 
 def installed(*modules: str) -> bool:

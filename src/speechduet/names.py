@@ -1,5 +1,6 @@
 """Names of files as text: a name may hold bytes that are not UTF-8, and any character but two."""
 
+import re
 from unicodedata import category
 
 _FIRST_BYTE, _LAST_BYTE = 0xDC80, 0xDCFF
@@ -17,6 +18,13 @@ def shown(text: str) -> str:
         repr(character)[1:-1] if category(character) in ("Cc", "Zl", "Zp") else character
         for character in utf8(text)
     )
+
+
+def markdown(text: str) -> str:
+    """The text as one line of Markdown that shows it: what has a meaning there is escaped."""
+    # Not the underscores within words and the brackets of numbers, which have none.
+    marks = r"[\\`*<|&~]|(?<=\])\(|(?<![^\W_])_|_(?![^\W_])"
+    return shown(re.sub(marks, r"\\\g<0>", text))
 
 
 def _written(character: str) -> str:

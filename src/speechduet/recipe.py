@@ -6,8 +6,9 @@ from typing import Literal, NamedTuple
 
 from speechduet.errors import SettingError
 from speechduet.network.backbone import Backbone
+from speechduet.network.layout import Layout
 from speechduet.network.ncsnpp import SGMSE_PLUS, STORM
-from speechduet.network.system import Layout, System
+from speechduet.network.system import System
 from speechduet.process import OrnsteinUhlenbeck, Process
 from speechduet.sampler import Sampling
 from speechduet.settings import nearest

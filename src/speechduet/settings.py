@@ -16,27 +16,33 @@ from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar, cast, get_origin, get_type_hints
 
 import numpy as np
-from annotated_types import Ge, Gt, Le, MinLen, MultipleOf
+from annotated_types import Ge, Le, MaxLen, MinLen, MultipleOf
 
 from speechduet.errors import SettingError
+from speechduet.seed import MOST_SEED
 
 # pydantic itself is imported with the first record: the command line answers without.
 if TYPE_CHECKING:
     from pydantic import BaseModel, GetCoreSchemaHandler, ValidationError
     from pydantic_core import CoreSchema
 
-MOST_SEED = 2**64 - 1
-"""As in PyTorch and NumPy's own generators."""
-
-Positive = Annotated[float, Gt(0)]
-NotNegative = Annotated[float, Ge(0)]
+# The ranges are wider than anything of use, and so narrow that 32-bit numbers hold the squares.
+Positive = Annotated[float, Ge(1e-6), Le(1e6)]
+NotNegative = Annotated[float, Ge(0), Le(1e6)]
 Share = Annotated[float, Ge(0), Le(1)]
 """Also a weight of one of two, or a probability."""
-Count = Annotated[int, Ge(1)]
-Counts = Annotated[tuple[Count, ...], MinLen(1)]
-Even = Annotated[int, Ge(2), MultipleOf(2)]
-Whole = Annotated[int, Ge(0)]
+Decibels = Annotated[float, Ge(-200), Le(200)]
+Count = Annotated[int, Ge(1), Le(10**9)]
+"""Of steps and the like, which take time and no memory."""
+Whole = Annotated[int, Ge(0), Le(10**9)]
 """0 often stands for none, or no limit."""
+BatchSize = Annotated[int, Ge(1), Le(4096)]
+Size = Annotated[int, Ge(1), Le(2**14)]
+"""Of a network's parts: channels, bins, states."""
+Sizes = Annotated[tuple[Size, ...], MinLen(1), MaxLen(16)]
+Even = Annotated[int, Ge(2), Le(2**14), MultipleOf(2)]
+Blocks = Annotated[int, Ge(0), Le(256)]
+"""Layers of one kind in a network."""
 Seed = Annotated[int, Ge(0), Le(MOST_SEED)]
 Text = Annotated[str, MinLen(1)]
 
@@ -176,9 +182,9 @@ _EXPECTED = {
     "bool_type": "true or false",
     "string_type": "text",
     "tuple_type": "a list",
-    "missing": "a longer list",
+    "missing": "a list of {length}",
     "too_short": "{min_length} or more of them",
-    "too_long": "a shorter list",
+    "too_long": "{max_length} of them at most",
     "string_too_short": "a text that is not empty",
     "greater_than": "more than {gt}",
     "greater_than_equal": "{ge} or more",
@@ -197,8 +203,11 @@ _EXPECTED = {
 
 def _refusal(error: "ValidationError", values: Any, place: str = "") -> SettingError:
     """The first thing that is wrong, as found / expected / remedy."""
-    wrong = error.errors()[0]
+    wrong, *more = error.errors()
     kind, found, context = wrong["type"], wrong["input"], wrong.get("ctx", {})
+    if kind == "missing":  # Of a tuple, for the keys of records are checked before.
+        lacking = [wrong, *(other for other in more if other["input"] is found)]
+        context = {"length": len(found) + len(lacking)}
     path = [*([place] if place else []), *_path(wrong["loc"], values)]
     if kind.startswith("union_tag"):
         found = found.get("kind") if isinstance(found, Mapping) else found

@@ -2,12 +2,15 @@
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Annotated
 
 import torch
+from annotated_types import Ge, Le
 from torch import Tensor
 
 from speechduet.errors import SettingError
-from speechduet.settings import Count, Even, Positive, Settings
+from speechduet.framing import covering_length
+from speechduet.settings import Even, Positive, Settings, Size
 
 
 def _hann(length: int, device: torch.device, dtype: torch.dtype) -> Tensor:
@@ -32,10 +35,10 @@ class Spectrogram(Settings):
     256 frequency bins, 128 samples (8 ms at 16 kHz) apart in time.
     """
 
-    sample_rate: Count = 16_000
+    sample_rate: Annotated[int, Ge(1000), Le(768_000)] = 16_000
     n_fft: Even = 510
-    hop: Count = 128
-    exponent: Positive = 0.5
+    hop: Size = 128
+    exponent: Annotated[float, Ge(0.1), Le(1)] = 0.5
     factor: Positive = 0.15
     published: bool = False
     """Recordings are prepared as by the code of SGMSE+ and StoRM, to the last sample: their direct
@@ -61,11 +64,7 @@ class Spectrogram(Settings):
 
     def covering(self, samples: int) -> int:
         """The length to which samples are continued, so that each lies under full overlap."""
-        if self.published:
-            return samples
-        # The first frame that is missing must start after the last sample.
-        reach = max(0, self.n_fft // 2 - self.hop)
-        return -(-(samples + reach) // self.hop) * self.hop
+        return samples if self.published else covering_length(samples, self.n_fft, self.hop)
 
     def framing_offsets(self, count: int) -> list[int]:
         """How many zeros go before a waveform in each of several framings: 0 to almost a hop."""

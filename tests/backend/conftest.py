@@ -9,8 +9,9 @@ from torch import Tensor
 
 from speechduet.network.backbone import Backbone
 from speechduet.network.compact import Compact
+from speechduet.network.layout import Layout
 from speechduet.network.ncsnpp import NCSNpp
-from speechduet.network.system import Backend, Layout, Program, System
+from speechduet.network.system import Backend, Program, System
 from speechduet.process import OrnsteinUhlenbeck
 
 BINS = 32

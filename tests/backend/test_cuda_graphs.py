@@ -12,8 +12,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from speechduet.backend.cuda_graphs import CudaGraphs, Evaluate, cuda_graphs
 from speechduet.backend.eager import Bfloat16
 from speechduet.errors import SettingError
+from speechduet.network.layout import Layout
 from speechduet.network.ncsnpp import NCSNpp
-from speechduet.network.system import Layout, Program, System
+from speechduet.network.system import Program, System
 from speechduet.process import OrnsteinUhlenbeck
 
 T = torch.tensor([0.5])

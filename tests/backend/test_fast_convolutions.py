@@ -29,7 +29,8 @@ from speechduet.network.backbone import Backbone
 from speechduet.network.compact import Compact
 from speechduet.network.cost import counted
 from speechduet.network.dual_path import DualPath
-from speechduet.network.system import Layout, System
+from speechduet.network.layout import Layout
+from speechduet.network.system import System
 from speechduet.process import OrnsteinUhlenbeck
 from speechduet.sampler import Sampling
 from speechduet.spectrogram import Spectrogram

@@ -16,7 +16,8 @@ from speechduet.backend.quantisation import calibration, quantised
 from speechduet.enhancement.enhancer import Enhancer
 from speechduet.errors import SettingError
 from speechduet.network.compact import Compact
-from speechduet.network.system import Backend, Layout, Program, System
+from speechduet.network.layout import Layout
+from speechduet.network.system import Backend, Program, System
 from speechduet.process import OrnsteinUhlenbeck
 
 pytest.importorskip("onnx")

@@ -12,7 +12,8 @@ from speechduet.errors import ModelError, SettingError
 from speechduet.model.find import load_any
 from speechduet.model.folder import Pretrained, load, save
 from speechduet.network.compact import Compact
-from speechduet.network.system import Layout, System
+from speechduet.network.layout import Layout
+from speechduet.network.system import System
 from speechduet.process import OrnsteinUhlenbeck
 from speechduet.spectrogram import Spectrogram
 

@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from speechduet.model.folder import Pretrained, save
+from speechduet.network.layout import Layout
 from speechduet.network.ncsnpp import NCSNpp
-from speechduet.network.system import Layout, System
+from speechduet.network.system import System
 from speechduet.process import OrnsteinUhlenbeck
 from speechduet.sampler import Sampling
 from speechduet.spectrogram import Spectrogram
@@ -25,7 +26,8 @@ SIZE = NCSNpp(
 NETWORK = """
 import torch
 from torch import nn
-from speechduet.network.system import Layout, System, stack, unstack
+from speechduet.network.layout import Layout
+from speechduet.network.system import System, stack, unstack
 from speechduet.network.ncsnpp import NCSNpp as Size
 from speechduet.process import OrnsteinUhlenbeck
 from speechduet.model.upstream.ncsnpp import layer_order

@@ -8,8 +8,9 @@ from speechduet.bench import upstream
 from speechduet.bench.workloads import network_output
 from speechduet.errors import ModelError, SettingError
 from speechduet.network.compact import Compact
+from speechduet.network.layout import Layout
 from speechduet.network.ncsnpp import NCSNpp
-from speechduet.network.system import Layout, System
+from speechduet.network.system import System
 from speechduet.process import OrnsteinUhlenbeck
 
 CPU = torch.device("cpu")

@@ -195,9 +195,31 @@ def silence(samples, rate):
 
 def test_a_page_is_written(folder: Path) -> None:
     pytest.importorskip("matplotlib", reason="needs matplotlib for the figures")
-    page = folder / "report.html"
+    page = folder / "report.HTML"
     assert run(folder, "--report", str(page)).exit_code == 0
     assert page.read_text().startswith("<!DOCTYPE html>")
+
+
+@pytest.mark.parametrize(
+    ("lacking", "options"),
+    [
+        ("pesq", []),
+        ("pystoi", []),
+        ("jinja2", ["--report", "r.html"]),
+        ("matplotlib", ["--report", "r.html"]),
+    ],
+)
+def test_what_is_missing_is_told_before_anything_is_scored(
+    folder: Path, lacking: str, options: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def score(*given: object) -> None:
+        raise AssertionError("it was scored")
+
+    monkeypatch.setattr("speechduet.cli.evaluate.evaluate_pairs", score)
+    monkeypatch.setattr("speechduet.extras.find_spec", lambda name: name != lacking or None)
+    result = run(folder, *options)
+    assert result.exit_code == 2
+    assert f"{lacking} is not installed; pip install 'speechduet[evaluation]'" in result.stderr
 
 
 @pytest.mark.parametrize(

@@ -70,6 +70,37 @@ def wait_for(reached: Callable[[], bool], what: str) -> None:
         time.sleep(0.1)
 
 
+WAITING = """
+import time
+from concurrent.futures import ThreadPoolExecutor
+from speechduet.cli.termination import ended_in_order
+
+with ended_in_order():
+    pool = ThreadPoolExecutor(2)
+    waiting = [pool.submit(time.sleep, 60) for _ in range(2)]
+    print("waiting", flush=True)
+    waiting[0].result()
+"""
+
+
+def test_two_signals_at_once_end_what_waits_for_its_threads() -> None:
+    """Another thread may be given both; without a remedy that happens every second time."""
+    begun = [
+        subprocess.Popen(
+            [sys.executable, "-c", WAITING],
+            stdout=subprocess.PIPE,
+            # A shell that starts the tests in the background makes them ignore interruptions.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        )
+        for _ in range(8)
+    ]
+    for process in begun:
+        assert process.stdout is not None and process.stdout.readline() == b"waiting\n"
+        process.send_signal(signal.SIGTERM)
+        process.send_signal(signal.SIGINT)
+    assert {process.wait(30) for process in begun} <= {128 + signal.SIGTERM, 128 + signal.SIGINT}
+
+
 def test_what_signals_did_before_they_do_again() -> None:
     before = [signal.getsignal(number) for number in ENDING]
     with ended_in_order():

@@ -99,6 +99,16 @@ def test_weights_decide_what_is_drawn(folders: tuple[Path, Path]) -> None:
     assert {len(recordings.draw(random)) for _ in range(20)} == {1000}
 
 
+def test_weights_that_match_nothing_or_leave_nothing(folders: tuple[Path, Path]) -> None:
+    with pytest.raises(SettingError, match=r"weights of 'lnog', 'x\*' match no recording in .*"):
+        Recordings(folders[0], RATE, {"lnog": 1.0, "x*": 2.0})
+    with pytest.raises(SettingError, match="the weights of all recordings in .* are 0; expected"):
+        Recordings(folders[0], RATE, {"*": 0.0})
+    notes: list[str] = []
+    Recordings(folders[0], RATE, {"x*": 2.0, "long": 0.0}, notes.append)
+    assert f"weights of 'x*' match no recording in {folders[0]}" in notes
+
+
 def test_unusable_folders_are_named(tmp_path: Path) -> None:
     with pytest.raises(AudioError, match="no recording"):
         Recordings(tmp_path, RATE)

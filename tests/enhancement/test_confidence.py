@@ -6,40 +6,22 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from speechduet.audio import write
 from speechduet.enhancement.confidence import check_compared, check_file, disagreement, save
-from speechduet.enhancement.enhancer import Enhancer
 from speechduet.enhancement.files import enhance_file
 from speechduet.errors import SettingError
-from speechduet.model.folder import Pretrained
-from speechduet.network.system import Backend, Layout
-from speechduet.process import OrnsteinUhlenbeck
-from speechduet.sampler import Estimate, Sampling
+from speechduet.sampler import Sampling
 from speechduet.spectrogram import Spectrogram
+from stand_ins import Ruled, noisy, ruled
 
 
-class Divided(nn.Module):
-    """Its predictive decoder agrees below 4 kHz, and is silent above."""
-
-    layout = Layout(generative=True, predictive="shared", parametrisation="clean")
-    process = OrnsteinUhlenbeck()
-    frame_multiple = 16
-
-    def placed(self, device: torch.device) -> Any:
-        return self
-
-    def evaluated_by(self, backend: Backend | None) -> Any:
-        return self
-
-    def anchor(self, y: Tensor) -> Tensor:
-        return y
-
-    def estimate(self, x_t: Tensor, y: Tensor, *rest: Tensor, **which: bool) -> Estimate:
-        lower = y.clone()
-        lower[:, :, 128:] = 0
-        return Estimate(y if which["generative"] else None, lower if which["predictive"] else None)
+def lower(x_t: Tensor, y: Tensor) -> Tensor:
+    """What is below 4 kHz."""
+    below = y.clone()
+    below[:, :, 128:] = 0
+    return below
 
 
 def test_disagreement_lies_between_agreement_and_contradiction() -> None:
@@ -60,9 +42,8 @@ def test_disagreement_lies_between_agreement_and_contradiction() -> None:
 @pytest.mark.parametrize("segment_s", [1, 16])
 @pytest.mark.parametrize("channels", [1, 2])
 def test_the_map_of_a_recording(tmp_path: Path, segment_s: float, channels: int) -> None:
-    system: Any = Divided()
     modes = {"balanced": Sampling(steps=2, corrector_steps=0, beta=0.5)}
-    enhancer = Enhancer(Pretrained("divided", system, Spectrogram(), modes), segment_s=segment_s)
+    enhancer = ruled(Ruled(noisy, lower, frame_multiple=16), modes, segment_s=segment_s)
     samples = np.random.default_rng(0).uniform(-0.5, 0.5, (channels, 50_001)).astype(np.float32)
     write(tmp_path / "in.wav", samples, 16_000)
     enhance_file(
@@ -99,5 +80,6 @@ def test_files_that_cannot_hold_a_map(monkeypatch: pytest.MonkeyPatch) -> None:
         check_file(Path("x.jpg"))
     monkeypatch.setattr("speechduet.enhancement.confidence.find_spec", lambda name: None)
     check_file(Path("x.npz"))
+    check_file(Path("x.NPZ"))
     with pytest.raises(SettingError, match=r"matplotlib.* not installed; .*or ask for a \.npz"):
-        check_file(Path("x.png"))
+        check_file(Path("x.PNG"))

@@ -1,61 +1,18 @@
 """Waveform to waveform: shapes and kinds, seams, noise, settings, and the published systems."""
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from speechduet.audio import offset
 from speechduet.enhancement.enhancer import Enhancer
 from speechduet.errors import AudioError, SettingError
-from speechduet.model.folder import Pretrained
-from speechduet.network.system import Backend, Layout
-from speechduet.process import OrnsteinUhlenbeck, Process
-from speechduet.sampler import Estimate, Sampling
-from speechduet.spectrogram import Spectrogram
-
-Rule = Callable[[Tensor, Tensor], Tensor]
-
-
-class Ruled(nn.Module):
-    """A system with both decoders whose clean estimates are a rule of x_t and y."""
-
-    layout = Layout(generative=True, predictive="shared", parametrisation="clean")
-    process: Process | None = OrnsteinUhlenbeck()
-    frame_multiple = 1
-
-    def __init__(self, rule: Rule) -> None:
-        super().__init__()
-        self.rule = rule
-        self.batches: list[tuple[int, ...]] = []
-
-    def placed(self, device: torch.device) -> Any:
-        return self
-
-    def evaluated_by(self, backend: Backend | None) -> Any:
-        return self
-
-    def anchor(self, y: Tensor) -> Tensor:
-        self.batches.append(tuple(y.shape))
-        return y
-
-    def estimate(
-        self,
-        x_t: Tensor,
-        y: Tensor,
-        anchor: Tensor,
-        t: Tensor,
-        *,
-        generative: bool,
-        predictive: bool,
-    ) -> Estimate:
-        return Estimate(
-            self.rule(x_t, y) if generative else None, self.rule(y, y) if predictive else None
-        )
-
+from speechduet.network.layout import Layout
+from speechduet.sampler import Sampling
+from stand_ins import Rule, Ruled, noisy, ruled
 
 MODES = {
     "fast": Sampling(steps=0),
@@ -64,8 +21,7 @@ MODES = {
 
 
 def enhancer(rule: Rule, modes: dict[str, Sampling] = MODES, **machine: Any) -> Enhancer:
-    system: Any = Ruled(rule)
-    return Enhancer(Pretrained("ruled", system, Spectrogram(), modes), **machine)
+    return ruled(Ruled(rule, lambda x_t, y: rule(y, y)), modes, **machine)
 
 
 def batches(of: Enhancer) -> list[tuple[int, ...]]:
@@ -83,10 +39,6 @@ def centred(waveform: np.ndarray[Any, Any], sample_rate: int = 16_000) -> np.nda
     return offset.centred(np.atleast_2d(waveform).T, sample_rate).T.reshape(waveform.shape)
 
 
-def same(x_t: Tensor, y: Tensor) -> Tensor:
-    return y
-
-
 def from_state(x_t: Tensor, y: Tensor) -> Tensor:  # depends on the noise
     return 0.7 * x_t + 0.3 * y
 
@@ -102,7 +54,7 @@ def smeared(x_t: Tensor, y: Tensor) -> Tensor:  # depends on the frames around
 @pytest.mark.parametrize("mode", ["fast", "balanced"])
 def test_an_identity_system_gives_back_the_input(samples: int, mode: str) -> None:
     waveform = noisy_speech(samples)
-    enhanced = enhancer(same)(waveform, 16_000, mode)
+    enhanced = enhancer(noisy)(waveform, 16_000, mode)
     np.testing.assert_allclose(enhanced, centred(waveform), atol=2e-5)
 
 
@@ -112,7 +64,7 @@ def test_rates_and_channels(channels: int, sample_rate: int) -> None:
     times = np.arange(sample_rate // 2) / sample_rate
     pitches = 300 * np.arange(1, channels + 1)[:, None]
     waveform = (0.3 * np.sin(2 * np.pi * pitches * times)).astype(np.float32)
-    out = enhancer(same)(waveform, sample_rate)
+    out = enhancer(noisy)(waveform, sample_rate)
     assert out.shape == waveform.shape
     middle = slice(sample_rate // 10, -sample_rate // 10)
     np.testing.assert_allclose(out[:, middle], waveform[:, middle], atol=2e-3)
@@ -121,7 +73,7 @@ def test_rates_and_channels(channels: int, sample_rate: int) -> None:
 @pytest.mark.parametrize("convert", [np.float64, np.int16, torch.tensor])
 def test_the_same_kind_comes_back(convert: Any) -> None:
     waveform = convert(1000 * noisy_speech(3000, 2))
-    out = enhancer(same)(waveform, 16_000)
+    out = enhancer(noisy)(waveform, 16_000)
     assert type(out) is type(waveform) and out.dtype == waveform.dtype
     expected = centred(np.asarray(waveform, np.float32))
     np.testing.assert_allclose(out, expected, atol=1)
@@ -170,7 +122,7 @@ def test_silence_never_reaches_the_network() -> None:
     ids=["clipped", "click"],
 )
 def test_odd_input_is_enhanced_like_any_other(waveform: np.ndarray[Any, Any]) -> None:
-    enhanced = enhancer(same)(waveform, 16_000)
+    enhanced = enhancer(noisy)(waveform, 16_000)
     np.testing.assert_allclose(enhanced, centred(waveform), atol=1e-4)
 
 
@@ -182,12 +134,12 @@ def longer(rule: Rule, **machine: Any) -> tuple[Enhancer, np.ndarray[Any, Any]]:
     return enhancer(rule, segment_s=1, **machine), noisy_speech(50_001, 2)
 
 
-@pytest.mark.parametrize("rule", [same, from_state])
+@pytest.mark.parametrize("rule", [noisy, from_state])
 def test_segments_give_what_one_piece_gives(rule: Rule) -> None:
     cut, waveform = longer(rule)
     whole = enhancer(rule)
     # One piece mirrors its end, and a last segment may have a few zeros there.
-    end = 50_001 if rule is same else 49_000
+    end = 50_001 if rule is noisy else 49_000
     np.testing.assert_allclose(
         cut(waveform, 16_000)[:, :end], whole(waveform, 16_000)[:, :end], atol=1e-4
     )
@@ -214,7 +166,7 @@ def test_the_batch_size_does_not_matter(batch_size: int) -> None:
 
 
 def test_frames_are_padded_to_what_the_network_needs() -> None:
-    tested, waveform = enhancer(same), noisy_speech(3000)
+    tested, waveform = enhancer(noisy), noisy_speech(3000)
     tested.system.frame_multiple = 16
     out = tested(waveform, 16_000)
     assert batches(tested) == [(1, 1, 256, 32)]
@@ -250,7 +202,7 @@ def test_noise_of_the_users_own() -> None:
 
 
 def test_modes_and_expert_settings() -> None:
-    tested = enhancer(same)
+    tested = enhancer(noisy)
     assert tested.sampling() == MODES["balanced"]
     assert tested.sampling("fast") == MODES["fast"]
     chosen = tested.sampling("balanced", steps=30, alpha=0.2, beta=0.1)
@@ -259,14 +211,14 @@ def test_modes_and_expert_settings() -> None:
 
 
 def test_the_paper_grid_brings_its_predictor() -> None:
-    assert enhancer(same).sampling(grid="paper").predictor == "euler_maruyama"
+    assert enhancer(noisy).sampling(grid="paper").predictor == "euler_maruyama"
     with pytest.raises(SettingError, match="grid 'paper' with the ancestral predictor"):
-        enhancer(same).sampling(grid="paper", predictor="ancestral")
+        enhancer(noisy).sampling(grid="paper", predictor="ancestral")
 
 
 def test_a_mode_that_a_model_lacks() -> None:
     with pytest.raises(SettingError, match="has no mode 'best'; expected one of fast, balanced"):
-        enhancer(same)(noisy_speech(100), 16_000, "best")
+        enhancer(noisy)(noisy_speech(100), 16_000, "best")
 
 
 @pytest.mark.parametrize(
@@ -282,16 +234,16 @@ def test_a_mode_that_a_model_lacks() -> None:
 )
 def test_a_setting_out_of_range(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(SettingError, match=message):
-        enhancer(same)(noisy_speech(100), 16_000, **settings)
+        enhancer(noisy)(noisy_speech(100), 16_000, **settings)
 
 
 def test_an_unknown_setting() -> None:
     with pytest.raises(SettingError, match="stepz.*did you mean 'steps'"):
-        enhancer(same)(noisy_speech(100), 16_000, stepz=3)
+        enhancer(noisy)(noisy_speech(100), 16_000, stepz=3)
 
 
 def test_decoders_that_a_model_lacks() -> None:
-    tested = enhancer(same)
+    tested = enhancer(noisy)
     tested.system.layout = Layout(generative=True, predictive="none")
     with pytest.raises(SettingError, match="no predictive decoder"):
         tested.sampling(beta=0.1)
@@ -317,7 +269,7 @@ def test_strength_mixes_with_the_input(strength: float) -> None:
 )
 def test_unusable_waveforms(waveform: np.ndarray[Any, Any], message: str) -> None:
     with pytest.raises(AudioError, match=message):
-        enhancer(same)(waveform, 16_000)
+        enhancer(noisy)(waveform, 16_000)
 
 
 # Each step
@@ -335,5 +287,5 @@ def test_the_stream_gives_every_step() -> None:
 
 
 def test_the_stream_leaves_gradients_on() -> None:
-    for _ in enhancer(same).stream(noisy_speech(3000), 16_000):
+    for _ in enhancer(noisy).stream(noisy_speech(3000), 16_000):
         assert torch.is_grad_enabled() and not torch.is_inference_mode_enabled()

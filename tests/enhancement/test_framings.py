@@ -8,7 +8,8 @@ from torch import Tensor
 from speechduet.enhancement.enhancer import Enhancer
 from speechduet.model.folder import Pretrained
 from speechduet.network.compact import Compact
-from speechduet.network.system import Layout, System
+from speechduet.network.layout import Layout
+from speechduet.network.system import System
 from speechduet.process import OrnsteinUhlenbeck
 from speechduet.sampler import Sampling
 from speechduet.spectrogram import Spectrogram

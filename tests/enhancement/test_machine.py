@@ -7,11 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
 
 from speechduet.enhancement import enhancer as module
 from speechduet.enhancement.enhancer import Enhancer
-from speechduet.enhancement.noise import NoiseField
+from speechduet.enhancement.noise import Complexes, NoiseField
 from speechduet.errors import SettingError
 from speechduet.model.folder import load
 
@@ -25,9 +24,9 @@ def noisy(samples: int = 3_000) -> np.ndarray[Any, Any]:
     [
         ({"device": "gpu"}, "device 'gpu' is not there; expected auto or one of cpu"),
         ({"device": "cuda:99"}, "device 'cuda:99' is not there"),
-        ({"threads": 0}, "0 threads; expected at least 1"),
-        ({"batch_size": 0}, "batch size 0; expected at least 1"),
-        ({"segment_s": 0.5}, "segments of 0.5 s; expected at least 1 s"),
+        ({"threads": 0}, "threads is 0; expected 1 or more"),
+        ({"batch_size": 0}, "batch_size is 0; expected 1 or more"),
+        ({"segment_s": 0.5}, "segment_s is 0.5; expected 1 or more"),
     ],
 )
 def test_a_machine_that_is_not_there(machine: dict[str, Any], message: str) -> None:
@@ -61,7 +60,7 @@ def counts(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     found: list[int] = []
     frames = NoiseField.frames
 
-    def counting(self: NoiseField, *arguments: Any) -> Tensor:
+    def counting(self: NoiseField, *arguments: Any) -> Complexes:
         found.append(torch.get_num_threads())
         return frames(self, *arguments)
 

@@ -140,10 +140,23 @@ def test_what_is_no_latency(enhancer: Enhancer, latency_s: float) -> None:
         enhancer.live(RATE, latency_s=latency_s)
 
 
-@pytest.mark.parametrize("segment_s", [np.nan, np.inf, 0.0, 1e9])
-def test_what_is_no_segment(tiny_model: Path, segment_s: float) -> None:
-    with pytest.raises(SettingError, match="segments of"):
-        Enhancer.from_pretrained(tiny_model, device="cpu", segment_s=segment_s)
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("segment_s", [np.nan, np.inf, 0.0, 1e9, "a", None, True]),
+        ("threads", ["2", 1.5, True, 1e9, 10**9, 0, -1]),
+        ("batch_size", ["2", 1.5, True, 10**9, 0, -1]),
+    ],
+)
+def test_how_an_enhancer_works_is_checked(tiny_model: Path, name: str, values: list[Any]) -> None:
+    for value in values:
+        with pytest.raises(SettingError, match=rf"^{name} is .*; expected "):
+            Enhancer.from_pretrained(tiny_model, device="cpu", **{name: value})
+
+
+def test_numbers_of_numpy_say_how_an_enhancer_works(tiny_model: Path) -> None:
+    given = {"threads": np.int64(1), "batch_size": np.int32(2), "segment_s": np.float32(4)}
+    Enhancer.from_pretrained(tiny_model, device="cpu", **given)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("name", ["alpha", "beta", "start", "corrector_snr"])

@@ -20,7 +20,7 @@ import soundfile
 from speechduet.evaluation import Evaluation, Scores, UnscoredFile
 from speechduet.evaluation.page import to_html
 from speechduet.evaluation.report import Report, to_markdown
-from speechduet.names import shown
+from speechduet.names import markdown, shown
 
 pytest.importorskip("matplotlib", reason="needs matplotlib for the figures")
 
@@ -155,8 +155,8 @@ def test_words_stand_beside_the_players_and_where_they_differ(report: Report) ->
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize(
     "name",
-    ["x\udcff$a$b\n", "$x^$", "W" * 300, "語" * 300, "_a"],
-    ids=range(5),
+    ["x\udcff$a$b\n", "$x^$", "W" * 300, "語" * 300, "_a", "<b>|`x`"],
+    ids=range(6),
 )
 def test_systems_and_files_may_have_any_name(report: Report, name: str) -> None:
     def named(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -166,9 +166,9 @@ def test_systems_and_files_may_have_any_name(report: Report, name: str) -> None:
     odd = Report(named({**report.systems, "one": failed}), named(report.pairs), report.manifest)
     texts = Page(to_html(odd).encode().decode()).texts
     assert shown(name) in texts and f"{shown(name)}: {shown(name)}: gone" in texts
-    markdown = to_markdown(odd).splitlines()
-    assert f"- {shown(name)}: {shown(name)}: gone" in markdown
-    assert any(line.startswith(f"| {shown(name)} | ") for line in markdown)
+    lines = to_markdown(odd).splitlines()
+    assert f"- {markdown(name)}: {markdown(name)}: gone" in lines
+    assert any(line.startswith(f"| {markdown(name)} | ") for line in lines)
 
 
 @pytest.mark.skipif(BROWSER is None, reason="needs chromium")

@@ -17,8 +17,9 @@ from speechduet.model.find import load_any
 from speechduet.model.folder import Pretrained, load, save
 from speechduet.network.compact import Compact
 from speechduet.network.dual_path import DualPath
+from speechduet.network.layout import Layout
 from speechduet.network.ncsnpp import NCSNpp
-from speechduet.network.system import Layout, System
+from speechduet.network.system import System
 from speechduet.process import FlowMatching, OrnsteinUhlenbeck, Process, SchroedingerBridge
 from speechduet.sampler import Sampling
 from speechduet.spectrogram import Spectrogram
@@ -260,6 +261,14 @@ def test_incomplete_and_damaged_folders(folder: Path, name: str) -> None:
         (lambda c: c["spectrogram"].update(hop=0), "spectrogram.hop is 0; expected 1 or more"),
         (lambda c: c["spectrogram"].update(n_fft=0), "spectrogram.n_fft is 0; expected 2"),
         (lambda c: c.update(name=None), "name is None; expected text"),
+        (lambda c: c.update(name="a\nb"), r"name is 'a\\nb'; expected 200 printable"),
+        (lambda c: c.update(name=201 * "a"), "expected 200 printable characters at most"),
+        (lambda c: c.update(format=True), "model format True; expected 1; update speechduet"),
+        (
+            lambda c: c["spectrogram"].update(n_fft=2**70),
+            "n_fft is 1180591620717411303424; expected 16384 or less",
+        ),
+        (lambda c: c["network"].update(base_channels=132), "config.json: .* cannot be built"),
     ],
 )
 def test_configurations_that_are_wrong(
@@ -301,6 +310,14 @@ def test_models_of_the_hub_need_its_package(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
     with pytest.raises(ModelError, match=r"pip install 'speechduet\[hub\]'"):
         load_any("somebody/model")
+
+
+def test_names_have_no_meaning_in_the_card(tmp_path: Path) -> None:
+    odd = replace(pretrained(), name="<b>`x`", metadata={"a|<i>": {"<u>": 1}})
+    save(odd, tmp_path)
+    card = (tmp_path / "README.md").read_text()
+    assert "# \\<b>\\`x\\`\n" in card
+    assert "## A\\|\\<i>\n" in card and "- \\<u>: 1\n" in card
 
 
 def test_only_a_model_of_the_hub_has_revisions(folder: Path) -> None:

@@ -7,7 +7,8 @@ from torch import Tensor
 
 from speechduet.errors import SettingError
 from speechduet.network.compact import Compact, fold, temporal_blocks, unfold
-from speechduet.network.system import Layout, System
+from speechduet.network.layout import Layout
+from speechduet.network.system import System
 from speechduet.process import OrnsteinUhlenbeck
 
 TINY = Compact(bins=32, channels=(4, 6), width=8, encoder_blocks=2, decoder_blocks=1, embedding=8)
@@ -131,7 +132,7 @@ def test_dilations_start_over_when_there_are_more_blocks() -> None:
         ({"decoder_blocks": -1}, "decoder_blocks is -1"),
         ({"encoder_dilations": ()}, r"encoder_dilations is \(\)"),
         ({"decoder_dilations": (1, 0)}, "decoder_dilations is "),
-        ({"time_exponents": (1.0,)}, "time_exponents is .*expected a longer list"),
+        ({"time_exponents": (1.0,)}, "time_exponents is .*expected a list of 2"),
     ],
 )
 def test_dimensions_that_cannot_be_built(dimensions: dict[str, Any], message: str) -> None:

@@ -15,7 +15,8 @@ from speechduet.network.cost import (
     operations_per_second,
     parameters,
 )
-from speechduet.network.system import Layout, System
+from speechduet.network.layout import Layout
+from speechduet.network.system import System
 from speechduet.process import OrnsteinUhlenbeck
 from speechduet.recipe import RECIPES
 from speechduet.sampler import Sampling, reverse

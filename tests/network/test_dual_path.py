@@ -10,7 +10,8 @@ from speechduet.errors import SettingError
 from speechduet.model.config import Config
 from speechduet.network.cost import operations, parameters
 from speechduet.network.dual_path import Attention, DualPath, fold, unfold
-from speechduet.network.system import Layout, System
+from speechduet.network.layout import Layout
+from speechduet.network.system import System
 from speechduet.process import OrnsteinUhlenbeck
 
 TINY = DualPath(

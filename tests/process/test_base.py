@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import product
 from math import log
 from typing import Any
 
@@ -184,3 +185,25 @@ def test_ratio_is_0_where_the_denominator_is() -> None:
     assert quotient.tolist() == [0.0, 2.0]
     quotient.sum().backward()
     assert numerator.grad is not None and numerator.grad.isfinite().all()
+
+
+@pytest.mark.parametrize(
+    ("kind", "ends"),
+    [
+        (OrnsteinUhlenbeck, [(1e-3, 20), (1e-6, 0.05), (0.5, 1e6), (1e-5, 0.9)]),
+        (SchroedingerBridge, [(1.001, 1000), (1e-6, 1e6), (1e-5, 0.9)]),
+        (FlowMatching, [(0, 1e-6, 1e6), (1e-5, 0.9)]),
+    ],
+)
+def test_at_the_ends_of_all_ranges_32_bits_suffice(
+    kind: Callable[..., Process], ends: list[tuple[float, ...]]
+) -> None:
+    x_0, y, z = torch.randn(3, 2, 1, 4, 4, dtype=torch.complex64)
+    for constants in product(*ends):
+        process = kind(*constants)
+        t = torch.tensor([process.t_min, (1 + process.t_min) / 2])
+        x_t = process.perturb(x_0, y, t, z)
+        score = process.score_from_clean(x_0, x_t, y, t)
+        made = [*process.kernel(t), *process.rates(t), process.score_weight(t) * 1e5]
+        made += [score.real, process.clean_from_score(score, x_t, y, t).real]
+        assert all(tensor.isfinite().all() for tensor in made), process

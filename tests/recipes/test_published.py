@@ -7,8 +7,8 @@ import pytest
 
 from speechduet.model.config import Config
 from speechduet.network.compact import Compact
+from speechduet.network.layout import Layout
 from speechduet.network.ncsnpp import NCSNpp
-from speechduet.network.system import Layout
 from speechduet.process import FlowMatching, OrnsteinUhlenbeck, SchroedingerBridge
 from speechduet.recipe import RECIPES, Recipe, system_named
 from speechduet.sampler import Sampling

@@ -11,7 +11,8 @@ from speechduet.evaluation import ScoredPair
 from speechduet.model.folder import Pretrained, save
 from speechduet.network.compact import Compact
 from speechduet.network.cost import calls
-from speechduet.network.system import Layout, System
+from speechduet.network.layout import Layout
+from speechduet.network.system import System
 from speechduet.process import OrnsteinUhlenbeck
 from speechduet.sampler import Sampling
 from speechduet.spectrogram import Spectrogram

@@ -9,7 +9,8 @@ from speechduet.enhancement.enhancer import Enhancer
 from speechduet.evaluation import ScoredPair, UnscoredFile
 from speechduet.model.folder import Pretrained
 from speechduet.network.compact import Compact
-from speechduet.network.system import Layout, System
+from speechduet.network.layout import Layout
+from speechduet.network.system import System
 from speechduet.process import OrnsteinUhlenbeck, Process, SchroedingerBridge
 from speechduet.sampler import Sampling
 from speechduet.spectrogram import Spectrogram

@@ -14,7 +14,7 @@ def test_every_key_is_listed_with_type_and_default() -> None:
                 continue
             assert f"\n  {member.name}: " in "\n" + text, (section, member.name)
         assert page
-    assert "  batch_size: whole number from 1, default 8\n      Examples that one process" in text
+    assert "  batch_size: whole number from 1 to 4096, default 8\n      Examples that" in text
     assert "  weighting: score | clean, default score" in text
     assert "  generative: true | false, required" in text
-    assert "  speech_weights: number from 0 by name, default empty" in text
+    assert "  speech_weights: number from 0 to 1e+06 by name, default empty" in text

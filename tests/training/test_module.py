@@ -7,7 +7,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from speechduet.errors import SettingError
 from speechduet.training.draws import draw
 from speechduet.training.losses import magnitude_error
 from speechduet.training.module import RunningMeans, Training
@@ -172,17 +171,3 @@ def test_a_chain_trains_each_decoder_where_inference_asks_it(
     assert watched.predictions[1] is None
     losses.predictive.backward()  # type: ignore[no-untyped-call]
     assert system.predictive_decoder.head.weight.grad is not None
-
-
-def test_a_chain_needs_two_decoders(recipe: Path) -> None:
-    without = "system={layout: {generative: true, predictive: none, parametrisation: clean}}"
-    modes = "modes={balanced: {steps: 1, predictor: ancestral}}"
-    with pytest.raises(SettingError, match="without two decoders"):
-        build(read_recipe(recipe, [without, modes, "times.chained=true"]))
-
-
-def test_own_states_need_a_predictive_part(recipe: Path) -> None:
-    without = "system={layout: {generative: true, predictive: none, parametrisation: clean}}"
-    modes = "modes={balanced: {steps: 1, predictor: ancestral}}"
-    with pytest.raises(SettingError, match="does not predict"):
-        build(read_recipe(recipe, [without, modes, "times.own_states=0.5"]))

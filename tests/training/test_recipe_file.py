@@ -9,7 +9,7 @@ from speechduet.network.ncsnpp import NCSNpp
 from speechduet.process import FlowMatching
 from speechduet.recipe import system_named
 from speechduet.sampler import Sampling
-from speechduet.training.recipe_file import read_recipe
+from speechduet.training.recipe_file import load, read_recipe
 
 FOLDER = Path(__file__).parents[2] / "recipes"
 # Those of ablations train nothing.
@@ -67,7 +67,7 @@ def test_absurd_settings_are_named(override: str) -> None:
     section, _, key = override.partition("=")[0].partition(".")
     with pytest.raises(SettingError) as caught:
         read_recipe(RECIPES[0], [override])
-    message = str(caught.value).removeprefix(f"{RECIPES[0]}: ")
+    message = str(caught.value).removeprefix(f"override {override!r}: ")
     assert message.startswith((f"{section}.{key} is ", f"{section}: {key} is "))
     assert "; expected " in message and "\n" not in message
 
@@ -76,7 +76,7 @@ def test_absurd_settings_are_named(override: str) -> None:
     "name", ["..", ".", "''", "a/b", "/tmp", "../x", "a/", '"a\\nb"', '"a\\0"']
 )
 def test_a_name_is_that_of_one_folder(name: str) -> None:
-    with pytest.raises(SettingError, match="a plain name without slashes"):
+    with pytest.raises(SettingError, match="a plain name without slashes|200 printable"):
         read_recipe(RECIPES[0], [f"name={name}"])
     assert read_recipe(RECIPES[0], ["name=my model.v2"]).model.name == "my model.v2"
 
@@ -153,7 +153,17 @@ def test_overrides_change_single_settings_of_a_named_system(tmp_path: Path) -> N
     [
         ("gp_unfied", "no system 'gp_unfied'; expected one of predictive, .*did you mean 'gp_uni"),
         ("{name: strom}", "no system 'strom'; .*did you mean 'storm'"),
-        ("{name: storm, layuot: {}}", "system: unknown key 'layuot'; expected layout; did you mea"),
+        (
+            "{name: storm, layuot: {}}",
+            "unknown key 'layuot' in system; expected name, layout",
+        ),
+        (
+            "{nmae: storm}",
+            "unknown key 'nmae' in system; .*did you mean 'name'",
+        ),
+        ("3", "no system '3'; expected one of predictive, "),
+        ("[storm]", "no system .*storm.*; expected one of predictive, .*did you mean 'storm'"),
+        ("null", "'system' is missing, or its name; expected one of predictive, sgmse_plus"),
         ("{name: storm, layout: {generativ: true}}", "system.layout: unknown key 'generativ'"),
         ("{name: storm, layout: 3}", "system.layout is 3; expected named values"),
     ],
@@ -199,3 +209,93 @@ def test_the_name_of_the_system_may_be_overridden_alone(tmp_path: Path) -> None:
     path = tmp_path / "recipe.yaml"
     path.write_text("system: {name: gp_unified}\ndata: {pairs: x}\n")
     assert read_recipe(path, ["system.name=storm"]).model.layout.anchored
+
+
+@pytest.mark.parametrize(
+    ("recipe", "overrides", "message"),
+    [
+        *(
+            ("gp_unified", [override], message)
+            for override, message in (
+                ("spectrogram.n_fft=1180591620717411303424", "expected 16384 or less"),
+                ("spectrogram.exponent=0.001", "expected 0.1 or more"),
+                ("spectrogram.factor=1e-300", "expected 1e-06 or more"),
+                ("process.t_min=1e-300", "expected 1e-05 or more"),
+                ("network.base_channels=1000000000", "expected 4096 or less"),
+                ("network.residual_blocks=1000000", "expected 32 or less"),
+                ("network={kind: compact, width: 1000000000}", "expected 16384 or less"),
+                ("mixing.clipping_db=[-3, 1]", "mixing.clipping_db is 1; expected 0 or less"),
+                ("mixing.snr_db=[1]", "expected a list of 2"),
+                ("mixing.snr_db=[1e9, 1e10]", "expected 200 or less"),
+                ("run.other_ema_decays=[0.5, 0.5]", "other_ema_decays .* expected each decay once"),
+                ("run.other_ema_decays=[0.999]", "other_ema_decays .* expected each decay once"),
+                ("run.accelerator=warp", "run.accelerator is 'warp'; expected one of auto, cpu"),
+                ("data.rooms=x", "rooms is given beside pairs"),
+                ("data.speech_weights={a: 1}", "speech_weights is given beside pairs"),
+                ("data.noise_weights={a: 1}", "noise_weights is given beside pairs"),
+                ("mixing.reverberation=0.5", "mixing.reverberation is 0.5 without data.rooms"),
+                ("mixing.excerpt_s=0.5", "mixing.excerpt_s of 0.5 makes .*; set mixing.excerpt_s"),
+                ("predictive_network={kind: compact, bins: 128}", "predictive_network is given"),
+                ("losses.balance=gradient_norm", "run.gradient_norms_every_steps of 1 or more"),
+                ("times={chained: true, at_start: 1}", "at_start is 1.0 in a chain"),
+            )
+        ),
+        ("gp_unified", ["losses.generative=0", "losses.predictive=0"], "are 0 for all parts"),
+        ("predictive", ["losses.predictive=0"], "are 0 for all parts that the system has"),
+        ("sgmse_plus", ["losses.generative=0"], "are 0 for all parts that the system has"),
+        ("flow_matching", ["process.sigma_end=0", "losses.weighting=score"], "without noise"),
+        ("flow_matching", ["process.sigma_end=1e-30"], "sigma_end is 1e-30; expected 0, or"),
+        ("predictive", ["process.kind=flow_matching"], "process is empty in this system"),
+        ("predictive", ["process={kind: flow_matching}"], "process is given for a system that"),
+        ("sgmse_plus", ["times.own_states=0.5"], "times.own_states .* does not predict"),
+        ("sgmse_plus", ["times.chained=true"], "times.chained .* without two decoders"),
+        ("sgmse_plus", ["run.gradient_norms_every_steps=1"], "run.gradient_norms_every_steps is"),
+        (
+            "gp_unified",
+            ["run.gradient_norms_every_steps=1", "run.compile=true"],
+            "run.compile with run.gradient_norms_every_steps; expected one of the two",
+        ),
+    ],
+)
+def test_what_is_wrong_is_blamed_on_the_override_that_makes_it_so(
+    recipe: str, overrides: list[str], message: str
+) -> None:
+    harmless = ["run.seed=1", *overrides, "run.max_steps=7"]
+    with pytest.raises(SettingError, match=message) as error:
+        read_recipe(FOLDER / f"smoke/{recipe}.yaml", harmless)
+    assert str(error.value).startswith(f"override {overrides[-1]!r}: ")
+    assert "\n" not in str(error.value)
+
+
+def test_what_the_file_has_wrong_is_blamed_on_it(tmp_path: Path) -> None:
+    path = written(tmp_path, "{system: gp_unified, data: {pairs: x}, run: {max_steps: 0}}")
+    for overrides in ([], ["run.seed=1"]):
+        with pytest.raises(SettingError, match=rf"^{path}: run.max_steps is 0; expected 1 or more"):
+            read_recipe(path, overrides)
+    assert read_recipe(path, ["run.max_steps=1"]).run.max_steps == 1
+
+
+def test_a_setting_knows_where_it_is_said(tmp_path: Path) -> None:
+    path = written(tmp_path, "{system: gp_unified, data: {pairs: x}}")
+    recipe = read_recipe(path, ["run.seed=1", "run.seed=2", "process={kind: ornstein_uhlenbeck}"])
+    assert recipe.place_of("run.seed") == "override 'run.seed=2'"
+    assert recipe.place_of("process.theta").startswith("override 'process={")
+    assert recipe.place_of("run.seeds") == str(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        (
+            "system: gp_unified\ndata: {}\nsystem: storm\n",
+            "'system' in line 1 and again in 3",
+        ),
+        ("system: gp_unified\ndata:\n  pairs: x\n  pairs: y\n", "'pairs' in line 3 and again in 4"),
+        ("{system: storm, data: {pairs: x, pairs: x}}", "'pairs' in line 1 and again in 1"),
+    ],
+)
+def test_a_key_that_stands_twice(tmp_path: Path, text: str, place: str) -> None:
+    with pytest.raises(SettingError, match=f"mine.yaml is not YAML .*{place}"):
+        read_recipe(written(tmp_path, text))
+    merged = "a: &a {pairs: x}\nb: {<<: *a, pairs: y}\n"
+    assert load(written(tmp_path, merged))["b"] == {"pairs": "y"}

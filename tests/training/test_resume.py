@@ -1,6 +1,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -147,6 +148,33 @@ def test_a_damaged_checkpoint_never_replaces_the_good_one_before(
         train(read_recipe(recipe, ["run.max_minutes=1e-9"]), tmp_path)
         assert state(tmp_path)["global_step"] == 2
     assert state(tmp_path, "previous.ckpt")["global_step"] == 1
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"global_step": "2"},
+        {"examples_seen": None},
+        {"optimizer_states": {}},
+        {"lr_schedulers": [3]},
+        {"state_dict": {"system": 1}},
+        {"settings": []},
+        {"precision": "64"},
+        None,
+    ],
+    ids=str,
+)
+def test_a_last_checkpoint_with_odd_contents_gives_way_to_the_one_before(
+    odd: dict[str, Any] | None, recipe: Path, tmp_path: Path
+) -> None:
+    for _ in range(2):
+        train(read_recipe(recipe, ["run.max_minutes=1e-9"]), tmp_path)
+    torch.save([1] if odd is None else {**state(tmp_path), **odd}, tmp_path / "last.ckpt")
+    notes: list[str] = []
+    train(read_recipe(recipe), tmp_path, notes.append)
+    assert f"{tmp_path}/last.ckpt is damaged: the run goes on from {tmp_path}/previous" in notes[0]
+    train(read_recipe(recipe), tmp_path / "whole")
+    assert same(state(tmp_path / "whole"), state(tmp_path))
 
 
 def test_when_both_are_damaged_it_says_so(recipe: Path, tmp_path: Path) -> None:

@@ -15,8 +15,9 @@ from torch import Tensor, nn
 
 from speechduet.errors import ModelError, SettingError
 from speechduet.model.upstream.ncsnpp import rename
+from speechduet.network.layout import Layout
 from speechduet.network.ncsnpp import NCSNpp
-from speechduet.network.system import Layout, System
+from speechduet.network.system import System
 from speechduet.process import OrnsteinUhlenbeck
 
 PACKAGE = "sgmse"

@@ -15,11 +15,13 @@ from speechduet.cli import (
     convert,
     enhance,
     evaluate,
+    export,
     info,
     models,
     plot,
     prepare,
     reproduce,
+    serve,
     train,
 )
 from speechduet.cli.termination import ended_in_order
@@ -63,6 +65,8 @@ app.command("info", cls=Command)(info.info)
 app.command("plot", cls=Command)(plot.plot)
 app.command("bench", cls=Command)(bench.bench)
 app.command("convert", cls=Command)(convert.convert)
+app.command("export", cls=Command)(export.export)
+app.command("serve", cls=Command)(serve.serve)
 
 
 def _print_version(wanted: bool) -> None:

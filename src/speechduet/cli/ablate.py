@@ -8,7 +8,7 @@ import typer
 
 from speechduet.cli.progress import Bars
 from speechduet.cli.usage import MOST_THREADS
-from speechduet.extras import missing
+from speechduet.extras import missing, need
 from speechduet.names import shown
 
 _FAILURES_SHOWN = 20
@@ -49,6 +49,7 @@ def ablate(
         from speechduet.study.settings import read_ablation
     except ImportError as error:
         raise missing(error, "lightning", "train,evaluation") from None
+    need("pesq", "pystoi", "matplotlib")
     ablation = read_ablation(config, override or [])
     place = folder or Path("runs") / "ablation" / config.stem
     with Bars() as bars:

@@ -37,6 +37,7 @@ def enhance(
     verbose: options.Verbose = False,
     quiet: options.Quiet = False,
     latency: options.Latency = None,
+    live: options.Live = None,
     device: options.Device = "auto",
     backend: options.Backend = "auto",
     precision: options.Arithmetic = "auto",
@@ -63,17 +64,18 @@ def enhance(
     request: dict[str, Any] = {"mode": mode, "strength": strength, "seed": seed, **expert}
     request |= {"confidence": confidence, "track": track, "salvage": salvage}
     threads = threads_each(workers) if threads is None else threads
-    load = partial(_load, model, device, threads, segment, batch_size, backend, precision)
+    load = partial(load_enhancer, model, device, threads, segment, batch_size, backend, precision)
     keep_freed_memory()
     if concerns_stream(inputs, output):
         if plot:
             raise SettingError("a picture of a stream", "files", "speechduet plot draws them later")
         failures = enhance_stream(
-            *(inputs, output, container, overwrite, latency, load, request, verbose),
+            *(inputs, output, container, overwrite, latency, live, load, request, verbose),
             quiet=quiet,
         )
-    elif latency is not None:
-        raise SettingError("a latency for files", "a stream: speechduet enhance - -o -")
+    elif latency is not None or live is not None:
+        found = "a live source" if latency is None else "a latency"
+        raise SettingError(f"{found} for files", "a stream: speechduet enhance - -o -")
     else:
         failures = enhance_files(
             *(inputs, output, container, overwrite, workers, load, request, verbose),
@@ -84,7 +86,7 @@ def enhance(
         raise typer.Exit(1)
 
 
-def _load(
+def load_enhancer(
     model: str | None,
     device: str,
     threads: int | None,
@@ -93,6 +95,7 @@ def _load(
     backend: BackendName,
     precision: BackendPrecision,
 ) -> "Enhancer":
+    """The enhancer that these options describe."""
     # PyTorch takes seconds to import: not before there is something to enhance.
     import torch
 

@@ -32,6 +32,7 @@ from speechduet.evaluation import (
 )
 from speechduet.evaluation.page import to_html
 from speechduet.evaluation.report import NOISY, Report, to_markdown
+from speechduet.extras import need
 from speechduet.files.atomic import write_together
 from speechduet.names import shown, utf8
 
@@ -140,10 +141,12 @@ def evaluate(
     Means go to stdout; a file that cannot be scored is named, left out of them, and makes the
     exit status 1.
     """
-    if report is not None and report.suffix not in (".md", ".html"):
+    as_page = report is not None and report.suffix.lower() == ".html"
+    if report is not None and not as_page and report.suffix.lower() != ".md":
         raise typer.BadParameter(
             f"{report.name} is neither Markdown (.md) nor a page (.html)", param_hint="report"
         )
+    need("pesq", "pystoi", *(("jinja2", "matplotlib") if as_page else ()))
     for written in (csv_file, json_file, report):
         check_output(written)
     paired = {name: pair_up(clean, folder, noisy) for name, folder in _folders(enhanced).items()}
@@ -170,7 +173,7 @@ def evaluate(
     if json_file is not None:
         texts[json_file] = json.dumps(measured.to_json(), indent=1, allow_nan=False) + "\n"
     if report is not None:
-        texts[report] = (to_html if report.suffix == ".html" else to_markdown)(measured)
+        texts[report] = (to_html if as_page else to_markdown)(measured)
     write_together(texts)
     if any(evaluation.files for evaluation in measured.systems.values()):
         typer.echo(utf8(measured.terminal()), nl=False)

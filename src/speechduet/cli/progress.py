@@ -5,7 +5,6 @@ from datetime import timedelta
 from pathlib import Path
 from threading import Lock
 from time import perf_counter
-from types import TracebackType
 from typing import TypeVar
 
 from rich.console import Console
@@ -19,6 +18,7 @@ from rich.progress import (
     TextColumn,
     TimeRemainingColumn,
 )
+from typing_extensions import Self
 
 from speechduet.errors import SpeechduetError
 from speechduet.names import shown, utf8
@@ -45,16 +45,11 @@ class Bars:
             disable=not console.is_terminal,
         )
 
-    def __enter__(self) -> "Bars":
+    def __enter__(self) -> Self:
         self.progress.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self.progress.stop()
 
     def bar(self, label: str, unit: str) -> Advance:
@@ -88,7 +83,7 @@ def track(items: Iterable[Item], label: str, unit: str, total: int) -> Iterator[
             advance(done, total)
 
 
-class BatchProgress:
+class BatchProgress(Bars):
     """What ``speechduet enhance`` reports: progress, failures, and the speed in the end.
 
     Workers in several threads may report at the same time. ``aliases`` are names by which people
@@ -98,6 +93,9 @@ class BatchProgress:
     def __init__(
         self, recordings: int, aliases: Mapping[str, str] | None = None, quiet: bool = False
     ) -> None:
+        factor = TextColumn("real-time factor {task.fields[factor]}")
+        super().__init__(TaskProgressColumn(), factor)
+        self.progress.disable |= quiet
         self._quiet = quiet
         self._aliases = aliases or {}
         self.failures = 0
@@ -106,22 +104,9 @@ class BatchProgress:
         self._audio_s = self._taken_s = 0.0
         self._begun: float | None = None
         self._lock = Lock()
-        factor = TextColumn("real-time factor {task.fields[factor]}")
-        self._bars = Bars(TaskProgressColumn(), factor)
-        self._bars.progress.disable |= quiet
-        self._progress = self._bars.progress
 
-    def __enter__(self) -> "BatchProgress":
-        self._bars.__enter__()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._bars.__exit__(kind, error, trace)
+    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
+        super().__exit__(kind, *rest)
         if kind is None:
             self.tell(self._summary())
 
@@ -131,14 +116,14 @@ class BatchProgress:
             self._begun = self._begun or perf_counter()
             self._seen += 1
             described = f"{self._seen}/{self._recordings} {shown(source.name)}"
-        return self._progress.add_task(described, total=None, factor="-", begun=perf_counter())
+        return self.progress.add_task(described, total=None, factor="-", begun=perf_counter())
 
     def advance(self, line: TaskID, done_s: float, whole_s: float) -> None:
         """``done_s`` seconds of the recording are enhanced, of ``whole_s``."""
-        task = next(task for task in self._progress.tasks if task.id == line)
+        task = next(task for task in self.progress.tasks if task.id == line)
         taken_s = perf_counter() - task.fields["begun"]
         factor = f"{taken_s / done_s:.2f}" if done_s else "-"
-        self._progress.update(line, completed=done_s, total=whole_s, factor=factor)
+        self.progress.update(line, completed=done_s, total=whole_s, factor=factor)
 
     def finished(self, duration_s: float, line: TaskID) -> None:
         """The recording, of this duration, is enhanced."""
@@ -160,7 +145,7 @@ class BatchProgress:
             self.failures += 1
         self.say(f"failed: {error}")
         if trace:
-            self._progress.console.print(utf8(trace), end="")
+            self.progress.console.print(utf8(trace), end="")
         if line is not None:
             self._end(line)
 
@@ -168,7 +153,7 @@ class BatchProgress:
         """A line above the bars."""
         for path, alias in self._aliases.items():
             text = text.replace(path, alias)
-        self._bars.say(text)
+        super().say(text)
 
     def tell(self, text: str) -> None:
         """A line of what goes as it should."""
@@ -176,7 +161,7 @@ class BatchProgress:
             self.say(text)
 
     def _end(self, line: TaskID) -> None:
-        self._progress.remove_task(line)
+        self.progress.remove_task(line)
         with self._lock:
             self._taken_s = perf_counter() - (self._begun or perf_counter())
 

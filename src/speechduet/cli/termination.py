@@ -6,6 +6,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from multiprocessing import active_children
+from socket import socketpair
+from threading import Thread, main_thread
 from types import FrameType
 
 from speechduet.files.partial import discard_unfinished
@@ -42,12 +44,44 @@ def ended_in_order() -> Iterator[None]:
     for number in changed:
         signal.signal(number, end)
     try:
-        yield
+        with _main_thread_awake():
+            yield
     finally:
         if received:
             _end_now(128 + received[0])
         for number, handler in changed.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def _main_thread_awake() -> Iterator[None]:
+    """Within it signals wake the main thread, the only one in which Python handles them.
+
+    Linux gives two signals at once to any thread, and the main one would go on waiting for others.
+    """
+    if not hasattr(signal, "pthread_kill"):
+        yield
+        return
+    main = main_thread().ident
+    assert main is not None
+    received, arriving = socketpair()
+    arriving.setblocking(False)
+
+    def wake() -> None:
+        with received:
+            while numbers := received.recv(64):
+                if set(numbers) & set(ENDING):
+                    signal.pthread_kill(main, signal.SIGURG)
+
+    before = signal.signal(signal.SIGURG, lambda number, frame: None)
+    signal.set_wakeup_fd(arriving.fileno(), warn_on_full_buffer=False)
+    Thread(target=wake, daemon=True).start()
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGURG, before)
+        arriving.close()
 
 
 def as_usual() -> None:

@@ -4,14 +4,14 @@ from dataclasses import dataclass
 from typing import Annotated
 
 import numpy as np
-from annotated_types import Ge, Gt, Le
+from annotated_types import Ge, Le
 
 from speechduet.data.degradation import clipped, in_room, low_passed
 from speechduet.data.filtering import convolved
 from speechduet.data.mono import Samples
 from speechduet.data.recordings import Recordings
 from speechduet.errors import SettingError
-from speechduet.settings import Positive, Settings, Share
+from speechduet.settings import Decibels, Positive, Settings, Share
 
 _FRAME_S = 0.02
 """Length of the frames by which pauses are distinguished from speech."""
@@ -19,15 +19,16 @@ _LONGEST_S = 600
 """Beyond this an excerpt is a mistake rather than a wish."""
 
 Extent = Annotated[float, Ge(0), Le(_LONGEST_S)]
-Range = tuple[float, float]
+Range = tuple[Decibels, Decibels]
 """A lower and an upper end, in this order."""
+NotAbove0 = Annotated[float, Ge(-200), Le(0)]
 
 
 @dataclass(frozen=True)
 class Mixing(Settings):
     """How mixtures are made. Probabilities are in [0, 1], levels and ratios in dB."""
 
-    excerpt_s: Annotated[float, Gt(0), Le(_LONGEST_S)] = 2.04
+    excerpt_s: Annotated[float, Ge(0.01), Le(_LONGEST_S)] = 2.04
     snr_db: Range = (-5.0, 20.0)
     colour_db: Extent = 6.0
     """Largest gain or cut of the random equaliser on speech and on noise, each on its own."""
@@ -50,7 +51,7 @@ class Mixing(Settings):
     """How much of the room's sound stays in the target, from the direct one on."""
     clipping: Share = 0.0
     """Probability of cutting off what is noisy at a level against its peak."""
-    clipping_db: Range = (-15.0, -3.0)
+    clipping_db: tuple[NotAbove0, NotAbove0] = (-15.0, -3.0)
     band_limit: Share = 0.0
     """Probability of a low-pass on what is noisy."""
     band_limit_hz: tuple[Positive, Positive] = (2000.0, 7000.0)

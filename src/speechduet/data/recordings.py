@@ -22,7 +22,7 @@ from speechduet.data.mono import (
     resampled,
     sounding,
 )
-from speechduet.errors import AudioError
+from speechduet.errors import AudioError, SettingError
 
 _FULL_SCALE = 32768
 _CUT_OFF_SHARE = 1e-3
@@ -43,7 +43,8 @@ class Recordings:
     """All recordings below a folder at one sample rate; of several channels the first with sound.
 
     ``weights`` maps patterns of file names to how often such a file is drawn *per second of
-    audio*; the first match counts, and what matches none has weight 1. Whatever has 16 bits is
+    audio*; the first match counts, and what matches none has weight 1. SettingError if none of the
+    patterns matches, or if nothing would be drawn. Whatever has 16 bits is
     held as it is, all else in 65,535 steps of its own peak, so that nothing is too quiet and
     nothing too loud. ``notify`` learns in a line per kind what is odd: silence, other sample
     rates, files that cannot be used and are left out. Raises AudioError if no recording can be
@@ -78,10 +79,18 @@ class Recordings:
         if findings.count(found.SILENT) == len(self._held):
             raise AudioError(f"all {len(self._held)} recordings in {folder} are silent", "sound")
         findings.report(notify)
+        unused = [pattern for pattern in weights or {} if not fnmatch.filter(self.names, pattern)]
+        if unused:
+            message = f"weights of {', '.join(map(repr, unused))} match no recording in {folder}"
+            if len(unused) == len(weights or {}):
+                raise SettingError(message, "patterns of names without suffix, such as 'talk_*'")
+            notify(message)
         shares = [
             len(held.steps) * _weight(name, weights or {})
             for name, held in zip(self.names, self._held, strict=True)
         ]
+        if not sum(shares):
+            raise SettingError(f"the weights of all recordings in {folder} are 0", "more for some")
         self._cumulative = np.cumsum(shares) / np.sum(shares)
 
     @property

@@ -86,7 +86,7 @@ def save_partial(partial: Path, path: Path, disagreements: Map, spectrogram: Spe
     frequencies_hz = np.fft.rfftfreq(spectrogram.n_fft, 1 / spectrogram.sample_rate)
     try:
         with partial.open("wb") as file:
-            if path.suffix == ".npz":
+            if path.suffix.lower() == ".npz":
                 np.savez_compressed(
                     file, map=disagreements, times_s=times_s, frequencies_hz=frequencies_hz
                 )
@@ -98,9 +98,10 @@ def save_partial(partial: Path, path: Path, disagreements: Map, spectrogram: Spe
 
 def check_file(path: Path) -> None:
     """Raise SettingError if no map can be written under this name."""
-    if path.suffix not in (".png", ".npz"):
+    suffix = path.suffix.lower()
+    if suffix not in (".png", ".npz"):
         raise SettingError(f"a confidence map in {path.name}", "a .png or .npz file")
-    if path.suffix == ".png" and find_spec("matplotlib") is None:
+    if suffix == ".png" and find_spec("matplotlib") is None:
         raise SettingError(
             "matplotlib, which draws the map, is not installed",
             remedy="pip install matplotlib, or ask for a .npz file",

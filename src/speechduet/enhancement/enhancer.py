@@ -1,12 +1,14 @@
 """Waveform in, enhanced waveform out: any length, sample rate and number of channels."""
 
 import io
-from collections.abc import Iterable, Iterator
-from dataclasses import fields, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, fields, replace
+from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Annotated, Any, BinaryIO
 
 import numpy as np
+from annotated_types import Ge, Le
 
 from speechduet.audio import Samples
 from speechduet.audio.recording import Recording, check_strength, mixed
@@ -17,16 +19,25 @@ from speechduet.enhancement.batches import Batches
 from speechduet.enhancement.confidence import DisagreementMap
 from speechduet.enhancement.live import LATENCY_S, Live
 from speechduet.enhancement.noise import NoiseField
-from speechduet.enhancement.segments import OVERLAP_S, Segmentation
+from speechduet.enhancement.recordings import enhanced_recording
+from speechduet.enhancement.segments import Segmentation, segment_frames
 from speechduet.errors import SettingError
 from speechduet.model.find import load_any
 from speechduet.model.folder import Pretrained, save
 from speechduet.model.hub import publish
+from speechduet.network.cost import evaluations
 from speechduet.sampler import Draw, Sampling, Step
 from speechduet.sampling import SettingValue
-from speechduet.settings import check_names
+from speechduet.settings import BatchSize, Settings, check_names
 
-LONGEST_SEGMENT_S = 86_400.0
+
+@dataclass(frozen=True)
+class _Work(Settings):
+    """How an enhancer goes about its work; None leaves it to the device."""
+
+    threads: Annotated[int, Ge(1), Le(1024)] | None
+    segment_s: Annotated[float, Ge(1), Le(86_400)]
+    batch_size: BatchSize | None
 
 
 class Enhancer:
@@ -52,26 +63,22 @@ class Enhancer:
         backend: BackendName = "auto",
         precision: BackendPrecision = "auto",
     ) -> None:
-        if not 1 <= segment_s <= LONGEST_SEGMENT_S:
-            expected = f"at least 1 s and at most {LONGEST_SEGMENT_S:g} s"
-            raise SettingError(f"segments of {segment_s} s", expected)
-        if batch_size is not None and batch_size < 1:
-            raise SettingError(f"batch size {batch_size}", "at least 1")
-        if threads is not None and threads < 1:
-            raise SettingError(f"{threads} threads", "at least 1")
+        work = _Work(threads, segment_s, batch_size)
         self.device = find_device(device)
         self.pretrained = pretrained
         self.spectrogram = pretrained.spectrogram
         system = pretrained.system.placed(self.device)
-        chosen = choose(system, self.device, backend, precision, self.spectrogram.bins, threads)
+        bins = self.spectrogram.bins
+        chosen = choose(system, self.device, backend, precision, bins, work.threads)
         self.backend = chosen.description
         self.system = system.evaluated_by(chosen.backend)
-        size = batch_size or (1 if self.device.type == "cpu" else 8)
-        self._batches = Batches(self.system, self.spectrogram, self.device, size, threads)
-        multiple = self.system.frame_multiple
-        frames_per_s = self.spectrogram.sample_rate / self.spectrogram.hop
-        self._segment_frames = multiple * max(1, round(segment_s * frames_per_s / multiple))
-        self._overlap_frames = min(round(OVERLAP_S * frames_per_s), self._segment_frames // 4)
+        size = work.batch_size or (1 if self.device.type == "cpu" else 8)
+        self._batches = Batches(self.system, self.spectrogram, self.device, size, work.threads)
+        self._segment_frames, self._overlap_frames = segment_frames(
+            work.segment_s,
+            self.spectrogram.sample_rate / self.spectrogram.hop,
+            self.system.frame_multiple,
+        )
 
     @classmethod
     def from_pretrained(
@@ -204,16 +211,26 @@ class Enhancer:
     ) -> Live:
         """A stream to enhance block by block, at most ``latency_s`` behind its input; see `Live`.
 
+        Its levels are the mode, *fast* if that takes fewer evaluations, and ``input``.
+
         Raises SettingError for unusable settings, of which one is a latency that is too short.
         """
         sampling = self.sampling(mode, **expert)
         batches, field = self._batches, self._noise(seed)
 
-        def enhance(noisy: Samples, start: int) -> Samples:
+        def enhance(sampling: Sampling, noisy: Samples, start: int) -> Samples:
             starts = [start] * len(noisy)
             return batches.enhance(noisy, sampling, lambda: batches.draws(field, starts, None))[0]
 
-        return Live(enhance, self.spectrogram, rate_of(sample_rate), channels, latency_s)
+        fast = self.pretrained.modes.get("fast")
+        layout = self.system.layout
+        cheaper = {}
+        if mode != "fast" and fast and evaluations(layout, fast) < evaluations(layout, sampling):
+            cheaper["fast"] = partial(enhance, fast)
+        return Live(
+            partial(enhance, sampling),
+            *(self.spectrogram, rate_of(sample_rate), channels, latency_s, mode, cheaper),
+        )
 
     def segmentation(self, recording: Recording) -> Segmentation:
         """How a recording is cut: in one piece if it fits a segment."""
@@ -242,11 +259,18 @@ class Enhancer:
 
         Where the decoders disagree is added to ``disagreements``, if given.
         """
-        plan = self.segmentation(recording)
-        segments = self._batches.segments(
-            recording, plan, sampling, self._noise(seed), noise, disagreements
-        )
-        return recording.restored(block.T for block in plan.join(segments))
+        plan, field, batches = self.segmentation(recording), self._noise(seed), self._batches
+
+        def enhance(noisy: Samples, starts: Sequence[int]) -> Samples:
+            draws = partial(batches.draws, field, starts, noise)
+            clean, compared = batches.enhance(noisy, sampling, draws)
+            if disagreements is not None and compared is not None:
+                disagreements.add(starts, compared)
+            return clean
+
+        one_piece = noise is not None and len(plan.starts) == 1
+        size = recording.channels if one_piece else batches.size
+        return enhanced_recording(recording, plan, size, enhance)
 
     def recording(
         self,

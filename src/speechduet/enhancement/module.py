@@ -46,7 +46,8 @@ class EnhancementModule(nn.Module):
         # The state that the prediction is made at is drawn as `Enhancer` draws it; longer input
         # meets the same noise again, so that it can be a constant of an exported program.
         field = NoiseField(0, model.spectrogram.bins)
-        self.register_buffer("noise", field.frames(0, 0, NOISE_FRAMES), persistent=False)
+        noise = torch.from_numpy(field.frames(0, 0, NOISE_FRAMES))
+        self.register_buffer("noise", noise, persistent=False)
 
     def forward(self, noisy: Tensor) -> Tensor:
         """Noisy waveforms ``[batch, samples]`` -> enhanced, of the same length and level."""

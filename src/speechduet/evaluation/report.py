@@ -18,7 +18,7 @@ from speechduet.evaluation.tables import (
     summary_table,
     systems_table,
 )
-from speechduet.names import shown
+from speechduet.names import markdown
 
 NOISY = "noisy input"
 """The name of the input itself among the systems of a report."""
@@ -175,11 +175,11 @@ def to_markdown(report: Report) -> str:
     for section in (*report.overview(), *report.details()):
         parts.append(_markdown(section))
     if failures := report.failures():
-        lines = "".join(f"- {shown(failure)}\n" for failure in failures)
+        lines = "".join(f"- {markdown(failure)}\n" for failure in failures)
         parts.append(f"## Failed, and not in the means\n\n{lines}")
     return "\n".join(parts)
 
 
 def _markdown(section: Section) -> str:
     text = f"{section.text}\n\n" if section.text else ""
-    return f"## {shown(section.heading)}\n\n{text}{section.table.to_markdown()}"
+    return f"## {markdown(section.heading)}\n\n{text}{section.table.to_markdown()}"

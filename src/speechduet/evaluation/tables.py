@@ -6,7 +6,7 @@ from typing import NamedTuple
 from speechduet.evaluation.comparison import PairedDifference
 from speechduet.evaluation.scoring import Scores
 from speechduet.evaluation.summary import Evaluation, Interval, summarise
-from speechduet.names import shown
+from speechduet.names import markdown
 
 _TITLES = {
     "pesq": "PESQ",
@@ -26,10 +26,6 @@ _TITLES = {
 }
 
 
-_BAR = r"\|"
-"""How Markdown writes a bar within a cell."""
-
-
 class Table(NamedTuple):
     """Texts in rows under a header."""
 
@@ -39,7 +35,7 @@ class Table(NamedTuple):
     def to_markdown(self) -> str:
         """Lines of a Markdown table, the last one ended too."""
         head, *body = [
-            f"| {' | '.join(shown(cell).replace('|', _BAR) for cell in cells)} |"
+            f"| {' | '.join(markdown(cell) for cell in cells)} |"
             for cells in (self.header, *self.rows)
         ]
         return "\n".join([head, "|---" * len(self.header) + "|", *body]) + "\n"

@@ -14,6 +14,7 @@ from dataclasses import fields
 from typing import Any
 
 from speechduet.model.config import Config
+from speechduet.names import markdown
 from speechduet.network.cost import evaluations
 
 METRICS: Mapping[str, tuple[str, str]] = {
@@ -40,7 +41,7 @@ def model_card(config: Config, parameters: int, address: str = "") -> str:
         "sample rate": f"{sound.sample_rate} Hz",
     }
     place = address or "PATH_TO_THIS_FOLDER"
-    lines = ["---", *_header(config), "---", f"# {config.name}", ""]
+    lines = ["---", *_header(config), "---", f"# {markdown(config.name)}", ""]
     lines += ["Speech enhancement with speechduet.", "", "```console"]
     lines += [f"speechduet enhance noisy.wav -o clean.wav --model {place}", "```", ""]
     lines += ["```python", "import speechduet", ""]
@@ -58,7 +59,8 @@ def model_card(config: Config, parameters: int, address: str = "") -> str:
         if name == "scores" and (records := _records(config)):
             lines += ["", "## Scores", "", *_table(records)]
         elif name not in ("licence", "datasets"):
-            lines += ["", f"## {name.replace('_', ' ').capitalize()}", "", *_paragraphs(value)]
+            heading = markdown(name.replace("_", " ").capitalize())
+            lines += ["", f"## {heading}", "", *_paragraphs(value)]
     return "\n".join(lines) + "\n"
 
 
@@ -165,7 +167,7 @@ def _decoders(generative: bool, predictive: str) -> str:
 
 def _paragraphs(value: Any) -> list[str]:
     if isinstance(value, Mapping):
-        return [f"- {name}: {item}" for name, item in value.items()]
+        return [f"- {markdown(str(name))}: {item}" for name, item in value.items()]
     if isinstance(value, list):
         return [f"- {item}" for item in value]
     return [str(value)]

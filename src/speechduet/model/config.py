@@ -1,18 +1,23 @@
 """``config.json`` of a model folder: a system, described by checked records."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from threading import get_ident
 from typing import Annotated, Any
 
 import torch
 from pydantic import Field
+from torch import nn
+from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from speechduet.errors import SettingError
 from speechduet.network.compact import Compact
 from speechduet.network.dual_path import DualPath
+from speechduet.network.layout import Layout
 from speechduet.network.ncsnpp import NCSNpp
-from speechduet.network.system import Layout, System
+from speechduet.network.system import System
 from speechduet.process import FlowMatching, OrnsteinUhlenbeck, SchroedingerBridge
 from speechduet.sampler import Sampling
 from speechduet.sampling import MODES
@@ -20,6 +25,9 @@ from speechduet.settings import Settings, check_names, read
 from speechduet.spectrogram import Spectrogram
 
 FORMAT = 1
+
+MOST_PARAMETERS = 500_000_000
+"""Several times as many as any published system of this kind has."""
 
 # Another kind is one more of these classes; each has its name as the field ``kind``.
 
@@ -51,6 +59,8 @@ class Config(Settings):
 
     def check(self) -> None:
         """The parts fit each other, and the system can do its modes."""
+        if not self.name.isprintable() or len(self.name) > 200:
+            raise SettingError(f"name is {self.name!r}", "200 printable characters at most")
         check_names(self.modes, MODES, "modes")
         self.layout.check_process(self.process)
         for name, network in (
@@ -78,8 +88,11 @@ class Config(Settings):
         return self.system.layout
 
     def build(self) -> System:
-        """The system with random weights; the global random state stays as it was."""
-        with torch.random.fork_rng(devices=[]):
+        """The system with random weights; the global random state stays as it was.
+
+        SettingError if it is too large, or if its sizes do not fit each other.
+        """
+        with torch.random.fork_rng(devices=[]), _of_bounded_size():
             return System(self.layout, self.process, self.network, self.predictive_network)
 
     def to_json(self) -> dict[str, Any]:
@@ -92,6 +105,43 @@ class Config(Settings):
         if not isinstance(values, Mapping):
             raise SettingError(f"config is {values!r}", "an object with named values")
         rest = dict(values)
-        if (found := rest.pop("format", None)) != FORMAT:
+        found = rest.pop("format", None)
+        if found != FORMAT or isinstance(found, bool):
             raise SettingError(f"model format {found!r}", str(FORMAT), "update speechduet")
         return read(cls, rest)
+
+
+@contextmanager
+def _of_bounded_size() -> Iterator[None]:
+    """SettingError as soon as networks that are made in here have too many parameters.
+
+    They are counted when they are registered, which is before memory is taken for them: it is when
+    they get their first values.
+    """
+    thread, count = get_ident(), 0
+
+    def add(module: nn.Module, name: str, parameter: nn.Parameter | None) -> None:
+        nonlocal count
+        # Other threads may be making other networks.
+        if parameter is not None and get_ident() == thread:
+            count += parameter.numel()
+            if count > MOST_PARAMETERS:
+                raise SettingError(
+                    "the networks have too many parameters",
+                    f"{MOST_PARAMETERS:,} at most",
+                    "lower the sizes in network",
+                )
+
+    hook = register_module_parameter_registration_hook(add)
+    try:
+        yield
+    except SettingError:
+        raise
+    except (RuntimeError, ValueError) as error:
+        # A single tensor beyond all memory, or channels that cannot be normalised in groups.
+        reason = " ".join(str(error).split())[:200]
+        raise SettingError(
+            f"the networks cannot be built ({reason})", "other sizes in network"
+        ) from None
+    finally:
+        hook.remove()

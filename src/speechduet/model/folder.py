@@ -128,6 +128,7 @@ def load(folder: str | Path) -> Pretrained:
         ) from None
     try:
         config = Config.from_json(values)
+        system = config.build()
     except SettingError as error:
         raise ModelError(f"{path / CONFIG}: {error}") from None
     try:
@@ -136,7 +137,6 @@ def load(folder: str | Path) -> Pretrained:
         raise ModelError(
             f"{path / WEIGHTS} is damaged ({error})", "a safetensors file", "copy it again"
         ) from None
-    system = config.build()
     fill(system, weights, str(path / WEIGHTS))
     if (path / RANGES).is_file():
         system = system.calibrated(_read_ranges(path / RANGES, system))

@@ -26,7 +26,7 @@ _LOG_IN = "log in (hf auth login) or set HF_TOKEN"
 def identified(name: str) -> tuple[str, str | None] | None:
     """Name and revision of what is written like ``org/name`` or ``org/name@revision``."""
     found = re.fullmatch(rf"({_NAME})(?:@(\S+))?", name)
-    return (found[1], found[2]) if found and not name.endswith(".ckpt") else None
+    return (found[1], found[2]) if found and not name.lower().endswith(".ckpt") else None
 
 
 def load_from_hub(name: str, revision: str | None = None) -> Pretrained:

@@ -12,15 +12,18 @@ gains for the spectrograms that the encoder was given, and a complex remainder.
 from dataclasses import dataclass, field
 from itertools import cycle, islice
 from math import prod
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
+from annotated_types import Ge, Le
 from torch import Tensor, nn
 from torch.nn import functional
 
 from speechduet.errors import SettingError
 from speechduet.network.backbone import Features
-from speechduet.settings import Count, Counts, Even, Positive, Settings, Whole
+from speechduet.settings import Blocks, Even, Positive, Settings, Size, Sizes
+
+Exponent = Annotated[float, Ge(-6), Le(6)]
 
 
 @dataclass(frozen=True)
@@ -36,15 +39,15 @@ class Compact(Settings):
     """
 
     kind: Literal["compact"] = field(default="compact", kw_only=True, repr=False)
-    bins: Count = 256
-    channels: Counts = (24, 40, 56, 72)
-    width: Count = 256
-    encoder_blocks: Whole = 6
-    decoder_blocks: Whole = 3
+    bins: Size = 256
+    channels: Sizes = (24, 40, 56, 72)
+    width: Size = 256
+    encoder_blocks: Blocks = 6
+    decoder_blocks: Blocks = 3
     embedding: Even = 64
-    encoder_dilations: Counts = (1, 2, 4, 8)
-    decoder_dilations: Counts = (4, 8, 1, 2)
-    time_exponents: tuple[float, float] = (-1.2, 0.5)
+    encoder_dilations: Sizes = (1, 2, 4, 8)
+    decoder_dilations: Sizes = (4, 8, 1, 2)
+    time_exponents: tuple[Exponent, Exponent] = (-1.2, 0.5)
     input_scale: Positive = 10.0
     remainder_scale: Positive = 0.1
 

@@ -7,7 +7,8 @@ from typing import NamedTuple, TypeVar
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from speechduet.network.system import Layout, System
+from speechduet.network.layout import Layout
+from speechduet.network.system import System
 from speechduet.sampler import Sampling
 from speechduet.spectrogram import Spectrogram
 

@@ -20,6 +20,7 @@ from torch.nn import functional
 from speechduet.errors import SettingError
 from speechduet.network.backbone import Features
 from speechduet.network.compact import (
+    Exponent,
     LogTimeEmbedding,
     combine,
     on_frames,
@@ -27,7 +28,7 @@ from speechduet.network.compact import (
     silent,
 )
 from speechduet.network.recurrence import Recurrence
-from speechduet.settings import Count, Counts, Even, Positive, Settings, Whole
+from speechduet.settings import Blocks, Even, Positive, Settings, Size, Sizes
 
 
 @dataclass(frozen=True)
@@ -44,15 +45,15 @@ class DualPath(Settings):
     """
 
     kind: Literal["dual_path"] = field(default="dual_path", kw_only=True, repr=False)
-    bins: Count = 256
-    folds: Counts = (4, 2)
-    channels: Counts = (32, 48)
+    bins: Size = 256
+    folds: Sizes = (4, 2)
+    channels: Sizes = (32, 48)
     hidden: Even = 64
-    heads: Count = 2
-    encoder_blocks: Whole = 3
-    decoder_blocks: Whole = 1
+    heads: Size = 2
+    encoder_blocks: Blocks = 3
+    decoder_blocks: Blocks = 1
     embedding: Even = 64
-    time_exponents: tuple[float, float] = (-1.2, 0.5)
+    time_exponents: tuple[Exponent, Exponent] = (-1.2, 0.5)
     input_scale: Positive = 10.0
     remainder_scale: Positive = 0.1
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 import torch
-from annotated_types import Ge, MultipleOf
+from annotated_types import Ge, Le, MaxLen, MinLen, MultipleOf
 from torch import Tensor, nn
 
 from speechduet.errors import SettingError
@@ -26,7 +26,9 @@ from speechduet.network.layers import (
     normalised_silu,
     upsample,
 )
-from speechduet.settings import Count, Counts, Positive, Settings
+from speechduet.settings import Positive, Settings, Size
+
+Multiplier = Annotated[int, Ge(1), Le(64)]
 
 
 @dataclass(frozen=True)
@@ -43,14 +45,14 @@ class NCSNpp(Settings):
     """
 
     kind: Literal["ncsnpp"] = field(default="ncsnpp", kw_only=True, repr=False)
-    base_channels: Annotated[int, Ge(4), MultipleOf(4)] = 128
-    multipliers: Counts = (1, 1, 2, 2, 2, 2, 2)
-    residual_blocks: Count = 2
-    attention_bins: tuple[Count, ...] = (16,)
-    bins: Count = 256
+    base_channels: Annotated[int, Ge(4), Le(2**12), MultipleOf(4)] = 128
+    multipliers: Annotated[tuple[Multiplier, ...], MinLen(1), MaxLen(12)] = (1, 1, 2, 2, 2, 2, 2)
+    residual_blocks: Annotated[int, Ge(1), Le(32)] = 2
+    attention_bins: Annotated[tuple[Size, ...], MaxLen(16)] = (16,)
+    bins: Size = 256
     centred: bool = True
     scale_by_time: bool = True
-    frame_multiple: Count = 64
+    frame_multiple: Size = 64
     fourier_scale: Positive = 16.0
 
     def check(self) -> None:

@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from typing import Annotated, NamedTuple
 
 import torch
-from annotated_types import Gt, Lt
+from annotated_types import Ge, Le
 from torch import Tensor
 
 from speechduet.settings import Settings
@@ -42,7 +42,7 @@ def ratio(numerator: Tensor, denominator: Tensor) -> Tensor:
     return torch.where(denominator > 0, numerator / safe, torch.zeros_like(numerator))
 
 
-StartOfTime = Annotated[float, Gt(0), Lt(1)]
+StartOfTime = Annotated[float, Ge(1e-5), Le(0.9)]
 
 
 class Process(Settings, ABC):

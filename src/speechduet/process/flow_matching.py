@@ -5,6 +5,7 @@ from typing import Literal
 
 from torch import Tensor
 
+from speechduet.errors import SettingError
 from speechduet.process.base import Kernel, Process, StartOfTime
 from speechduet.settings import NotNegative
 
@@ -16,6 +17,11 @@ class FlowMatching(Process):
     kind: Literal["flow_matching"] = field(default="flow_matching", kw_only=True, repr=False)
     sigma_end: NotNegative = 0.5
     t_min: StartOfTime = 0.03
+
+    def check(self) -> None:
+        """The square of the noise is 0 or a number of 32 bits."""
+        if 0 < self.sigma_end < 1e-6:
+            raise SettingError(f"sigma_end is {self.sigma_end}", "0, or 1e-06 or more")
 
     def kernel(self, t: Tensor) -> Kernel:
         """``a = 1 - t``, ``b = t``, ``s = t sigma_end``."""

@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass, field
 from math import log
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
+from annotated_types import Ge, Le
 from torch import Tensor
 
 from speechduet.errors import SettingError
@@ -19,7 +20,7 @@ class OrnsteinUhlenbeck(Process):
     kind: Literal["ornstein_uhlenbeck"] = field(
         default="ornstein_uhlenbeck", kw_only=True, repr=False
     )
-    theta: Positive = 1.5
+    theta: Annotated[float, Ge(1e-3), Le(20)] = 1.5
     sigma_min: Positive = 0.05
     sigma_max: Positive = 0.5
     t_min: StartOfTime = 0.03

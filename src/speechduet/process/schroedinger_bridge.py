@@ -5,7 +5,7 @@ from math import log
 from typing import Annotated, Literal
 
 import torch
-from annotated_types import Gt
+from annotated_types import Ge, Le
 from torch import Tensor
 
 from speechduet.process.base import Kernel, Process, StartOfTime
@@ -19,7 +19,7 @@ class SchroedingerBridge(Process):
     kind: Literal["schroedinger_bridge"] = field(
         default="schroedinger_bridge", kw_only=True, repr=False
     )
-    k: Annotated[float, Gt(1)] = 2.6
+    k: Annotated[float, Ge(1.001), Le(1000)] = 2.6
     c: Positive = 0.4
     t_min: StartOfTime = 1e-4
 

@@ -29,7 +29,7 @@ from speechduet.network.cost import (
     operations,
     operations_per_second,
 )
-from speechduet.network.system import Layout
+from speechduet.network.layout import Layout
 from speechduet.sampler import Sampling
 from speechduet.spectrogram import Spectrogram
 from speechduet.study.cache import Cache, digest_of_file, digest_of_model, key_of

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, make_dataclass, replace
 from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, get_type_hints
 
 from annotated_types import MinLen
 
@@ -12,7 +12,7 @@ from speechduet.errors import SettingError
 from speechduet.sampler import Sampling
 from speechduet.sampling import SETTINGS
 from speechduet.settings import Seed, Settings, Text, Whole, nearest, read
-from speechduet.training.recipe_file import change, load, of_file
+from speechduet.training.recipe_file import change, read_changed
 
 Dataset = Literal["other", "voicebank_demand"]
 Metric = Literal["pesq", "estoi", "si_sdr", "si_sir", "si_sar"]
@@ -154,7 +154,9 @@ def canonical(sampling: Sampling) -> Sampling:
 
 def read_ablation(path: Path, overrides: Sequence[str] = ()) -> Ablation:
     """Read an ablation's file; SettingError for what is unknown, missing or without meaning."""
-    values = load(path)
-    with of_file(path):
+
+    def made(values: dict[str, Any], overrides: Sequence[str]) -> Ablation:
         change(values, overrides)
         return read(Ablation, {name: value for name, value in values.items() if value is not None})
+
+    return read_changed(path, overrides, made)

@@ -9,21 +9,45 @@ from contextlib import suppress
 from pathlib import Path
 from pickle import UnpicklingError
 from time import monotonic
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import lightning
 import torch
+from annotated_types import Ge
+from pydantic import ConfigDict, TypeAdapter, with_config
+from torch import Tensor
+from typing_extensions import NotRequired, TypedDict
 
+from speechduet.audio.notices import Notify
 from speechduet.errors import ModelError
 from speechduet.model.folder import CONFIG, Pretrained, save
+from speechduet.settings import Count, Whole
 from speechduet.training.after_step import AfterStep
 from speechduet.training.errors import TrainingError
 from speechduet.training.module import Training
+from speechduet.training.progress import print_note
 from speechduet.training.recipe_file import TrainingRecipe
 from speechduet.training.resuming import changes, recorded_in, settings_of
 from speechduet.training.settings import Precision
 
 LAST, PREVIOUS = "last.ckpt", "previous.ckpt"
+
+
+@with_config(ConfigDict(strict=True, arbitrary_types_allowed=True))
+class _State(TypedDict):
+    """What a checkpoint of a run holds, as far as a run goes on from it."""
+
+    global_step: Whole
+    examples_seen: Annotated[int, Ge(0)]
+    state_dict: dict[str, Tensor]
+    loops: dict[str, Any]
+    callbacks: dict[str, Any]
+    optimizer_states: list[dict[str, Any]]
+    lr_schedulers: list[dict[str, Any]]
+    settings: NotRequired[dict[str, Any]]
+    identity: NotRequired[dict[str, Any]]
+    processes: NotRequired[Count | None]
+    precision: NotRequired[Precision | None]
 
 
 class Resumed(NamedTuple):
@@ -40,10 +64,11 @@ class Resumed(NamedTuple):
         return found or recorded_in(self.state).get("run.precision")
 
 
-def newest(folder: Path, recipe: TrainingRecipe) -> Resumed | None:
-    """The newest whole checkpoint of a run folder with what it holds; None in a new folder.
+def newest(folder: Path, recipe: TrainingRecipe, notify: Notify = print_note) -> Resumed | None:
+    """The newest checkpoint of a run folder that can be resumed from; None in a new folder.
 
-    Raises TrainingError if all are damaged, ModelError if a setting differs that a run must keep.
+    ``notify`` learns that it is not the last one. Raises TrainingError if all are damaged,
+    ModelError if they are none of a run, or if a setting differs that a run must keep.
     """
     found = [path for path in (folder / LAST, folder / PREVIOUS) if path.exists()]
     whole = [path for path in found if _whole(path)]
@@ -53,24 +78,29 @@ def newest(folder: Path, recipe: TrainingRecipe) -> Resumed | None:
             "a checkpoint to resume from",
             "delete them to start again",
         )
-    if not whole:
+    for path in whole:
+        try:
+            state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+            TypeAdapter(_State).validate_python(state)
+            changed = changes(recorded_in(state), recipe)
+        except (UnpicklingError, RuntimeError, LookupError, AttributeError, TypeError, ValueError):
+            continue
+        if changed.refused:
+            raise ModelError(
+                f"{path} is of another run: {'; '.join(changed.refused)}",
+                "the settings that the run was begun with",
+                "give another --folder for a new run",
+            )
+        if path != found[0]:
+            notify(f"{found[0]} is damaged: the run goes on from {path}, one checkpoint earlier")
+        return Resumed(path, state, changed.applied)
+    if not found:
         return None
-    try:
-        state = torch.load(whole[0], map_location="cpu", weights_only=True, mmap=True)
-        changed = changes(recorded_in(state), recipe)
-    except (UnpicklingError, RuntimeError, KeyError, TypeError, ValueError):
-        raise ModelError(
-            f"{whole[0]} is no checkpoint of a run",
-            "one that speechduet train has written",
-            "give another --folder for a new run",
-        ) from None
-    if changed.refused:
-        raise ModelError(
-            f"{whole[0]} is of another run: {'; '.join(changed.refused)}",
-            "the settings that the run was begun with",
-            "give another --folder for a new run",
-        )
-    return Resumed(whole[0], state, changed.applied)
+    raise ModelError(
+        f"{whole[0]} is no checkpoint of a run",
+        "one that speechduet train has written",
+        "give another --folder for a new run",
+    )
 
 
 class Checkpoints(AfterStep):

@@ -7,7 +7,7 @@ from dataclasses import MISSING, fields
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 from speechduet.model.config import AnyNetwork, AnyProcess
-from speechduet.network.system import Layout
+from speechduet.network.layout import Layout
 from speechduet.recipe import RECIPES
 from speechduet.sampler import Sampling
 from speechduet.settings import meanings
@@ -70,7 +70,7 @@ def _type(hint: Any) -> str:
     origin, inner = get_origin(hint), get_args(hint)
     if origin is Annotated:
         edges = [
-            f" {word} {getattr(constraint, name)}"
+            f" {word} {_number(getattr(constraint, name))}"
             for constraint in inner[1:]
             for name, word in _EDGES.items()
             if hasattr(constraint, name)
@@ -84,6 +84,10 @@ def _type(hint: Any) -> str:
         return f"{_type(inner[1])} by name"
     names = {str: "text", int: "whole number", float: "number", bool: "true | false"}
     return names[hint]
+
+
+def _number(edge: float) -> str:
+    return str(edge) if isinstance(edge, int) else f"{edge:g}"
 
 
 def _value(value: Any) -> str:

@@ -20,7 +20,7 @@ from speechduet.data import (
 )
 from speechduet.data.findings import Findings
 from speechduet.data.pairs import from_folders
-from speechduet.errors import AudioError
+from speechduet.errors import AudioError, SettingError
 from speechduet.training.recipe_file import TrainingRecipe
 
 
@@ -91,9 +91,17 @@ def examples_of(recipe: TrainingRecipe, notify: Notify = warn) -> Examples:
     rate = recipe.model.spectrogram.sample_rate
     if data.pairs:
         return PairExcerpts(find_pairs(Path(data.pairs)), recipe.mixing, rate, seed, notify)
+    weights = {"speech": data.speech_weights, "noise": data.noise_weights}
+    recordings = {}
+    for name, of_patterns in weights.items():
+        try:
+            recordings[name] = Recordings(getattr(data, name), rate, of_patterns, notify)
+        except SettingError as error:
+            key = f"data.{name}_weights"
+            raise SettingError(f"{recipe.place_of(key)}: {key}: {error}") from None
     return Mixtures(
-        Recordings(data.speech, rate, data.speech_weights, notify),
-        Recordings(data.noise, rate, data.noise_weights, notify),
+        recordings["speech"],
+        recordings["noise"],
         recipe.mixing,
         rate,
         seed,

@@ -6,7 +6,6 @@ import lightning
 import torch
 from torch import Tensor
 
-from speechduet.errors import SettingError
 from speechduet.network.system import System
 from speechduet.process import Process
 from speechduet.sampler import Estimate
@@ -66,26 +65,6 @@ class Training(lightning.LightningModule):
         norms_every: int = 0,
     ) -> None:
         super().__init__()
-        balanced = losses.balance != "fixed"
-        if (norms_every or balanced) and system.predictive_decoder is None:
-            raise SettingError(
-                "gradient norms at the shared encoder of a system that has none",
-                "layout.predictive 'shared'",
-            )
-        if balanced and not norms_every:
-            raise SettingError(
-                f"losses.balance is {losses.balance!r}, but no gradient norm is measured",
-                "run.gradient_norms_every_steps of 1 or more",
-            )
-        if times.own_states and not system.predicts:
-            raise SettingError(
-                f"times.own_states is {times.own_states} for a system that does not predict",
-                "0, or a predictive part",
-            )
-        if times.chained and not (system.layout.generative and system.predictive_decoder):
-            raise SettingError(
-                "times.chained for a system without two decoders", "layout.predictive 'shared'"
-            )
         self.system = system
         self.balance = Balance()
         self.spectrogram = spectrogram

@@ -48,6 +48,10 @@ def train(recipe: TrainingRecipe, folder: Path, notify: Notify = print_note) -> 
     ``model_ema_DECAY`` of every other average. ``notify`` learns what is odd about the recordings,
     which settings are others than when the run was last started, and which precision was chosen.
     """
+    _check_machine(recipe)
+    start = _start(newest(folder, recipe, notify), folder, recipe.run, notify)
+    module = build(recipe, with_weights=start.checkpoint is None)
+    # After all that can be wrong in a moment: reading takes minutes.
     examples, pairs = examples_of(recipe, notify), validation_pairs(recipe, notify)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -55,8 +59,6 @@ def train(recipe: TrainingRecipe, folder: Path, notify: Notify = print_note) -> 
         raise is_full(error, folder) or SettingError(
             f"cannot create {folder} ({error.strerror})", "a folder for the run"
         ) from None
-    start = _start(newest(folder, recipe), folder, recipe.run, notify)
-    module = build(recipe, with_weights=start.checkpoint is None)
     log = JsonLog(folder / "log.jsonl", start.step)
     precision = recipe.run.precision
     if precision == "auto" and start.precision is not None:
@@ -175,18 +177,15 @@ def _fit(
 def build(recipe: TrainingRecipe, with_weights: bool = True) -> Training:
     """The module with the initial weights of a run."""
     settings = recipe.run
-    _check_excerpt(recipe)
     # config.build() restores the random state, which therefore has to be set for it.
     torch.manual_seed(settings.seed)
-    system = recipe.model.build()
+    try:
+        system = recipe.model.build()
+    except SettingError as error:
+        raise SettingError(f"{recipe.place_of('network')}: {error}") from None
     if settings.start_from and with_weights:
-        _start_from(settings.start_from, system)
+        _start_from(recipe, system)
     if settings.compile:
-        if settings.gradient_norms_every_steps:
-            raise SettingError(
-                "run.compile with run.gradient_norms_every_steps",
-                "one of the two: compiled networks allow one backward pass",
-            )
         for part in system.children():
             part.compile()
     else:
@@ -202,27 +201,36 @@ def build(recipe: TrainingRecipe, with_weights: bool = True) -> Training:
     )
 
 
-def _check_excerpt(recipe: TrainingRecipe) -> None:
-    transform, multiple = recipe.model.spectrogram, recipe.model.network.frame_multiple
-    frames = transform.frames(round(recipe.mixing.excerpt_s * transform.sample_rate))
-    if frames % multiple:
-        fitting = (frames + -frames % multiple - 1) * transform.hop / transform.sample_rate
-        raise SettingError(
-            f"mixing.excerpt_s of {recipe.mixing.excerpt_s} makes {frames} frames",
-            f"a multiple of the network's {multiple}",
-            f"set mixing.excerpt_s to {fitting:.12g}",
-        )
-
-
-def _start_from(source: str, system: System) -> None:
-    known = load_any(source).system
+def _start_from(recipe: TrainingRecipe, system: System) -> None:
+    source, place = recipe.run.start_from, recipe.place_of("run.start_from")
+    try:
+        known = load_any(source).system
+    except ModelError as error:
+        raise ModelError(f"{place}: run.start_from: {error}") from None
     if (known.layout, known.backbone) != (system.layout, system.backbone):
         raise ModelError(
-            f"{source} has {known.layout} on {known.backbone}",
+            f"{place}: run.start_from {source} has {known.layout} on {known.backbone}",
             f"{system.layout} on {system.backbone}",
             "start from a model of the same system and size",
         )
     system.load_state_dict(known.state_dict())
+
+
+def _check_machine(recipe: TrainingRecipe) -> None:
+    """The accelerator is there, and does the arithmetic that is asked for."""
+    accelerator, device = recipe.run.accelerator, device_of(recipe.run.accelerator)
+    if device.type == "cpu" and accelerator not in ("auto", "cpu"):
+        raise SettingError(
+            f"{recipe.place_of('run.accelerator')}: run.accelerator is {accelerator!r}, "
+            "which this machine lacks, or PyTorch does not find",
+            "auto or cpu",
+        )
+    if recipe.run.precision == "16-mixed" and device.type == "cpu":
+        raise SettingError(
+            f"{recipe.place_of('run.precision')}: run.precision is '16-mixed' on a CPU",
+            "a GPU",
+            "set run.precision to 32-true, bf16-mixed or auto",
+        )
 
 
 def _processes(settings: RunSettings) -> tuple[int, int]:
@@ -269,8 +277,9 @@ def _trainer(
         )
     except (MisconfigurationException, ValueError) as error:
         raise SettingError(
-            f"this machine cannot train so ({' '.join(str(error).split())})",
-            remedy="change run.accelerator, run.devices or run.precision",
+            f"this machine cannot train with the recipe's run.accelerator {settings.accelerator}, "
+            f"run.devices {devices} and run.precision {precision} ({' '.join(str(error).split())})",
+            remedy="change one of them",
         ) from error
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from annotated_types import Ge, Le, Lt
 
 from speechduet.errors import SettingError
-from speechduet.settings import Count, NotNegative, Seed, Settings, Whole
+from speechduet.settings import BatchSize, Count, NotNegative, Seed, Settings, Whole
 
 _MOST_WORKERS = 1024
 _MOST_NODES = 100_000
@@ -31,7 +31,8 @@ class DataSettings(Settings):
     rooms: str = ""
     """Folder of room impulse responses, for mixing.reverberation."""
     speech_weights: Mapping[str, NotNegative] = field(default_factory=dict)
-    """Patterns of file names, and how often such a file is drawn per second of its audio."""
+    """Patterns of file names, and how often such a file is drawn per second of its audio; 1
+    without a pattern."""
     noise_weights: Mapping[str, NotNegative] = field(default_factory=dict)
     """The same for noise."""
     pairs: str = ""
@@ -52,6 +53,12 @@ class DataSettings(Settings):
                 f"data has speech {self.speech!r}, noise {self.noise!r} and pairs {self.pairs!r}",
                 "either speech and noise, or pairs",
             )
+        for name in ("rooms", "speech_weights", "noise_weights"):
+            if self.pairs and getattr(self, name):
+                raise SettingError(
+                    f"{name} is given beside pairs, which are mixed already",
+                    "none, or speech and noise in place of pairs",
+                )
         if bool(self.valid_clean) != bool(self.valid_noisy):
             raise SettingError(
                 f"valid_clean is {self.valid_clean!r} and valid_noisy {self.valid_noisy!r}",
@@ -67,7 +74,7 @@ class RunSettings(Settings):
     """Steps of the whole run; the learning rate falls towards its end."""
     max_minutes: NotNegative = 0.0
     """Stop after this many minutes with a checkpoint, to be resumed later; 0: no limit."""
-    batch_size: Count = 8
+    batch_size: BatchSize = 8
     """Examples that one process takes at once."""
     accumulate: Count = 1
     """Batches whose gradients make one step."""
@@ -88,8 +95,7 @@ class RunSettings(Settings):
     show to be the fastest on this machine; a resumed run keeps it."""
     compile: bool = False
     """Compile the networks with torch.compile: slower to start, then faster."""
-    accelerator: str = "auto"
-    """cpu, gpu, mps or auto."""
+    accelerator: Literal["auto", "cpu", "gpu", "cuda", "mps"] = "auto"
     devices: Annotated[int, Ge(1), Le(_MOST_WORKERS)] = 1
     """Processes (and GPUs) per machine; torchrun decides by itself."""
     nodes: Annotated[int, Ge(1), Le(_MOST_NODES)] = 1
@@ -106,6 +112,15 @@ class RunSettings(Settings):
     """How often losses and speed are written down."""
     start_from: str = ""
     """A model to take the first weights from: a folder, a .ckpt file or a bundled model's name."""
+
+    def check(self) -> None:
+        """Each average is one of its own."""
+        if len(set(self.ema_decays)) < len(self.ema_decays):
+            raise SettingError(
+                f"other_ema_decays is {list(self.other_ema_decays)} beside ema_decay "
+                f"{self.ema_decay}",
+                "each decay once",
+            )
 
     @property
     def ema_decays(self) -> tuple[float, ...]:
