@@ -27,7 +27,7 @@ def main(
 ) -> None:
     """Mix speech and noise on the fly, train, and say where the model is."""
     own = [f"data.speech={speech}", f"data.noise={noise}", f"run.max_steps={steps}"]
-    own += ["data.valid_clean=", "data.valid_noisy=", "data.speech_weights={}"]
+    own += ["data.valid_clean=''", "data.valid_noisy=''", "data.speech_weights={}"]
     model = train(read_recipe(RECIPE, [*own, *(override or [])]), folder)
     print(f"{model}: {Enhancer.from_pretrained(model).backend}")
 
