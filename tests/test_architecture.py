@@ -22,7 +22,7 @@ SOURCES = [
 
 # The order in which data flows. A module imports from rooms above its own, or from its own.
 ROOMS = (
-    {"errors", "extras", "settings", "attempt", "names", "files", "audio"},
+    {"errors", "extras", "seed", "framing", "settings", "attempt", "names", "files", "audio"},
     {"sampling", "spectrogram"},
     {"process"},
     {"sampler"},
@@ -31,9 +31,11 @@ ROOMS = (
     {"model"},
     {"backend"},
     {"enhancement"},
-    {"data", "metrics", "picture"},
+    {"onnx"},
+    {"export"},
+    {"data", "metrics", "picture", "thinning", "comparison"},
     {"evaluation", "training"},
-    {"bench", "study"},
+    {"bench", "study", "app"},
     {"cli"},
 )
 

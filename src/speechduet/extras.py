@@ -19,10 +19,15 @@ EXTRAS: Mapping[str, str] = {
     "openvino": "openvino",
     "pyroomacoustics": "rooms",
     "huggingface_hub": "hub",
+    "fastapi": "app",
+    "uvicorn": "app",
+    "python_multipart": "app",
+    "websockets": "app",
+    "gradio": "app",
 }
 """The extra of this package that brings a module."""
 
-PACKAGES: Mapping[str, str] = {"yaml": "PyYAML"}
+PACKAGES: Mapping[str, str] = {"yaml": "PyYAML", "python_multipart": "python-multipart"}
 """What a module's package is called, where it has another name."""
 
 

@@ -4,6 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+import numpy.typing as npt
+
 from speechduet.extras import missing
 from speechduet.names import shown
 
@@ -65,14 +68,24 @@ def new_figure(width: float, height: float, dpi: int) -> "Figure":
     return figure
 
 
-def draw_level(axes: "Axes", level: "Tensor", loudest: float, sample_rate: int) -> "AxesImage":
-    """Draw a spectrum of `level_db` over s and kHz; ``loudest`` is 0 dB, dark lies 70 dB below."""
+def draw_level(
+    axes: "Axes",
+    level: "Tensor | npt.NDArray[np.float64]",
+    loudest: float,
+    sample_rate: int,
+    duration_s: float | None = None,
+) -> "AxesImage":
+    """Draw a spectrum ``[bins, frames]`` in dB over s and kHz.
+
+    ``loudest`` is 0 dB, dark lies 70 dB below. Without a duration the frames are those of
+    `level_db`, 8 ms apart.
+    """
+    end_s = 0.008 * level.shape[1] if duration_s is None else duration_s
     image = axes.imshow(
-        (level - loudest).numpy(),
+        np.asarray(level) - loudest,
         origin="lower",
         aspect="auto",
-        # Frames are 8 ms apart.
-        extent=(0, 0.008 * level.shape[1], 0, sample_rate / 2000),
+        extent=(0, max(end_s, 1e-3), 0, sample_rate / 2000),
         cmap="magma",
         vmin=-DYNAMIC_RANGE_DB,
         vmax=0,

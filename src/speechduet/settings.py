@@ -19,14 +19,12 @@ import numpy as np
 from annotated_types import Ge, Le, MaxLen, MinLen, MultipleOf
 
 from speechduet.errors import SettingError
+from speechduet.seed import MOST_SEED
 
 # pydantic itself is imported with the first record: the command line answers without.
 if TYPE_CHECKING:
     from pydantic import BaseModel, GetCoreSchemaHandler, ValidationError
     from pydantic_core import CoreSchema
-
-MOST_SEED = 2**64 - 1
-"""As in PyTorch and NumPy's own generators."""
 
 # The ranges are wider than anything of use, and so narrow that 32-bit numbers hold the squares.
 Positive = Annotated[float, Ge(1e-6), Le(1e6)]

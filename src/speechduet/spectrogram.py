@@ -9,11 +9,18 @@ from annotated_types import Ge, Le
 from torch import Tensor
 
 from speechduet.errors import SettingError
+from speechduet.framing import covering_length
 from speechduet.settings import Even, Positive, Settings, Size
 
 
-@lru_cache(maxsize=8)
 def _hann(length: int, device: torch.device, dtype: torch.dtype) -> Tensor:
+    # What is made while a program is traced stands for a tensor and must not outlive that.
+    make = _made.__wrapped__ if torch.compiler.is_compiling() else _made
+    return make(length, device, dtype)
+
+
+@lru_cache(maxsize=8)
+def _made(length: int, device: torch.device, dtype: torch.dtype) -> Tensor:
     # A window made in inference mode would be refused by autograd later, when it is reused.
     with torch.inference_mode(False):
         return torch.hann_window(length, periodic=True, device=device, dtype=dtype)
@@ -57,11 +64,7 @@ class Spectrogram(Settings):
 
     def covering(self, samples: int) -> int:
         """The length to which samples are continued, so that each lies under full overlap."""
-        if self.published:
-            return samples
-        # The first frame that is missing must start after the last sample.
-        reach = max(0, self.n_fft // 2 - self.hop)
-        return -(-(samples + reach) // self.hop) * self.hop
+        return samples if self.published else covering_length(samples, self.n_fft, self.hop)
 
     def framing_offsets(self, count: int) -> list[int]:
         """How many zeros go before a waveform in each of several framings: 0 to almost a hop."""
@@ -83,7 +86,7 @@ class Spectrogram(Settings):
 
     def decode(self, spectrogram: Tensor, samples: int) -> Tensor:
         """Complex ``[batch, 1, bins, frames]`` -> real ``[batch, samples]``."""
-        transform = self._rescale(spectrogram.squeeze(1) / self.factor, 1 / self.exponent, 1.0)
+        transform = self.expanded(spectrogram)
         return torch.istft(
             transform,
             self.n_fft,
@@ -92,6 +95,10 @@ class Spectrogram(Settings):
             center=True,
             length=samples,
         )
+
+    def expanded(self, spectrogram: Tensor) -> Tensor:
+        """The Fourier transform ``[batch, bins, frames]`` behind a compressed spectrogram."""
+        return self._rescale(spectrogram.squeeze(1) / self.factor, 1 / self.exponent, 1.0)
 
     @staticmethod
     def _rescale(values: Tensor, exponent: float, factor: float) -> Tensor:

@@ -16,6 +16,10 @@ def test_systems_are_listed() -> None:
     assert result.exit_code == 0
     for recipe in RECIPES:
         assert recipe.name in result.stdout and recipe.source in result.stdout
+    for name in bundled():
+        assert name in result.stdout.splitlines()
+    assert "dereverberation); filled in: steps 50, corrector_snr 0.33" in result.stdout
+    assert "org/name@revision" in result.stderr
 
 
 def test_the_tables_count_what_is_published() -> None:
@@ -57,7 +61,16 @@ def test_what_is_no_checkpoint(tmp_path: Path) -> None:
 
 def test_help_and_version() -> None:
     assert CliRunner().invoke(app, ["--version"]).stdout == f"{speechduet.__version__}\n"
-    commands = ["enhance", "evaluate", "train", "ablate", "reproduce", "models", "convert"]
+    commands = [
+        "enhance",
+        "evaluate",
+        "train",
+        "ablate",
+        "reproduce",
+        "models",
+        "convert",
+        "export",
+    ]
     overview = CliRunner().invoke(app, ["--help"])
     for command in commands:
         assert command in overview.stdout
@@ -67,7 +80,7 @@ def test_help_and_version() -> None:
 
 
 def test_the_package_names_what_it_has() -> None:
-    assert {"Enhancer", "enhance_file", "metrics"} <= set(dir(speechduet))
+    assert {"Enhancer", "enhance_file", "metrics", "onnx"} <= set(dir(speechduet))
     assert speechduet.metrics.si_sdr is not None
     with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
         speechduet.nothing  # noqa: B018

@@ -112,6 +112,8 @@ def test_bad_streams(tiny_model: Path, noisy: np.ndarray, change, message: str) 
         (["-", "-o", "out.wav", "--latency", "1"], "a latency for what is not streamed"),
         (["-", "-o", "-", "--latency", "1", "--format", "flac"], "for what is not streamed"),
         (["in.wav", "-o", "out.wav", "--latency", "1"], "a latency for files"),
+        (["in.wav", "-o", "out.wav", "--live"], "a live source for files"),
+        (["-", "-o", "out.wav", "--no-live"], "a live source for what is not streamed"),
     ],
 )
 def test_wrong_usage(

@@ -25,7 +25,8 @@ FRESH = {"base": set(EXTRAS), "training": set(EXTRAS) - {"lightning", "yaml"}}
 """What installations lack that have no extra, or only what training cannot do without."""
 
 FORGOTTEN = (
-    *({"scipy"}, {"yaml", "jinja2"}, {"lightning", "onnxruntime"}, {"matplotlib", "onnx"}),
+    *({"scipy", "fastapi"}, {"yaml", "jinja2", "uvicorn"}, {"gradio"}),
+    *({"lightning", "onnxruntime", "websockets"}, {"matplotlib", "onnx", "python_multipart"}),
     *({"pesq", "huggingface_hub", "pyroomacoustics"}, {"pystoi", "tensorboard", "openvino"}),
 )
 """Packages that are missing together; no command needs two of a set, so none hides another."""
@@ -121,11 +122,15 @@ def commands(root: Path, model: str, folder: Path) -> dict[str, list[list[str]]]
             ["--data", str(place), "--folder", str(folder / "reproduced")],
         ],
         "models": [[]],
+        "info": [[noisy, "-m", model], [model]],
+        "plot": [[noisy, f"{place}/clean/a.wav", "-o", str(folder / "plot.png")]],
         "bench": [
             # Measuring takes long, and what it needs beyond a recipe is what training needs.
             ["--train", "--config", str(folder / "absent.yaml"), "--repeats", "1"],
             ["-m", model, "--backend", "openvino", "--repeats", "1"],
         ],
+        # An address at which no server begins.
+        "serve": [["--host", "0.0.0.0"]],
         "convert": [[str(root / "README.md"), str(folder / "converted")]],
     }
 

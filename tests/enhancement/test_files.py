@@ -13,7 +13,7 @@ import soundfile
 
 from speechduet.audio import read, write
 from speechduet.enhancement.enhancer import Enhancer
-from speechduet.enhancement.files import enhance_file
+from speechduet.enhancement.files import enhance_file, mix_file
 from speechduet.errors import AudioError, SettingError, SpeechduetError
 
 
@@ -60,6 +60,23 @@ def test_a_file_gives_what_its_samples_give(tmp_path: Path, unchanging: Enhancer
     enhance_file(tmp_path / "in.wav", tmp_path / "out.wav", unchanging, strength=0.7, seed=3)
     expected = unchanging(samples, 44_100, strength=0.7, seed=3)
     np.testing.assert_allclose(read(tmp_path / "out.wav")[0], expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(("suffix", "subtype"), [(".wav", "PCM_16"), (".mp3", "MPEG_LAYER_III")])
+def test_another_strength_is_written_without_a_network(
+    tmp_path: Path, tiny_model: Path, suffix: str, subtype: str
+) -> None:
+    enhancer = Enhancer.from_pretrained(tiny_model, threads=1)
+    source = tmp_path / f"in{suffix}"
+    write(source, tones(100_000, 44_100, 2), 44_100, subtype)
+    with (tmp_path / "unmixed").open("w+b") as unmixed:
+        enhance_file(source, tmp_path / f"full{suffix}", enhancer, "fast", unmixed=unmixed)
+        mix_file(source, tmp_path / f"mixed{suffix}", unmixed, 0.3)
+    enhance_file(source, tmp_path / f"direct{suffix}", enhancer, "fast", strength=0.3)
+    full, mixed, direct = (
+        (tmp_path / f"{name}{suffix}").read_bytes() for name in ("full", "mixed", "direct")
+    )
+    assert mixed == direct != full
 
 
 def test_no_strength_is_the_input(tmp_path: Path, unchanging: Enhancer) -> None:

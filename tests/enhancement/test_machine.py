@@ -7,11 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
 
 from speechduet.enhancement import enhancer as module
 from speechduet.enhancement.enhancer import Enhancer
-from speechduet.enhancement.noise import NoiseField
+from speechduet.enhancement.noise import Complexes, NoiseField
 from speechduet.errors import SettingError
 from speechduet.model.folder import load
 
@@ -61,7 +60,7 @@ def counts(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     found: list[int] = []
     frames = NoiseField.frames
 
-    def counting(self: NoiseField, *arguments: Any) -> Tensor:
+    def counting(self: NoiseField, *arguments: Any) -> Complexes:
         found.append(torch.get_num_threads())
         return frames(self, *arguments)
 

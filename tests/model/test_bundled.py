@@ -11,6 +11,9 @@ from torch import Tensor
 
 from speechduet import Enhancer
 from speechduet.metrics import estoi, pesq, si_sdr
+from speechduet.model.card import model_card
+from speechduet.model.find import BUNDLED, bundled
+from speechduet.model.folder import CARD, describe, load
 
 MODES = ("fast", "balanced", "best")
 
@@ -47,3 +50,13 @@ def test_scores_on_the_bundled_samples(root: Path, mode: str) -> None:
             (pesq(enhanced, clean, rate), estoi(enhanced, clean, rate), si_sdr(enhanced, clean))
         )
     assert (np.mean(scores, axis=0) > FLOORS[mode]).all(), np.mean(scores, axis=0)
+
+
+@pytest.mark.parametrize("name", bundled())
+def test_its_card_is_what_the_code_writes(name: str) -> None:
+    folder = BUNDLED / name
+    model = load(folder)
+    parameters = sum(p.numel() for p in model.system.parameters())
+    card = model_card(describe(model), parameters, name)
+    assert (folder / CARD).read_text(encoding="utf-8") == card
+    assert "| test (55 pairs) | balanced | 2 | 2.07 [1.92, 2.22] |" in card

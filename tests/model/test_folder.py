@@ -5,7 +5,6 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -307,29 +306,10 @@ def test_load_any(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         load_any()
 
 
-def test_models_of_the_hub(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_models_of_the_hub_need_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
     with pytest.raises(ModelError, match=r"pip install 'speechduet\[hub\]'"):
         load_any("somebody/model")
-
-    hub, errors = ModuleType("huggingface_hub"), ModuleType("huggingface_hub.errors")
-    asked = []
-
-    def snapshot_download(name: str, allow_patterns: list[str]) -> str:
-        asked.append((name, sorted(allow_patterns)))
-        if name == "somebody/model":
-            return str(folder)
-        raise ConnectionError("Cannot reach the hub\nmore")
-
-    hub.snapshot_download = snapshot_download  # type: ignore[attr-defined]
-    errors.HfHubHTTPError = RuntimeError  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "huggingface_hub", hub)
-    monkeypatch.setitem(sys.modules, "huggingface_hub.errors", errors)
-    assert load_any("somebody/model").name == "tiny"
-    wanted = ["README.md", "activation_ranges.json", "config.json", "model.safetensors"]
-    assert asked == [("somebody/model", wanted)]
-    with pytest.raises(ModelError, match=r"cannot fetch some/other \(Cannot reach the hub\);"):
-        load_any("some/other")
 
 
 def test_names_have_no_meaning_in_the_card(tmp_path: Path) -> None:
@@ -338,3 +318,10 @@ def test_names_have_no_meaning_in_the_card(tmp_path: Path) -> None:
     card = (tmp_path / "README.md").read_text()
     assert "# \\<b>\\`x\\`\n" in card
     assert "## A\\|\\<i>\n" in card and "- \\<u>: 1\n" in card
+
+
+def test_only_a_model_of_the_hub_has_revisions(folder: Path) -> None:
+    with pytest.raises(ModelError, match="a revision of .*, which is on this machine; expected"):
+        load_any(folder, "main")
+    with pytest.raises(ModelError, match="a revision of the bundled model"):
+        load_any(None, "main")

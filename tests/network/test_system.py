@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from speechduet.errors import SettingError
+from speechduet.network.compact import Compact
 from speechduet.network.layout import Layout
 from speechduet.network.ncsnpp import NCSNpp
 from speechduet.network.system import PredictiveNetwork, Program, System, stack, unstack
@@ -209,3 +210,12 @@ def test_a_score_needs_a_process_that_remembers(process: Process) -> None:
 def test_a_generative_system_needs_a_process() -> None:
     with pytest.raises(SettingError, match="without a process"):
         System(Layout(True, "none", "clean"), None, TINY)
+
+
+def test_a_prior_alone_is_left_where_a_bridge_begins() -> None:
+    layout = Layout(True, "none", "clean", prior_std=0.1)
+    network = Compact(bins=64, channels=(4, 4), width=8)
+    system = System(layout, SchroedingerBridge(), network)
+    output, x = torch.randn(1, 2, 64, 8), torch.randn(1, 1, 64, 8, dtype=torch.complex64)
+    clean = system.clean(output, x, x, torch.ones(1))
+    torch.testing.assert_close(clean, unstack(output))

@@ -35,7 +35,7 @@ def bundled_values() -> dict[str, Tensor]:
     with torch.inference_mode():
         y = enhancer.spectrogram.encode(torch.from_numpy(noisy / abs(noisy).max())[None])
         t = torch.tensor([TIME])
-        z = NoiseField(0, y.shape[2]).frames(0, 0, y.shape[3])[None]
+        z = torch.from_numpy(NoiseField(0, y.shape[2]).batch(0, [0], y.shape[3]))
         estimate = system.estimate(
             process.perturb(y, y, t, z), y, y, t, generative=True, predictive=True
         )

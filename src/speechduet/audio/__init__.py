@@ -1,6 +1,6 @@
 """Recordings: read, written, resampled, streamed.
 
-This module imports no PyTorch; `speechduet.audio.waveform` does.
+Nothing here imports PyTorch; PyAV is imported where a file needs it.
 """
 
 from speechduet.audio.formats import (
@@ -8,6 +8,7 @@ from speechduet.audio.formats import (
     WRITABLE_SUFFIXES,
     AudioFormat,
     Samples,
+    suffix_of,
     target_format,
     writable_suffix,
 )
@@ -23,6 +24,7 @@ __all__ = [
     "read",
     "read_blocks",
     "read_mono",
+    "suffix_of",
     "target_format",
     "writable_suffix",
     "write",

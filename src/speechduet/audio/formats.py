@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import soundfile as sf
 
-from speechduet.errors import AudioError
+from speechduet.errors import AudioError, SettingError
 
 Samples = npt.NDArray[np.float32]
 """Float32, full scale at 1; ``[samples, channels]`` unless it is said otherwise."""
@@ -102,6 +102,18 @@ def writable_suffix(source: Path) -> str:
     """The suffix of an output made from this file: its own if it can be written, else .wav."""
     suffix = source.suffix.lower()
     return suffix if suffix in _CONTAINERS else ".wav"
+
+
+def suffix_of(container: str) -> str:
+    """The suffix of a container by its name, such as wav or flac.
+
+    Raises SettingError for one that cannot be written.
+    """
+    suffix = "." + container.lower().lstrip(".")
+    if suffix not in _CONTAINERS:
+        choices = ", ".join(known.lstrip(".") for known in _CONTAINERS)
+        raise SettingError(f"format {container!r} cannot be written", f"one of {choices}")
+    return suffix
 
 
 def _subtype(source: AudioFormat, container: str) -> str:

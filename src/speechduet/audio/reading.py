@@ -30,12 +30,19 @@ def probe(path: Path, *, track: int | None = None) -> AudioFormat:
     """
     _check_readable(path)
     # libsndfile's MP3 decoder writes to stderr what it does not like.
-    known = None if _may_be_mp3(path) else sndfile_reading.format_of(path)
+    with_ffmpeg = find_spec("av") is not None
+    known = None if with_ffmpeg and _may_be_mp3(path) else sndfile_reading.format_of(path)
     if known is None:
+        if not with_ffmpeg:
+            raise AudioError(
+                f"{path} is nothing that libsndfile reads, and PyAV is not installed",
+                "WAV, FLAC, Ogg, AIFF, CAF or another container that libsndfile knows",
+                "pip install av",
+            )
         from speechduet.audio import ffmpeg_reading
 
         return ffmpeg_reading.format_of(path, track)
-    if known.container == "OGG" and track not in (None, 1):
+    if known.container == "OGG" and track not in (None, 1) and with_ffmpeg:
         from speechduet.audio import ffmpeg_reading
 
         chosen = ffmpeg_reading.format_of(path, track)

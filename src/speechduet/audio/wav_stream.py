@@ -185,7 +185,7 @@ def write_stream(
     if header.doubtful:
         header = replace(header, samples=None)
     try:
-        start = stream.tell() if _is_file(stream) else None
+        start = stream.tell() if is_file(stream) else None
         stream.write(header.encode())
         stream.flush()
         try:
@@ -207,7 +207,7 @@ def write_stream(
         raise AudioError(f"cannot write the stream: {error.strerror or error}") from error
 
 
-def _is_file(stream: BinaryIO) -> bool:
+def is_file(stream: BinaryIO) -> bool:
     """Whether one can go back in a stream: it is a file, and not one that is only added to."""
     try:
         number = stream.fileno()

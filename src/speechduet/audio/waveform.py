@@ -1,15 +1,18 @@
 """Arrays and tensors that users hold, as the columns of samples that the package works on."""
 
-from typing import Any, TypeVar
+import sys
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from speechduet.audio.formats import Samples
 from speechduet.errors import AudioError
 
-Waveform = TypeVar("Waveform", np.ndarray[Any, Any], Tensor)
+if TYPE_CHECKING:
+    from torch import Tensor
+    from typing_extensions import TypeIs
+
+Waveform = TypeVar("Waveform", np.ndarray[Any, Any], "Tensor")
 
 _MOST_CHANNELS = 256
 _FEW_CHANNELS = 8
@@ -23,7 +26,7 @@ def columns_of(waveform: Waveform) -> Samples:
     Raises AudioError unless it is a NumPy array or a tensor of floats or signed integers in one of
     the two shapes.
     """
-    if not isinstance(waveform, np.ndarray | Tensor):
+    if not isinstance(waveform, np.ndarray) and not _is_tensor(waveform):
         raise AudioError(
             f"a waveform of type {type(waveform).__name__}",
             "a NumPy array or a torch tensor",
@@ -34,7 +37,7 @@ def columns_of(waveform: Waveform) -> Samples:
             f"a waveform of shape {list(waveform.shape)} and type {_kind(waveform)}",
             "[samples] or [channels, samples] of floats or signed integers",
         )
-    if isinstance(waveform, Tensor):
+    if _is_tensor(waveform):
         columns = np.atleast_2d(waveform.detach().float().cpu().numpy()).T
     else:
         columns = np.atleast_2d(waveform.astype(np.float32)).T
@@ -64,7 +67,9 @@ def like(waveform: Waveform, columns: Samples) -> Waveform:
         most = float(limits.max)
         most = most if int(most) <= limits.max else float(np.nextafter(most, 0))
         values = np.rint(values.astype(np.float64)).clip(float(limits.min), most)
-    if isinstance(waveform, Tensor):
+    if _is_tensor(waveform):
+        import torch
+
         return torch.from_numpy(values).to(waveform)
     return values.astype(waveform.dtype)
 
@@ -82,13 +87,19 @@ def rate_of(sample_rate: Any) -> int:
     return int(value)
 
 
-def _kind(waveform: np.ndarray[Any, Any] | Tensor) -> str:
+def _is_tensor(waveform: object) -> "TypeIs[Tensor]":
+    """Whether it is a tensor of PyTorch, of which there is none where nobody imported that."""
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(waveform, torch.Tensor)
+
+
+def _kind(waveform: "np.ndarray[Any, Any] | Tensor") -> str:
     """The name of a dtype, whatever the library and the order of bytes: float32, int16, ..."""
-    if isinstance(waveform, Tensor):
+    if _is_tensor(waveform):
         return str(waveform.dtype).removeprefix("torch.")
     name: str = waveform.dtype.name
     return name
 
 
-def _holds_samples(waveform: np.ndarray[Any, Any] | Tensor) -> bool:
+def _holds_samples(waveform: "np.ndarray[Any, Any] | Tensor") -> bool:
     return _kind(waveform).startswith(("float", "longdouble", "bfloat", "int"))

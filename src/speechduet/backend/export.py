@@ -4,11 +4,9 @@ Any number of examples and, in multiples of the network's, of frames; the bins a
 """
 
 import warnings
-from collections.abc import Callable
 from importlib.util import find_spec
 from io import BytesIO
 from threading import Lock
-from typing import Generic, TypeVar
 
 import numpy as np
 import torch
@@ -17,8 +15,6 @@ from torch import Tensor, nn
 
 from speechduet.errors import SettingError
 from speechduet.network.system import Program, System
-
-Made = TypeVar("Made")
 
 OPSET = 17
 """Version of the ONNX operators; the first that has layer normalisation."""
@@ -54,8 +50,8 @@ def onnx_model(system: System, program: Program, bins: int) -> bytes:
     if len(inputs) > 1:
         axes["t"] = {0: "batch"}
     with _LOCK, warnings.catch_warnings(), torch.no_grad():
-        # The exporter that PyTorch prefers (dynamo=True) writes the same function, but takes eight
-        # seconds of a processor where this one takes half a second.
+        # Not by the exporter that PyTorch prefers (dynamo=True), see docs/onnx.md: it converts
+        # neither NCSN++'s attention nor 8-bit numbers, and takes many times as long.
         warnings.simplefilter("ignore", DeprecationWarning)
         warnings.simplefilter("ignore", torch.jit.TracerWarning)  # type: ignore[attr-defined]
         # The states that a recurrence begins with are made for whatever batch there is.
@@ -80,25 +76,6 @@ def onnx_model(system: System, program: Program, bins: int) -> bytes:
     onnx.helper.set_model_props(model, {"frame_multiple": str(system.frame_multiple)})
     serialised: bytes = model.SerializeToString()
     return serialised
-
-
-class PerProgram(Generic[Made]):
-    """What a runtime makes of each program when that is first called.
-
-    Once, however many threads call at the same time.
-    """
-
-    def __init__(self, make: Callable[[Program], Made]) -> None:
-        self._make = make
-        self._made: dict[Program, Made] = {}
-        self._lock = Lock()
-
-    def __call__(self, program: Program) -> Made:
-        """What was made of this program."""
-        with self._lock:
-            if program not in self._made:
-                self._made[program] = self._make(program)
-            return self._made[program]
 
 
 def named_inputs(spectrograms: Tensor, t: Tensor | None) -> dict[str, NDArray[np.float32]]:

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from speechduet.backend import BackendPrecision
-from speechduet.backend.export import PerProgram, check_installed, named_inputs, onnx_model
+from speechduet.backend.export import check_installed, named_inputs, onnx_model
+from speechduet.backend.per_program import PerProgram
 from speechduet.backend.quantisation import quantised
 from speechduet.errors import SettingError
 from speechduet.network.system import Program, System

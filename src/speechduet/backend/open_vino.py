@@ -6,13 +6,8 @@ import torch
 from torch import Tensor
 
 from speechduet.backend import BackendPrecision
-from speechduet.backend.export import (
-    OUTPUTS,
-    PerProgram,
-    check_installed,
-    named_inputs,
-    onnx_model,
-)
+from speechduet.backend.export import OUTPUTS, check_installed, named_inputs, onnx_model
+from speechduet.backend.per_program import PerProgram
 from speechduet.errors import SettingError
 from speechduet.network.system import Program, System
 

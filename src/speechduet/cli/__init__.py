@@ -15,9 +15,13 @@ from speechduet.cli import (
     convert,
     enhance,
     evaluate,
+    export,
+    info,
     models,
+    plot,
     prepare,
     reproduce,
+    serve,
     train,
 )
 from speechduet.cli.termination import ended_in_order
@@ -48,7 +52,6 @@ app = typer.Typer(
     cls=_Commands,
     help="Enhance noisy speech with generative and predictive decoders.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 app.command("enhance", cls=Command)(enhance.enhance)
@@ -58,8 +61,12 @@ app.command("ablate", cls=Command)(ablate.ablate)
 app.add_typer(prepare.app, name="prepare")
 app.add_typer(reproduce.app, name="reproduce")
 app.command("models", cls=Command)(models.models)
+app.command("info", cls=Command)(info.info)
+app.command("plot", cls=Command)(plot.plot)
 app.command("bench", cls=Command)(bench.bench)
 app.command("convert", cls=Command)(convert.convert)
+app.command("export", cls=Command)(export.export)
+app.command("serve", cls=Command)(serve.serve)
 
 
 def _print_version(wanted: bool) -> None:

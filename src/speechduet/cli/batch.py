@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
@@ -26,21 +27,28 @@ def enhance_files(
     request: dict[str, Any],
     verbose: bool = False,
     aliases: Mapping[str, str] | None = None,
+    plot: bool = False,
+    quiet: bool = False,
 ) -> int:
     """Enhance what there is to enhance; return the number of failures.
 
     ``load`` gives the one enhancer that all workers share, ``request`` what `enhance_file` takes.
     Whatever one file raises is reported under its name, if ``verbose`` with its traceback, and the
-    others go on. ``aliases`` are the names of files to show in place of their own.
+    others go on. ``aliases`` are the names of files to show in place of their own; ``plot`` draws
+    each recording beside its result; ``quiet`` leaves out what is neither failed nor wrong.
     Raises SettingError or ModelError if nothing can be enhanced so.
     """
     # PyTorch, behind these imports, takes seconds to load: not before the usage is known good.
     from speechduet.cli.targets import find_jobs
 
+    if plot:
+        from speechduet.comparison import check_picture
+
+        check_picture(picture_of(Path(output)))
     jobs, failures = find_jobs(inputs, output, container)
     if request["confidence"] is not None and len(jobs) > 1:
         raise SettingError(f"a confidence map of {len(jobs)} recordings", "one recording")
-    with BatchProgress(len(jobs), aliases) as report:
+    with BatchProgress(len(jobs), aliases, quiet) as report:
         for failure in failures:
             report.failed(failure)
         for folder in {job.target.parent for job in jobs}:
@@ -50,9 +58,14 @@ def enhance_files(
         if wanted:
             enhancer = load()
             _check(enhancer, request)
-            report.say(enhancer.backend)
-            _enhance(wanted, enhancer, min(workers, len(wanted)), request, report, verbose)
+            report.tell(enhancer.backend)
+            _enhance(wanted, enhancer, min(workers, len(wanted)), request, report, verbose, plot)
     return report.failures
+
+
+def picture_of(target: Path) -> Path:
+    """Where the picture of a result is drawn; the whole name, for a.wav and a.mp3 are two."""
+    return target.with_name(f"{target.name}.png")
 
 
 def _check(enhancer: "Enhancer", request: dict[str, Any]) -> None:
@@ -74,6 +87,7 @@ def _enhance(
     request: dict[str, Any],
     report: BatchProgress,
     verbose: bool,
+    plot: bool,
 ) -> None:
     from speechduet.enhancement.files import enhance_file
 
@@ -96,6 +110,14 @@ def _enhance(
                 verbose=verbose,
                 **request,
             )
+            if plot:
+                from speechduet.comparison import draw_comparison
+
+                draw_comparison(
+                    *(job.source, job.target, picture_of(job.target)),
+                    track=request["track"],
+                    salvage=request["salvage"],
+                )
             report.finished(duration_s, line)
         if attempt.failure:
             report.failed(attempt.failure, line, attempt.trace if verbose else "")

@@ -10,6 +10,7 @@ from speechduet.backend import BackendName, BackendPrecision
 from speechduet.backend.allocator import keep_freed_memory
 from speechduet.cli import options
 from speechduet.cli.batch import enhance_files
+from speechduet.cli.models import list_models as show_models
 from speechduet.cli.pipe import concerns_stream, enhance_stream
 from speechduet.cli.usage import check_output
 from speechduet.errors import SettingError
@@ -30,10 +31,13 @@ def enhance(
     container: options.Format = None,
     overwrite: options.Overwrite = False,
     confidence: options.Confidence = None,
+    plot: options.Plot = False,
     track: options.Track = None,
     salvage: options.Salvage = False,
     verbose: options.Verbose = False,
+    quiet: options.Quiet = False,
     latency: options.Latency = None,
+    live: options.Live = None,
     device: options.Device = "auto",
     backend: options.Backend = "auto",
     precision: options.Arithmetic = "auto",
@@ -50,7 +54,7 @@ def enhance(
     piped from stdin to stdout is enhanced while it comes.
     """
     if list_models:
-        _list_models()
+        show_models()
         return
     if not inputs:
         raise typer.BadParameter("give at least one recording", param_hint="INPUTS")
@@ -60,23 +64,29 @@ def enhance(
     request: dict[str, Any] = {"mode": mode, "strength": strength, "seed": seed, **expert}
     request |= {"confidence": confidence, "track": track, "salvage": salvage}
     threads = threads_each(workers) if threads is None else threads
-    load = partial(_load, model, device, threads, segment, batch_size, backend, precision)
+    load = partial(load_enhancer, model, device, threads, segment, batch_size, backend, precision)
     keep_freed_memory()
     if concerns_stream(inputs, output):
+        if plot:
+            raise SettingError("a picture of a stream", "files", "speechduet plot draws them later")
         failures = enhance_stream(
-            inputs, output, container, overwrite, latency, load, request, verbose
+            *(inputs, output, container, overwrite, latency, live, load, request, verbose),
+            quiet=quiet,
         )
-    elif latency is not None:
-        raise SettingError("a latency for files", "a stream: speechduet enhance - -o -")
+    elif latency is not None or live is not None:
+        found = "a live source" if latency is None else "a latency"
+        raise SettingError(f"{found} for files", "a stream: speechduet enhance - -o -")
     else:
         failures = enhance_files(
-            inputs, output, container, overwrite, workers, load, request, verbose
+            *(inputs, output, container, overwrite, workers, load, request, verbose),
+            plot=plot,
+            quiet=quiet,
         )
     if failures:
         raise typer.Exit(1)
 
 
-def _load(
+def load_enhancer(
     model: str | None,
     device: str,
     threads: int | None,
@@ -85,6 +95,7 @@ def _load(
     backend: BackendName,
     precision: BackendPrecision,
 ) -> "Enhancer":
+    """The enhancer that these options describe."""
     # PyTorch takes seconds to import: not before there is something to enhance.
     import torch
 
@@ -104,10 +115,3 @@ def threads_each(workers: int) -> int | None:
     # On Linux a process may be confined to some of the cores.
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return max(1, (cores or 1) // workers)
-
-
-def _list_models() -> None:
-    from speechduet.model.find import bundled
-
-    for name in bundled():
-        typer.echo(name)

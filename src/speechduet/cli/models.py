@@ -1,9 +1,13 @@
 """``speechduet models``: the systems that there are, and what they cost."""
 
+import json
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from speechduet.names import shown
 
 if TYPE_CHECKING:
     from speechduet.evaluation.tables import Table
@@ -19,16 +23,75 @@ def models(
             "systems at published size and of the bundled models.",
         ),
     ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Write JSON to stdout.")] = False,
 ) -> None:
-    """List the systems of the literature that this package holds."""
-    from speechduet.recipe import RECIPES
-
+    """List the systems of the literature that this package holds, and models to enhance with."""
+    if as_json:
+        typer.echo(json.dumps(_as_json(table), indent=1, ensure_ascii=False))
+        return
     if not table:
-        for recipe in RECIPES:
-            typer.echo(f"{recipe.name:15}{recipe.summary}\n{'':15}{recipe.source}")
+        _list_systems()
+        typer.echo("\nModels for --model")
+        list_models()
+        _list_checkpoints()
         return
     sections = (f"{title}\n\n{table.to_markdown()}" for title, table in _tables().items())
     typer.echo("\n".join(sections), nl=False)
+
+
+def list_models() -> None:
+    """Print the models that --model takes by name: bundled, and in the Hub's cache."""
+    from speechduet.model.find import bundled
+    from speechduet.model.hub import cached
+
+    for name in bundled():
+        typer.echo(name)
+    for name in cached():
+        typer.echo(shown(name))
+    typer.echo(
+        "Also a model folder, a .ckpt of SGMSE+ or StoRM, or a model of the Hugging Face Hub: "
+        "org/name, or org/name@revision.",
+        err=True,
+    )
+
+
+def _as_json(table: bool) -> dict[str, Any]:
+    """All that is listed, and the tables if they are asked for, as rows by their heads."""
+    from speechduet.model.find import bundled
+    from speechduet.model.hub import cached
+    from speechduet.model.upstream.checkpoint_files import CHECKPOINT_FILES
+    from speechduet.recipe import RECIPES
+
+    listed: dict[str, Any] = {
+        "systems": [
+            {"name": one.name, "summary": one.summary, "source": one.source} for one in RECIPES
+        ],
+        "bundled": bundled(),
+        "cached": cached(),
+        "published_checkpoints": [asdict(file) for file in CHECKPOINT_FILES],
+    }
+    if table:
+        listed["tables"] = {
+            title: [dict(zip(one.header, row, strict=True)) for row in one.rows]
+            for title, one in _tables().items()
+        }
+    return listed
+
+
+def _list_systems() -> None:
+    from speechduet.recipe import RECIPES
+
+    for recipe in RECIPES:
+        typer.echo(f"{recipe.name:15}{recipe.summary}\n{'':15}{recipe.source}")
+
+
+def _list_checkpoints() -> None:
+    from speechduet.model.upstream.checkpoint_files import CHECKPOINT_FILES
+
+    typer.echo("\nPublished checkpoints known by name (--model FILE)")
+    for file in CHECKPOINT_FILES:
+        settings = f"filled in: {file.stated}" if file.stated else "default settings"
+        typer.echo(f"{file.name}\n{'':15}{file.system}, {file.trained_on}; {settings}")
 
 
 def _tables() -> "dict[str, Table]":

@@ -12,7 +12,8 @@ import typer
 from speechduet import sampling
 from speechduet.backend import BackendName, BackendPrecision
 from speechduet.cli.usage import MOST_THREADS
-from speechduet.settings import MOST_SEED, bounds, meanings
+from speechduet.seed import MOST_SEED
+from speechduet.settings import Settings, bounds, meanings
 
 
 def _option(
@@ -42,11 +43,13 @@ Model = Annotated[
     str | None,
     _option(
         *("-m", "--model"),
-        text="A bundled model's name, a model folder, a .ckpt of SGMSE+ or StoRM, or a Hugging "
-        "Face id; by default the bundled model.",
+        text="A bundled model's name, a model folder, a .ckpt of SGMSE+ or StoRM, or one of the "
+        "Hugging Face Hub (org/name or org/name@revision); by default the bundled model.",
     ),
 ]
-ListModels = Annotated[bool, _option("--list-models", text="List the bundled models and exit.")]
+ListModels = Annotated[
+    bool, _option("--list-models", text="List bundled and downloaded models and exit.")
+]
 Mode = Annotated[
     sampling.Mode,
     _option("--mode", text="fast is the predictive decoder alone, in one evaluation."),
@@ -82,11 +85,22 @@ Verbose = Annotated[
         text="Say what an output cannot hold of its source, and where unforeseen errors come from.",
     ),
 ]
+Quiet = Annotated[
+    bool, _option("-q", "--quiet", text="Say nothing but what failed or is wrong with a file.")
+]
 Confidence = Annotated[
     Path | None,
     _option(
         "--confidence",
         text="Write where the two decoders disagree, as .png or .npz (for one recording).",
+    ),
+]
+Plot = Annotated[
+    bool,
+    _option(
+        "--plot",
+        text="Draw each recording before and after (speechduet plot), as NAME.png beside its "
+        "output NAME.",
     ),
 ]
 
@@ -98,6 +112,14 @@ Latency = Annotated[
         "by default 0.5.",
         least=0.001,
         most=3600,
+    ),
+]
+Live = Annotated[
+    bool | None,
+    _option(
+        "--live/--no-live",
+        text="Whether a stream comes from a microphone or the like, which cannot wait: what falls "
+        "behind then takes a cheaper mode. By default what comes no faster than it lasts does.",
     ),
 ]
 
@@ -169,32 +191,54 @@ Expert = dict[str, sampling.SettingValue]
 def with_sampler_settings(command: Callable[..., None]) -> Callable[..., None]:
     """A command with an option for each field of `Sampling` in place of its argument ``expert``.
 
-    It gets those that were given. Types and ranges are the fields', help is what stands below them.
+    It gets those that were given.
     """
-    hints = get_type_hints(sampling.Sampling, include_extras=True)
-    help_of = dict(meanings(sampling.Sampling))
+    return with_fields_of(sampling.Sampling, "expert", _EXPERT, shown=False)(command)
+
+
+def with_fields_of(
+    kind: type[Settings], argument: str, panel: str, shown: bool = True
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Gives a command an option for each field of a record in place of one argument.
+
+    That is a dictionary of those that were given, or with ``shown`` of all, whose defaults are then
+    shown. Types and ranges are the fields', help is what stands below them.
+    """
+    hints = get_type_hints(kind, include_extras=True)
+    help_of = dict(meanings(kind))
     added = [
-        _setting_option(setting.name, hints[setting.name], help_of[setting.name])
-        for setting in fields(sampling.Sampling)
+        _setting_option(
+            setting.name,
+            hints[setting.name],
+            help_of[setting.name],
+            panel,
+            setting.default if shown else None,
+        )
+        for setting in fields(kind)  # type: ignore[arg-type]
     ]
-    others = [p for name, p in signature(command).parameters.items() if name != "expert"]
 
-    @wraps(command)
-    def with_options(**given: Any) -> None:
-        expert = {option.name: given.pop(option.name) for option in added}
-        command(**given, expert={name: v for name, v in expert.items() if v is not None})
+    def decorated(command: Callable[..., None]) -> Callable[..., None]:
+        others = [p for name, p in signature(command).parameters.items() if name != argument]
 
-    parameters = [*others, *added]
-    with_options.__signature__ = signature(command).replace(parameters=parameters)  # type: ignore[attr-defined]
-    with_options.__annotations__ = {p.name: p.annotation for p in parameters}
-    return with_options
+        @wraps(command)
+        def with_options(**given: Any) -> None:
+            values = {option.name: given.pop(option.name) for option in added}
+            given[argument] = {name: v for name, v in values.items() if v is not None}
+            command(**given)
+
+        parameters = [*others, *added]
+        with_options.__signature__ = signature(command).replace(parameters=parameters)  # type: ignore[attr-defined]
+        with_options.__annotations__ = {p.name: p.annotation for p in parameters}
+        return with_options
+
+    return decorated
 
 
-def _setting_option(name: str, hint: Any, text: str) -> Parameter:
+def _setting_option(name: str, hint: Any, text: str, panel: str, default: Any) -> Parameter:
     least, most = bounds(hint)
     option = "--" + name.replace("_", "-")
     kind = get_args(hint)[0] if get_origin(hint) is Annotated else hint
     names = f"{option}/--no{option[1:]}" if kind is bool else option
-    declared = _option(names, text=text, panel=_EXPERT, least=least, most=most)
+    declared = _option(names, text=text, panel=panel, least=least, most=most)
     annotation = Annotated[kind | None, declared]  # type: ignore[valid-type]
-    return Parameter(name, Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
+    return Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=annotation)

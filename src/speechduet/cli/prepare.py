@@ -21,7 +21,7 @@ from speechduet.cli.usage import (
 )
 from speechduet.errors import SettingError
 from speechduet.names import shown
-from speechduet.settings import MOST_SEED
+from speechduet.seed import MOST_SEED
 
 if TYPE_CHECKING:
     from speechduet.data.preparation import Task

@@ -87,12 +87,16 @@ class BatchProgress(Bars):
     """What ``speechduet enhance`` reports: progress, failures, and the speed in the end.
 
     Workers in several threads may report at the same time. ``aliases`` are names by which people
-    know files: stdin, for a temporary one.
+    know files: stdin, for a temporary one. ``quiet`` leaves out all but failures and notes.
     """
 
-    def __init__(self, recordings: int, aliases: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, recordings: int, aliases: Mapping[str, str] | None = None, quiet: bool = False
+    ) -> None:
         factor = TextColumn("real-time factor {task.fields[factor]}")
         super().__init__(TaskProgressColumn(), factor)
+        self.progress.disable |= quiet
+        self._quiet = quiet
         self._aliases = aliases or {}
         self.failures = 0
         self._recordings = recordings
@@ -104,7 +108,7 @@ class BatchProgress(Bars):
     def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
         super().__exit__(kind, *rest)
         if kind is None:
-            self.say(self._summary())
+            self.tell(self._summary())
 
     def begin(self, source: Path) -> TaskID:
         """The next recording is being read; the result names it from here on."""
@@ -150,6 +154,11 @@ class BatchProgress(Bars):
         for path, alias in self._aliases.items():
             text = text.replace(path, alias)
         super().say(text)
+
+    def tell(self, text: str) -> None:
+        """A line of what goes as it should."""
+        if not self._quiet:
+            self.say(text)
 
     def _end(self, line: TaskID) -> None:
         self.progress.remove_task(line)

@@ -5,7 +5,12 @@ from dataclasses import dataclass
 from glob import has_magic
 from pathlib import Path
 
-from speechduet.audio import READABLE_SUFFIXES, WRITABLE_SUFFIXES, writable_suffix
+from speechduet.audio import (
+    READABLE_SUFFIXES,
+    WRITABLE_SUFFIXES,
+    suffix_of,
+    writable_suffix,
+)
 from speechduet.audio.folders import (
     find_recordings,
     is_folder,
@@ -42,7 +47,7 @@ def find_jobs(
     if not all(inputs) or not output:
         raise SettingError("an empty name", "a file, a folder, a glob or -")
     out = Path(output)
-    suffix = _suffix(container)
+    suffix = None if container is None else suffix_of(container)
     if _names_file(inputs, out):
         _check_file(out, suffix)
         jobs = [Job(Path(given), out) for given in inputs]
@@ -66,16 +71,6 @@ def find_jobs(
     jobs = [Job(source, target) for source, target in zip(found, targets, strict=True)]
     _check_distinct(jobs)
     return jobs, failures
-
-
-def _suffix(container: str | None) -> str | None:
-    if container is None:
-        return None
-    suffix = "." + container.lower().lstrip(".")
-    if suffix not in WRITABLE_SUFFIXES:
-        choices = ", ".join(known.lstrip(".") for known in WRITABLE_SUFFIXES)
-        raise SettingError(f"format {container!r} cannot be written", f"one of {choices}")
-    return suffix
 
 
 def is_pattern(given: str) -> bool:
@@ -107,8 +102,6 @@ def _sources(inputs: list[str], out: Path) -> tuple[_Found, _Found, list[Speechd
     for given in inputs:
         path = Path(given)
         before = len(failures)
-        if len(inputs) > 1 and is_folder(path) and resolved(path) == resolved(out):
-            continue  # what the shell makes of in/* once there is in/out
         if is_folder(path):
             root, missing = path, f"folder {path} holds no recording"
             paths = find_recordings(path, unreadable=failures.append, apart_from=out)

@@ -3,11 +3,13 @@
 import math
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import typer
 from typer.core import TyperCommand
 
 from speechduet.audio.folders import is_folder, is_there
+from speechduet.cli.examples import epilogue
 from speechduet.errors import SettingError
 
 MOST_THREADS = 1024
@@ -23,6 +25,11 @@ class Command(TyperCommand):
     An empty value comes from a shell variable that is not set, and would mean the folder that one
     is in. Ranges do not keep nan out, which is neither below nor above anything.
     """
+
+    def format_help(self, ctx: typer.Context, formatter: Any) -> None:  # type: ignore[override]
+        """Help as ever, with examples at its end."""
+        self.epilog = epilogue(" ".join(ctx.command_path.split()[1:]))
+        super().format_help(ctx, formatter)
 
     def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
         """Parse as ever, but refuse what is empty and numbers that are none."""

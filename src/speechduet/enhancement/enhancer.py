@@ -1,8 +1,9 @@
 """Waveform in, enhanced waveform out: any length, sample rate and number of channels."""
 
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO
 
@@ -18,10 +19,13 @@ from speechduet.enhancement.batches import Batches
 from speechduet.enhancement.confidence import DisagreementMap
 from speechduet.enhancement.live import LATENCY_S, Live
 from speechduet.enhancement.noise import NoiseField
-from speechduet.enhancement.segments import OVERLAP_S, Segmentation
+from speechduet.enhancement.recordings import enhanced_recording
+from speechduet.enhancement.segments import Segmentation, segment_frames
 from speechduet.errors import SettingError
 from speechduet.model.find import load_any
-from speechduet.model.folder import Pretrained
+from speechduet.model.folder import Pretrained, save
+from speechduet.model.hub import publish
+from speechduet.network.cost import evaluations
 from speechduet.sampler import Draw, Sampling, Step
 from speechduet.sampling import SettingValue
 from speechduet.settings import BatchSize, Settings, check_names
@@ -70,10 +74,11 @@ class Enhancer:
         self.system = system.evaluated_by(chosen.backend)
         size = work.batch_size or (1 if self.device.type == "cpu" else 8)
         self._batches = Batches(self.system, self.spectrogram, self.device, size, work.threads)
-        multiple = self.system.frame_multiple
-        frames_per_s = self.spectrogram.sample_rate / self.spectrogram.hop
-        self._segment_frames = multiple * max(1, round(work.segment_s * frames_per_s / multiple))
-        self._overlap_frames = min(round(OVERLAP_S * frames_per_s), self._segment_frames // 4)
+        self._segment_frames, self._overlap_frames = segment_frames(
+            work.segment_s,
+            self.spectrogram.sample_rate / self.spectrogram.hop,
+            self.system.frame_multiple,
+        )
 
     @classmethod
     def from_pretrained(
@@ -85,14 +90,36 @@ class Enhancer:
         batch_size: int | None = None,
         backend: BackendName = "auto",
         precision: BackendPrecision = "auto",
+        *,
+        revision: str | None = None,
     ) -> "Enhancer":
         """An enhancer with the bundled model, or one of one's own.
 
-        That is a model folder, a checkpoint of SGMSE+ or StoRM (.ckpt), or a Hugging Face id.
+        That is a model folder, a checkpoint of SGMSE+ or StoRM (.ckpt), or a model of the Hugging
+        Face Hub, ``org/name``, at a ``revision`` (branch, tag or commit) if one is given.
         ``device``: auto, cpu, cuda, cuda:1, mps, ... Raises ModelError or SettingError.
         """
-        model = load_any(name_or_path)
+        model = load_any(name_or_path, revision)
         return cls(model, device, threads, segment_s, batch_size, backend, precision)
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Write the model as a model folder, whatever it was loaded from. Raises ModelError."""
+        save(self.pretrained, folder)
+
+    def push_to_hub(
+        self,
+        name: str,
+        *,
+        private: bool | None = None,
+        commit_message: str = "Upload a model of speechduet",
+        token: str | None = None,
+    ) -> str:
+        """Publish the model on the Hugging Face Hub as ``org/name``; the address of the commit.
+
+        The repository is made if it is not there; ``private`` None is what the organisation does.
+        Without ``token`` it is that of ``hf auth login`` or HF_TOKEN. Raises ModelError.
+        """
+        return publish(self.pretrained, name, private, commit_message, token)
 
     def sampling(self, mode: str = "balanced", **expert: SettingValue) -> Sampling:
         """The sampler settings of a mode (fast, balanced, best), some of them overridden.
@@ -184,22 +211,41 @@ class Enhancer:
     ) -> Live:
         """A stream to enhance block by block, at most ``latency_s`` behind its input; see `Live`.
 
+        Its levels are the mode, *fast* if that takes fewer evaluations, and ``input``.
+
         Raises SettingError for unusable settings, of which one is a latency that is too short.
         """
         sampling = self.sampling(mode, **expert)
         batches, field = self._batches, self._noise(seed)
 
-        def enhance(noisy: Samples, start: int) -> Samples:
+        def enhance(sampling: Sampling, noisy: Samples, start: int) -> Samples:
             starts = [start] * len(noisy)
             return batches.enhance(noisy, sampling, lambda: batches.draws(field, starts, None))[0]
 
-        return Live(enhance, self.spectrogram, rate_of(sample_rate), channels, latency_s)
+        fast = self.pretrained.modes.get("fast")
+        layout = self.system.layout
+        cheaper = {}
+        if mode != "fast" and fast and evaluations(layout, fast) < evaluations(layout, sampling):
+            cheaper["fast"] = partial(enhance, fast)
+        return Live(
+            partial(enhance, sampling),
+            *(self.spectrogram, rate_of(sample_rate), channels, latency_s, mode, cheaper),
+        )
 
     def segmentation(self, recording: Recording) -> Segmentation:
         """How a recording is cut: in one piece if it fits a segment."""
+        return self.plan(recording.length)
+
+    def plan(self, samples: int) -> Segmentation:
+        """How so many samples at the model's rate are cut."""
         return Segmentation.plan(
-            recording.length, self.spectrogram.hop, self._segment_frames, self._overlap_frames
+            samples, self.spectrogram.hop, self._segment_frames, self._overlap_frames
         )
+
+    @property
+    def batch_size(self) -> int:
+        """How many segments are enhanced at once."""
+        return self._batches.size
 
     def enhanced(
         self,
@@ -213,11 +259,18 @@ class Enhancer:
 
         Where the decoders disagree is added to ``disagreements``, if given.
         """
-        plan = self.segmentation(recording)
-        segments = self._batches.segments(
-            recording, plan, sampling, self._noise(seed), noise, disagreements
-        )
-        return recording.restored(block.T for block in plan.join(segments))
+        plan, field, batches = self.segmentation(recording), self._noise(seed), self._batches
+
+        def enhance(noisy: Samples, starts: Sequence[int]) -> Samples:
+            draws = partial(batches.draws, field, starts, noise)
+            clean, compared = batches.enhance(noisy, sampling, draws)
+            if disagreements is not None and compared is not None:
+                disagreements.add(starts, compared)
+            return clean
+
+        one_piece = noise is not None and len(plan.starts) == 1
+        size = recording.channels if one_piece else batches.size
+        return enhanced_recording(recording, plan, size, enhance)
 
     def recording(
         self,

@@ -10,8 +10,9 @@ costs the evaluation of a whole window, and a sample waits for hop and look-ahea
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from math import ceil
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -32,6 +33,9 @@ LOOKAHEAD_S = 1.2
 same as in the whole recording."""
 LEVEL_S = 30.0
 """How long the largest magnitude is remembered, by which windows are scaled."""
+
+PASSED = "input"
+"""The level of a stream that passes its input on."""
 
 Enhance = Callable[[Samples, int], Samples]
 """Windows ``[channels, samples]`` of peak 1 that start at this sample -> enhanced."""
@@ -68,6 +72,8 @@ class Live:
         sample_rate: int,
         channels: int = 1,
         latency_s: float = LATENCY_S,
+        name: str = "enhanced",
+        cheaper: Mapping[str, Enhance] = MappingProxyType({}),
     ) -> None:
         if sample_rate < 1 or channels < 1:
             raise SettingError(
@@ -92,7 +98,9 @@ class Live:
         self.window = window
         self.latency_s = lag_s + (window.hop + window.lookahead) * frame_s
         self.latency_samples = ceil(self.latency_s * sample_rate)
-        self._enhance = enhance
+        self.levels = (name, *cheaper, PASSED)
+        self.level = 0
+        self._enhance: tuple[Enhance, ...] = (enhance, *cheaper.values(), lambda noisy, _: noisy)
         self._context, self._hop, self._lookahead = (spectrogram.hop * part for part in window)
         self._inwards = Resampler(sample_rate, model_rate, channels)
         self._outwards = Resampler(model_rate, sample_rate, channels)
@@ -198,5 +206,6 @@ class Live:
         audible = np.flatnonzero(peaks)
         if len(audible):
             level = peaks[audible, None]
-            clean[audible] = self._enhance(noisy[audible] / level, self._start) * level
+            enhance = self._enhance[self.level]
+            clean[audible] = enhance(noisy[audible] / level, self._start) * level
         return clean

@@ -2,17 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import count
 from math import ceil
 
 import numpy as np
-import torch
-from torch import Tensor
+from numpy.typing import NDArray
 
 from speechduet.audio import Samples
 from speechduet.errors import SettingError
-from speechduet.sampler import Draw
-from speechduet.settings import MOST_SEED
+from speechduet.seed import MOST_SEED
+
+Complexes = NDArray[np.complex64]
+"""Complex spectrograms, or noise for them."""
 
 
 @dataclass(frozen=True)
@@ -33,25 +33,18 @@ class NoiseField:
         if not isinstance(seed, int | np.integer) or not 0 <= seed <= MOST_SEED:
             raise SettingError(f"seed is {seed!r}", f"a whole number from 0 to {MOST_SEED}")
 
-    def frames(self, draw: int, start: int, stop: int) -> Tensor:
+    def frames(self, draw: int, start: int, stop: int) -> Complexes:
         """Noise of the draw with this number in frames start to stop, ``[1, bins, frames]``."""
         first, last = start // self._BLOCK, ceil(stop / self._BLOCK)
         blocks = np.concatenate([self._block(draw, i) for i in range(first, last)])
         offset = first * self._BLOCK
-        chosen = torch.from_numpy(blocks[start - offset : stop - offset])
-        noise: Tensor = torch.view_as_complex(chosen).T.unsqueeze(0) * 0.5**0.5
-        return noise
+        chosen = blocks[start - offset : stop - offset].view(np.complex64)
+        return chosen[..., 0].T[None] * np.complex64(0.5**0.5)
 
-    def draws(self, starts: Sequence[int], device: torch.device) -> Draw:
-        """The draws for a batch of segments that start at these frames, one after another."""
-        numbers = count()
-
-        def draw(shape: tuple[int, ...]) -> Tensor:
-            number = next(numbers)
-            drawn = {start: self.frames(number, start, start + shape[-1]) for start in set(starts)}
-            return torch.stack([drawn[start] for start in starts]).to(device)
-
-        return draw
+    def batch(self, draw: int, starts: Sequence[int], frames: int) -> Complexes:
+        """The same for stretches that start at these frames, ``[batch, 1, bins, frames]``."""
+        drawn = {start: self.frames(draw, start, start + frames) for start in set(starts)}
+        return np.stack([drawn[start] for start in starts])
 
     def _block(self, draw: int, block: int) -> Samples:
         # A counter-based generator: its counter is the place, so that no state is carried along.

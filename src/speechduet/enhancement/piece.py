@@ -3,7 +3,8 @@
 The enhancer, validation during training and the sweeps all enhance by these functions.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from itertools import count
 
 import numpy as np
 import torch
@@ -82,11 +83,17 @@ def enhance_whole(
     field = NoiseField(seed, spectrogram.bins)
 
     def draws() -> Draw:
-        return field.draws([0], device)
+        return draws_of(field, [0], device)
 
     made = enhance_piece(system, spectrogram, scaled, sampling, draws, result_of)
     enhanced: Samples = made.cpu().numpy() * peak
     return enhanced
+
+
+def draws_of(field: NoiseField, starts: Sequence[int], device: torch.device) -> Draw:
+    """The draws for a batch of segments that start at these frames, one after another."""
+    numbers = count()
+    return lambda shape: torch.from_numpy(field.batch(next(numbers), starts, shape[-1])).to(device)
 
 
 def extended(waveform: Tensor, length: int) -> Tensor:

@@ -16,6 +16,12 @@ OVERLAP_S = 2.0
 """Least overlap of neighbouring segments; the fade takes its middle half."""
 
 
+def segment_frames(segment_s: float, frames_per_s: float, multiple: int) -> tuple[int, int]:
+    """Frames of a segment, a multiple of the network's, and of the overlap of two."""
+    frames = multiple * max(1, round(segment_s * frames_per_s / multiple))
+    return frames, min(round(OVERLAP_S * frames_per_s), frames // 4)
+
+
 @dataclass(frozen=True)
 class Segmentation:
     """Where the segments of a recording lie; every number counts samples at the model's rate."""

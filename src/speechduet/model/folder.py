@@ -44,10 +44,16 @@ class Pretrained:
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
 
-def save(pretrained: Pretrained, folder: str | Path, dtype: torch.dtype = torch.float32) -> None:
+def save(
+    pretrained: Pretrained,
+    folder: str | Path,
+    dtype: torch.dtype = torch.float32,
+    address: str = "",
+) -> None:
     """Write a model folder; each of its files appears whole or not at all.
 
-    ``dtype`` float16 halves the parameters' size; fixed tensors stay as they are.
+    ``dtype`` float16 halves the parameters' size; fixed tensors stay as they are. ``address`` is
+    where its card says the model can be had, if not in the folder alone: a name on the Hub.
     """
     if dtype not in (torch.float32, torch.float16):
         raise ModelError(f"weights as {dtype}", "torch.float32 or torch.float16")
@@ -61,7 +67,7 @@ def save(pretrained: Pretrained, folder: str | Path, dtype: torch.dtype = torch.
             raise ModelError(f"weights {name} are not finite as {dtype}", "finite numbers")
         weights[name] = kept.cpu().contiguous()
     text = json.dumps(config.to_json(), indent=2, ensure_ascii=False) + "\n"
-    card = model_card(config, sum(p.numel() for p in system.parameters()))
+    card = model_card(config, sum(p.numel() for p in system.parameters()), address)
     path = Path(folder)
     try:
         path.mkdir(parents=True, exist_ok=True)

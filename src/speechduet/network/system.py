@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from speechduet.network.backbone import Backbone
 from speechduet.network.layout import Layout
-from speechduet.process import Process, over_state
+from speechduet.process import Process, over_state, ratio
 from speechduet.sampler import Estimate
 
 Program = Literal["generative", "predictive", "both", "predictive_network"]
@@ -189,8 +189,8 @@ class System(nn.Module):
             return output
         a, b, variance = self.process.kernel(t)
         prior = self.layout.prior_std**2
-        # c / a and c, in a form that stays finite where a is 0.
-        trust_over_a = a * prior / (a.square() * prior + variance)
+        # c / a and c, in a form that stays finite where a is 0 (and the noise too: a bridge at 1).
+        trust_over_a = ratio(a * prior, a.square() * prior + variance)
         seen = over_state(trust_over_a, x_t) * (x_t - over_state(b, anchor) * anchor)
         return seen + over_state(1 - a * trust_over_a, output) * output
 

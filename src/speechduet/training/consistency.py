@@ -4,7 +4,7 @@ import torch
 
 from speechduet.errors import SettingError
 from speechduet.model.config import Config
-from speechduet.network.system import Layout
+from speechduet.network.layout import Layout
 from speechduet.training.draws import TrainingTime
 from speechduet.training.losses import LossSettings
 from speechduet.training.settings import RunSettings

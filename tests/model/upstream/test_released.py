@@ -159,3 +159,32 @@ def test_a_damaged_archive(tmp_path: Path, save: Callable[..., Path]) -> None:
             released.load(damaged)
         except ModelError as error:
             assert str(damaged) in str(error) and "\n" not in str(error)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["epoch=326-step=408750.ckpt", "epoch%3D326-step%3D408750.ckpt", "epoch_326-step_408750.ckpt"],
+)
+def test_settings_are_filled_in_by_the_published_name(save: Callable[..., Path], name: str) -> None:
+    model = released.load(save().rename(save().with_name(name)))
+    assert {mode: (s.steps, s.corrector_snr) for mode, s in model.modes.items()} == {
+        "balanced": (50, 0.33),
+        "best": (50, 0.33),
+    }
+    assert "steps 50, corrector_snr 0.33, filled in" in model.metadata["published_file"]
+
+
+def test_other_names_have_the_defaults(save: Callable[..., Path]) -> None:
+    path = save()
+    for name in ("epoch=326-step=408751.ckpt", "train_vb_29nqe0uh_epoch=115.ckpt"):
+        path = path.rename(path.with_name(name))
+        model = released.load(path)
+        assert {(s.steps, s.corrector_snr) for s in model.modes.values()} == {(30, 0.5)}
+    assert "VoiceBank-DEMAND; by its name, sampling with the defaults" in str(model.metadata)
+
+
+def test_a_name_counts_for_its_system_only(shared: Path, tmp_path: Path) -> None:
+    other = tmp_path / "epoch=326-step=408750.ckpt"
+    other.symlink_to(shared / "reference/storm.ckpt")
+    model = released.load(other)
+    assert model.modes["best"].corrector_snr == 0.5 and "published_file" not in model.metadata

@@ -5,7 +5,7 @@ recorded settings that change what the network or the process means are checked.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from torch import Tensor
 from speechduet.errors import ModelError, SettingError
 from speechduet.model.folder import Pretrained, fill, save
 from speechduet.model.upstream.archive import Archive, StoredTensor
+from speechduet.model.upstream.checkpoint_files import checkpoint_file
 from speechduet.model.upstream.ncsnpp import dimensions, rename
 from speechduet.network.ncsnpp import NCSNpp
 from speechduet.network.system import System
@@ -33,11 +34,14 @@ class Kind:
     score: str | None
     predictive: str | None
 
-    @property
-    def modes(self) -> Mapping[str, Sampling]:
-        """Those of the recipe; where there is a process, *best* is as published."""
+    def modes(self, settings: Mapping[str, Any]) -> Mapping[str, Sampling]:
+        """Those of the recipe; where there is a process, *best* is as published.
+
+        ``settings`` take the place of some, where there are reverse steps.
+        """
         best = {"best": self.recipe.sampling} if self.recipe.process else {}
-        return {**self.recipe.modes, **best}
+        modes = {**self.recipe.modes, **best}
+        return {name: replace(s, **settings) if s.steps else s for name, s in modes.items()}
 
 
 SGMSE_PLUS = Kind("SGMSE+", system_named("sgmse_plus"), "dnn", None)
@@ -146,7 +150,14 @@ def _pretrained(file: Path, weights: dict[str, Tensor], recorded: dict[Any, Any]
         named |= rename(predictive, sizes[-1], False, f"{network}.encoder", f"{network}.decoder")
     fill(system, named, f"a {kind.name} of these dimensions")
     metadata = {"licence": "other", "source": f"{kind.name} checkpoint {file.name}, converted"}
-    return Pretrained(file.stem, system, spectrogram, kind.modes, metadata)
+    settings: Mapping[str, Any] = {}
+    if (known := checkpoint_file(file.name, kind.name)) is not None:
+        settings = known.settings
+        stated = f"{known.stated}, filled in" if known.stated else "the defaults"
+        metadata["published_file"] = (
+            f"{known.name}, trained on {known.trained_on}; by its name, sampling with {stated}"
+        )
+    return Pretrained(file.stem, system, spectrogram, kind.modes(settings), metadata)
 
 
 def _kind(weights: Mapping[str, Tensor]) -> Kind:

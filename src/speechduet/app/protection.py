@@ -1,0 +1,111 @@
+"""Who may use a server, and what browsers are told: around every request and every WebSocket."""
+
+from base64 import b64decode
+from binascii import Error as Base64Error
+from ipaddress import ip_address
+from secrets import compare_digest
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.websockets import WebSocket
+
+HEADERS = {
+    # All comes from this server: a browser fetches nothing from another one, whatever a page says.
+    "content-security-policy": "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; "
+    "form-action 'self'; base-uri 'self'; object-src 'none'; frame-ancestors 'none'",
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "permissions-policy": "microphone=(self), camera=(), geolocation=()",
+}
+"""What every answer carries."""
+
+
+class Protection:
+    """An application behind a password (or none, if empty), for requests that mean this server.
+
+    A page of another site must not use the server through the browser of somebody who may:
+
+    - Its requests carry the address of that page as their origin, which is not ours.
+    - It could give its own name our address (DNS rebinding). So without a password a server
+      answers to addresses in figures, to ``localhost``, and to the given ``names``.
+    """
+
+    def __init__(self, app: ASGIApp, password: str = "", names: tuple[str, ...] = ()) -> None:
+        self._app = app
+        self._password = password
+        self._names = {"localhost", *(name.lower() for name in names)}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on what may pass, and answer the rest."""
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] in ("http.response.start", "websocket.http.response.start"):
+                headers = MutableHeaders(scope=message)
+                for name, value in HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        refusal = self._refusal(Headers(scope=scope))
+        if refusal is None:
+            await self._app(scope, receive, send_with_headers)
+        else:
+            await answer(refusal, scope, receive, send_with_headers)
+
+    def _refusal(self, headers: Headers) -> JSONResponse | None:
+        host = headers.get("host", "")
+        name = (urlsplit(f"//{host}").hostname or "").lower()
+        if not self._password and not _is_address(name) and name not in self._names:
+            return refused(
+                403,
+                f"this server does not answer to the name {name!r}",
+                "add it with --name, or set a password",
+            )
+        origin = headers.get("origin")
+        if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
+            return refused(403, f"a request from a page of {origin}, which is another site")
+        if self._password and not self._knows_password(headers.get("authorization", "")):
+            response = refused(401, "this server needs a password", "give it by HTTP basic auth")
+            response.headers["www-authenticate"] = 'Basic realm="speechduet", charset="UTF-8"'
+            return response
+        return None
+
+    def _knows_password(self, authorization: str) -> bool:
+        scheme, _, encoded = authorization.partition(" ")
+        try:
+            given = b64decode(encoded.strip(), validate=True) if scheme.lower() == "basic" else b""
+        except (Base64Error, ValueError):
+            return False
+        _, _, password = given.partition(b":")
+        return compare_digest(password, self._password.encode())
+
+
+def refused(status: int, *parts: str) -> JSONResponse:
+    """An answer that says why there is no other."""
+    return JSONResponse({"error": "; ".join(parts)}, status)
+
+
+async def answer(response: JSONResponse, scope: Scope, receive: Receive, send: Send) -> None:
+    """Send an answer in place of what was asked for, be it the opening of a WebSocket."""
+    if scope["type"] == "http":
+        await response(scope, receive, send)
+        return
+    websocket = WebSocket(scope, receive, send)
+    if "websocket.http.response" in scope.get("extensions", {}):
+        await websocket.send_denial_response(response)
+    else:
+        await websocket.close(1008)
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ip_address(name)
+    except ValueError:
+        return False
+    return True

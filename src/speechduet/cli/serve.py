@@ -1,0 +1,100 @@
+"""``speechduet serve``: the page, the HTTP interface, live streams."""
+
+from typing import Annotated, Any
+
+import typer
+
+from speechduet.app.limits import Limits
+from speechduet.backend.allocator import keep_freed_memory
+from speechduet.cli import options
+from speechduet.cli.enhance import load_enhancer
+from speechduet.errors import SettingError
+from speechduet.extras import missing
+from speechduet.names import shown
+
+_NEEDED = ("fastapi", "uvicorn", "python_multipart", "websockets", "gradio", "matplotlib")
+_ACCESS = "Access"
+
+
+@options.with_fields_of(Limits, "limits", "Limits")
+def serve(
+    host: Annotated[
+        str, typer.Option("--host", help="Address to listen on.", rich_help_panel=_ACCESS)
+    ] = "127.0.0.1",
+    port: Annotated[
+        int,
+        typer.Option(
+            "--port", help="0 takes a free one.", min=0, max=65_535, rich_help_panel=_ACCESS
+        ),
+    ] = 7860,
+    password: Annotated[
+        str | None,
+        typer.Option(
+            "--password",
+            envvar="SPEECHDUET_PASSWORD",
+            help="Needed for everything, with any user name. On the command line other users of "
+            "this machine can see it: better set the variable.",
+            rich_help_panel=_ACCESS,
+        ),
+    ] = None,
+    no_password: Annotated[
+        bool,
+        typer.Option(
+            "--no-password",
+            help="Listen on other addresses than this machine's own without a password: whoever "
+            "reaches it may use it.",
+            rich_help_panel=_ACCESS,
+        ),
+    ] = False,
+    name: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--name",
+            help="A name to answer to without a password, besides localhost and addresses; may be "
+            "given several times.",
+            rich_help_panel=_ACCESS,
+        ),
+    ] = None,
+    model: options.Model = None,
+    device: options.Device = "auto",
+    backend: options.Backend = "auto",
+    precision: options.Arithmetic = "auto",
+    threads: options.Threads = None,
+    batch_size: options.BatchSize = None,
+    segment: options.Segment = 16.0,
+    *,
+    limits: dict[str, Any],
+) -> None:
+    """Enhance for browsers and programs: a page, POST /enhance, GET /health and /models, /live.
+
+    The page is at /; all else is described at /openapi.json. Ctrl-C ends the server and deletes its
+    temporary files.
+    """
+    if password and no_password:
+        raise SettingError("both a password and --no-password", "one of them")
+    checked = Limits(**limits)
+    for module in _NEEDED:
+        try:
+            __import__(module)
+        except ImportError as error:
+            raise missing(error, module) from error
+    # PyTorch takes seconds to import: not before it is known that there will be a server.
+    from speechduet.app.serving import address_of, bound, run
+
+    listener = bound(host, port, bool(password) or no_password)
+    with listener:
+        from speechduet.app.application import AppSettings, create_app
+        from speechduet.app.page.blocks import mount_page
+
+        keep_freed_memory()
+        enhancer = load_enhancer(model, device, threads, segment, batch_size, backend, precision)
+        typer.echo(enhancer.backend, err=True)
+        settings = AppSettings(checked, password or "", (*(name or ()), host))
+        address = address_of(host, listener)
+
+        def ready() -> None:
+            typer.echo(shown(f"listening on {address} (Ctrl-C ends)"), err=True)
+
+        app = create_app(settings, enhancer)
+        mount_page(app, app.state.jobs)
+        run(app, listener, ready)

@@ -1,0 +1,55 @@
+"""A recording through a model, segment by segment, whatever it is that evaluates the model."""
+
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+
+from speechduet.audio import Samples
+from speechduet.audio.recording import Recording
+from speechduet.enhancement.segments import Segmentation
+from speechduet.errors import SettingError
+
+EnhanceBatch = Callable[[Samples, Sequence[int]], Samples]
+"""Enhances segments ``[batch, samples]`` of peak 1 that start at these samples."""
+
+
+def enhanced_recording(
+    recording: Recording, plan: Segmentation, size: int, enhance: EnhanceBatch
+) -> Iterator[Samples]:
+    """Blocks ``[samples, channels]`` at the recording's own rate; ``size`` segments at once."""
+    segments = _segments(recording, plan, size, enhance)
+    return recording.restored(block.T for block in plan.join(segments))
+
+
+def check_bounded(enhanced: Samples) -> None:
+    """Raise SettingError if what came out of a reverse process is not finite."""
+    if not np.isfinite(enhanced).all():
+        raise SettingError(
+            "the reverse process left all bounds",
+            "settings with which it converges",
+            "take fewer corrector steps, a lower corrector_snr, or the mode's own settings",
+        )
+
+
+def _segments(
+    recording: Recording, plan: Segmentation, size: int, enhance: EnhanceBatch
+) -> Iterator[Samples]:
+    """The enhanced segments ``[channels, length]`` in order."""
+    segment = np.zeros((recording.channels, plan.length), np.float32)
+    audible = [int(channel) for channel in np.flatnonzero(recording.peaks)]
+    if not audible:
+        # Silence stays silence, and never reaches the network.
+        yield from (segment for _ in plan.starts)
+        return
+    jobs = [(start, channel) for start in plan.starts for channel in audible]
+    for first in range(0, len(jobs), size):
+        batch = jobs[first : first + size]
+        starts = [start for start, _ in batch]
+        noisy = [recording.read(start, start + plan.length)[c] for start, c in batch]
+        peaks = np.array([[recording.peaks[c]] for _, c in batch])
+        clean = enhance(np.stack(noisy) / peaks, starts)
+        for (_, channel), piece in zip(batch, clean * peaks, strict=True):
+            segment[channel] = piece
+            if channel == audible[-1]:
+                yield segment
+                segment = np.zeros_like(segment)
