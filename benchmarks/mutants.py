@@ -3,12 +3,12 @@
 mutmut starts pytest anew for every mutant, seconds each. Here the tests are collected once, and
 every mutant is a fork that runs the tests which reach it, until one fails::
 
-    mutmut run 'speechduet.sampler.fusion*'       # makes all mutants; learns which test reaches what
+    mutmut run 'speechduet.sampler.fusion*'     # makes all mutants; learns which test reaches what
     OMP_NUM_THREADS=1 python benchmarks/mutants.py --jobs 2 [NAME ...]
 
 Mutants whose names begin with a NAME are tried (default: all), and those that no test notices are
-printed; ``mutmut show MUTANT`` shows one. ``--tests tests/data/test_new.py`` tries those tests alone,
-as they stand now, and needs no new statistics.
+printed; ``mutmut show MUTANT`` shows one. ``--tests tests/data/test_new.py`` tries those tests
+alone, as they stand now, and needs no new statistics.
 """
 
 import argparse
