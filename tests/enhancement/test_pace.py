@@ -174,13 +174,19 @@ def test_a_microphone_that_is_a_little_fast_stays_live() -> None:
     assert pace.is_live
 
 
-def test_what_came_before_one_could_listen_does_not_make_a_file() -> None:
+@pytest.mark.parametrize(("begun_s", "live"), [(4.0, True), (None, False)])
+def test_what_came_before_one_could_listen_does_not_make_a_file(
+    begun_s: float | None, live: bool
+) -> None:
     now = 10.0
-    for begun_s, live in ((4.0, True), (None, False)):
-        pace = Pace(LEVELS, clock=lambda: now, begun_s=begun_s)
-        for _ in range(300):
-            pace.arrive(BLOCK_S)
-        assert bool(pace.is_live) is live
+    pace = Pace(LEVELS, clock=lambda: now, begun_s=begun_s)
+    for _ in range(300):
+        pace.arrive(BLOCK_S)
+    assert pace.is_live is (None if live else False)
+    while now < 10.1 + JUDGED_S:
+        now += BLOCK_S
+        pace.arrive(BLOCK_S)
+    assert pace.is_live is live
 
 
 def test_the_rest_is_enhanced_whatever_the_time() -> None:

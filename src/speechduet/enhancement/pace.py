@@ -80,6 +80,7 @@ class Pace:
         """Whether the source has a clock; None while that is not known."""
         self._told = live is not None
         self._begun_s = begun_s
+        self._first_s: float | None = None
         self._arrived_s = 0.0
         self._levels = tuple(levels)
         self._allowed_s = max(ALLOWED_S, latency_s)
@@ -108,13 +109,13 @@ class Pace:
     def arrive(self, duration_s: float) -> float:
         """Note that a block has come from the source; returns when."""
         now = self._clock()
-        if self._begun_s is None:
-            self._begun_s = now
-        passed_s = now - self._begun_s
+        if self._first_s is None:
+            self._first_s = now
+        passed_s = now - (self._first_s if self._begun_s is None else self._begun_s)
         if not self._told:
             if self._arrived_s - passed_s > AHEAD_S + AHEAD * passed_s:
                 self.is_live, self._told = False, True
-            elif passed_s >= JUDGED_S:
+            elif now - self._first_s >= JUDGED_S:
                 self.is_live = True
         self._arrived_s += duration_s
         return now
