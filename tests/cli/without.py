@@ -131,6 +131,7 @@ def commands(root: Path, model: str, folder: Path) -> dict[str, list[list[str]]]
         ],
         # An address at which no server begins.
         "serve": [["--host", "0.0.0.0"]],
+        "export": [["--onnx", str(folder / "exported"), "-m", model]],
         "convert": [[str(root / "README.md"), str(folder / "converted")]],
     }
 

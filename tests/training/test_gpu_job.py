@@ -94,6 +94,7 @@ def test_jobs_go_on_from_one_another(packed: Path, tmp_path: Path) -> None:
     size = "kind: compact, channels: [4, 4], width: 8, encoder_blocks: 1, decoder_blocks: 1"
     folders = {name: packed / name for name in ("speech", "noise", "rooms")}
     settings = [
+        "data.speech_weights={street: 3}",
         *(f"data.{name}={folder}" for name, folder in folders.items()),
         *(f"data.valid_{kind}={packed}/valid/{kind}" for kind in ("clean", "noisy")),
         f"network={{{size}}}",

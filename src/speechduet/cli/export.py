@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from speechduet.cli import options
 from speechduet.cli.usage import check_folder
 from speechduet.names import shown
 
@@ -20,12 +21,7 @@ def export(
     onnx: Annotated[
         Path, typer.Option("--onnx", help="Folder to make, of ONNX files.", show_default=False)
     ],
-    model: Annotated[
-        str | None,
-        typer.Option(
-            "--model", "-m", help="Bundled name, folder, .ckpt or Hub id. [default: the bundled]"
-        ),
-    ] = None,
+    model: options.Model = None,
     precision: Annotated[
         ExportPrecision,
         typer.Option(

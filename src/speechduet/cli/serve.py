@@ -1,5 +1,8 @@
 """``speechduet serve``: the page, the HTTP interface, live streams."""
 
+import os
+from contextlib import ExitStack
+from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
 import typer
@@ -73,16 +76,19 @@ def serve(
     if password and no_password:
         raise SettingError("both a password and --no-password", "one of them")
     checked = Limits(**limits)
-    for module in _NEEDED:
-        try:
-            __import__(module)
-        except ImportError as error:
-            raise missing(error, module) from error
-    # PyTorch takes seconds to import: not before it is known that there will be a server.
-    from speechduet.app.serving import address_of, bound, run
+    with ExitStack() as ending:
+        folder = TemporaryDirectory(prefix="speechduet-gradio-", ignore_cleanup_errors=True)
+        # Gradio makes folders of its own where this says when it is imported.
+        os.environ["GRADIO_TEMP_DIR"] = ending.enter_context(folder)
+        for module in _NEEDED:
+            try:
+                __import__(module)
+            except ImportError as error:
+                raise missing(error, module) from error
+        # PyTorch takes seconds to import: not before it is known that there will be a server.
+        from speechduet.app.serving import address_of, bound, run
 
-    listener = bound(host, port, bool(password) or no_password)
-    with listener:
+        listener = ending.enter_context(bound(host, port, bool(password) or no_password))
         from speechduet.app.application import AppSettings, create_app
         from speechduet.app.page.blocks import mount_page
 
