@@ -23,7 +23,7 @@ def export(
     model: Annotated[
         str | None,
         typer.Option(
-            "--model", "-m", help="Bundled name, folder, .ckpt or Hub id. [default: the bundled]"
+            "-m", "--model", help="Bundled name, folder, .ckpt or Hub id. [default: the bundled]"
         ),
     ] = None,
     precision: Annotated[
