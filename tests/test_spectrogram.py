@@ -95,3 +95,18 @@ def test_at_the_ends_of_all_ranges_32_bits_suffice(exponent: float, factor: floa
     spectrogram, signal = Spectrogram(exponent=exponent, factor=factor), waveform(2345).float()
     again = spectrogram.decode(spectrogram.encode(signal), 2345)
     torch.testing.assert_close(again, signal, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("samples", [0, 1, 127, 128, 129, 3000])
+@pytest.mark.parametrize("hop", [100, 128, 256])
+def test_a_continued_recording_is_as_short_as_full_overlap_allows(samples: int, hop: int) -> None:
+    transform = Spectrogram(hop=hop)
+
+    def missing_frame(length: int) -> int:
+        """Where the first frame that is not made would begin."""
+        return transform.frames(length) * hop - transform.n_fft // 2
+
+    length = transform.covering(samples)
+    assert length % hop == 0 and length >= samples and missing_frame(length) >= samples
+    assert length - hop < samples or missing_frame(length - hop) < samples
+    assert Spectrogram(hop=hop, published=True).covering(samples) == samples

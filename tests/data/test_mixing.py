@@ -7,7 +7,7 @@ import pytest
 import soundfile
 
 from speechduet.data import Mixing, Mixtures, Recordings
-from speechduet.data.mixing import _murmur, _rumble
+from speechduet.data.mixing import _murmur, _rumble, add_noise, distorted
 from speechduet.errors import AudioError, SettingError
 
 RATE = 16_000
@@ -43,6 +43,30 @@ def test_mixture_has_the_stated_ratio_and_level(folders: tuple[Path, Path]) -> N
             assert np.abs(noisy).max() == pytest.approx(1.0, abs=1e-4)
 
 
+@pytest.mark.parametrize(
+    ("speech_level", "noise_level"), [(1e-25, 1), (1, 1e25), (1e15, 1e-3), (1, 1)]
+)
+def test_ratio_is_kept_however_loud_the_recordings_are(
+    speech_level: float, noise_level: float
+) -> None:
+    random = np.random.default_rng(0)
+    speech, noise = random.standard_normal((2, 8000)).astype(np.float32)
+    speech, noise = speech * np.float32(speech_level), noise * np.float32(noise_level)
+    added = add_noise(speech, noise, 6.0, RATE).astype(np.float64) - speech
+    ratio = np.mean(np.float64(speech) ** 2) / np.mean(added**2)
+    assert 10 * np.log10(ratio) == pytest.approx(6, abs=1e-3)
+
+
+def test_pauses_do_not_count_for_the_ratio_and_silence_has_no_noise() -> None:
+    random = np.random.default_rng(0)
+    speech, noise = random.standard_normal((2, 8000)).astype(np.float32)
+    # What is 40 dB and more below the loudest 20 ms is a pause.
+    with_pause = np.concatenate([speech, 0.005 * speech])
+    added = add_noise(with_pause, np.concatenate([noise, noise]), 6.0, RATE) - with_pause
+    assert 10 * np.log10(np.mean(speech**2) / np.mean(added**2)) == pytest.approx(6, abs=0.01)
+    assert not add_noise(np.zeros_like(speech), noise, 6.0, RATE).any()
+
+
 def test_example_depends_on_seed_and_number_alone(folders: tuple[Path, Path]) -> None:
     one, same = mixtures(folders, Mixing(excerpt_s=0.5)), mixtures(folders, Mixing(excerpt_s=0.5))
     one.example(7)
@@ -57,9 +81,12 @@ def test_every_kind_of_noise_is_finite(folders: tuple[Path, Path]) -> None:
         {"babble": 1.0, "coloured_noise": 0.0},
         {"murmur": 1.0, "babble": 0.0, "coloured_noise": 0.0},
         {"second_noise": 1.0},
+        {"rumble": 1.0},
     ):
-        clean, noisy = mixtures(folders, Mixing(excerpt_s=0.5, **kind)).example(0)
-        assert np.isfinite(noisy).all() and len(noisy) == len(clean) == 8000
+        # An odd number of samples, which a spectrum alone does not tell from one less.
+        made = mixtures(folders, Mixing(excerpt_s=8001 / RATE, **kind))
+        clean, noisy = made.example(0)
+        assert np.isfinite(noisy).all() and len(noisy) == len(clean) == 8001
         assert np.abs(noisy - clean).max() > 0
 
 
@@ -200,12 +227,43 @@ def test_band_limit_may_spare_the_target(
     assert (above(clean) < 0.01) is limited
 
 
+def test_clipping_band_limit_and_that_of_the_target_are_drawn_apart() -> None:
+    settings = Mixing(
+        clipping=0.5,
+        clipping_db=(-40, -40),
+        band_limit=0.5,
+        band_limit_hz=(1000, 1000),
+        band_limit_target=0.5,
+    )
+    random = np.random.default_rng(0)
+    speech = random.standard_normal(2000).astype(np.float32)
+    loudness, found = np.abs(speech).max(), []
+    for _ in range(400):
+        clean, noisy = distorted(random, speech, speech, settings, RATE)
+        spectrum = np.abs(np.fft.rfft(noisy)) ** 2
+        limited = spectrum[500:].sum() < 0.1 * spectrum.sum()  # above 4 kHz
+        found.append((np.abs(noisy).max() < 0.1 * loudness, limited, clean is not speech))
+    for clip in (False, True):
+        for limit, target, chance in ((0, 0, 1 / 4), (1, 0, 1 / 8), (1, 1, 1 / 8)):
+            share = found.count((clip, bool(limit), bool(target))) / len(found)
+            assert share == pytest.approx(chance, abs=0.06)
+
+
 @pytest.mark.parametrize(
     "settings", [{"clipping": 1.5}, {"babble": -0.1}, {"snr_db": (5.0, 0.0)}, {"level_db": (0.0,)}]
 )
 def test_settings_are_checked(settings: dict[str, Any]) -> None:
     with pytest.raises(SettingError, match=f"{next(iter(settings))} is"):
         Mixing(**settings)
+
+
+@pytest.mark.parametrize(
+    "chances", [(0.6, 0.6, 0.0), (0.6, 0.0, 0.6), (0.0, 0.6, 0.6), (0.4, 0.4, 0.4)]
+)
+def test_kinds_of_noise_exclude_each_other(chances: tuple[float, ...]) -> None:
+    names = ("coloured_noise", "babble", "murmur")
+    with pytest.raises(SettingError, match=r"babble and murmur together are 1\.2; expected 1 or"):
+        Mixing(**dict(zip(names, chances, strict=True)))
 
 
 def test_reverberation_needs_rooms(folders: tuple[Path, Path]) -> None:

@@ -96,6 +96,11 @@ def test_kinds_of_noise_are_as_frequent_as_asked_for(
     assert np.mean(others) == pytest.approx(chance, abs=0.08)
 
 
+def test_kinds_that_add_up_to_1_leave_no_recorded_noise(folders: Path) -> None:
+    made = mixtures(folders, replace(PLAIN, excerpt_s=0.5, babble=0.5, murmur=0.5))
+    assert max(strength(noise_of(made, index), 3_000) for index in range(20)) < 0.1
+
+
 def test_babble_is_speech_of_the_speakers(folders: Path) -> None:
     made = mixtures(folders, replace(PLAIN, babble=1.0))
     for index in range(10):

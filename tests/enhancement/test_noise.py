@@ -51,3 +51,11 @@ def test_noise_is_what_it_was() -> None:
         (most.frames(1, 64, 65), [-0.117518 - 0.454455j, 0.355058 + 0.001066j]),
     ):
         np.testing.assert_allclose(noise[0, :2, 0], expected, atol=1e-5)
+
+
+def test_a_batch_of_noise_is_that_of_its_stretches() -> None:
+    field = NoiseField(3, 4)
+    batch = field.batch(5, [70, 0, 70], 10)
+    assert batch.shape == (3, 1, 4, 10)
+    for found, start in zip(batch, (70, 0, 70), strict=True):
+        assert np.array_equal(found, field.frames(5, start, start + 10))

@@ -64,7 +64,8 @@ def test_the_edges_of_segments_do_not_matter() -> None:
 
 
 def test_what_fits_one_segment_is_one_piece() -> None:
-    assert Segmentation.plan(16 * HOP - 1, HOP, 16, 2).starts == (0,)
+    samples = 16 * HOP - 1
+    assert Segmentation.plan(samples, HOP, 16, 2) == Segmentation(samples, samples, (0,), 0)
     assert len(Segmentation.plan(16 * HOP, HOP, 16, 2).starts) == 2
 
 
@@ -92,3 +93,26 @@ def test_work_is_linear_in_length() -> None:
     # Overlaps add their share, an eighth, and rounding up to whole segments a part of one.
     assert all(1 < each < 1.15 + 0.27 / minutes for minutes, each in evaluated.items())
     assert evaluated[600] == pytest.approx(evaluated[60], rel=0.01)
+
+
+@settings(deadline=None)
+@given(samples=st.integers(1, 5000), frames=st.integers(16, 64), overlap=st.integers(1, 4))
+def test_segments_are_as_few_as_the_overlap_allows(samples: int, frames: int, overlap: int) -> None:
+    plan = Segmentation.plan(samples, HOP, frames, overlap)
+    fewer, advance = len(plan.starts) - 1, (frames - 1 - overlap) * HOP
+    assert not fewer or plan.length + (fewer - 1) * advance < samples
+
+
+def test_a_fade_takes_half_of_the_overlap() -> None:
+    assert Segmentation.plan(1000, HOP, 100, 20).fade == 10 * HOP
+
+
+def test_borders_run_from_the_first_sample_to_the_last() -> None:
+    first, *_, last = Segmentation.plan(3000, HOP, 100, 20).borders()
+    assert (first, last) == (0, 3000)
+
+
+def test_joining_keeps_32_bits() -> None:
+    plan = Segmentation.plan(3000, HOP, 100, 20)
+    whole = np.ones((1, 3000), np.float32)
+    assert {block.dtype for block in plan.join(pieces(plan, whole))} == {np.dtype(np.float32)}

@@ -36,6 +36,22 @@ def network(path: Path, emitted: int = 3, window: int | str = WINDOW) -> Path:
     return path
 
 
+def network_of_the_first_sample(path: Path) -> Path:
+    """Emits the window's first sample, three times."""
+    onnx = pytest.importorskip("onnx", reason="needs onnx to make a network")
+    pytest.importorskip("onnxruntime", reason="needs onnxruntime to run it")
+    from onnx import TensorProto, helper
+
+    first = helper.make_tensor("first", TensorProto.INT64, [3], [0, 0, 0])
+    given = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", WINDOW])
+    out = helper.make_tensor_value_info("y", TensorProto.FLOAT, ["batch", 3])
+    node = helper.make_node("Gather", ["x", "first"], ["y"], axis=1)
+    graph = helper.make_graph([node], "first", [given], [out], [first])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    onnx.save(model, path)
+    return path
+
+
 def expected(*maxima: float) -> list[float]:
     return [
         float(np.mean([np.polyval(polynomial, value) for value in maxima]))
@@ -58,6 +74,16 @@ def test_a_short_recording_is_repeated(tmp_path: Path) -> None:
     scores = dnsmos(samples, RATE, network(tmp_path / "net.onnx", window="samples"))
     assert scores == pytest.approx(expected(3), rel=1e-6)
     assert scores.overall == scores[2]
+
+
+def test_a_short_recording_is_doubled_until_it_fills_a_window(tmp_path: Path) -> None:
+    """As by the published script: another number of repetitions has other windows."""
+    model = network_of_the_first_sample(tmp_path / "net.onnx")
+    seconds = np.array([1.0, 2.0, 3.0, 4.0])
+    scores = dnsmos(np.repeat(seconds, RATE), RATE, model)  # 16 s have seven windows
+    assert scores == pytest.approx(expected(1, 2, 3, 4, 1, 2, 3), rel=1e-6)
+    just_one = np.linspace(1, 4, WINDOW)
+    assert dnsmos(just_one, RATE, model) == pytest.approx(expected(1), rel=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -92,8 +118,8 @@ def test_without_onnxruntime_it_says_so(monkeypatch: pytest.MonkeyPatch, tmp_pat
     ("estimate", "rate", "message"),
     [
         (np.ones(WINDOW), 8_000, "sample rate 8000"),
-        (np.zeros(WINDOW), RATE, "silent"),
-        (np.full(WINDOW, np.nan), RATE, "NaN"),
+        (np.zeros(WINDOW), RATE, "^estimate is silent"),
+        (np.full(WINDOW, np.nan), RATE, "^estimate with NaN"),
     ],
 )
 def test_signals_without_a_score_are_refused(estimate, rate: int, message: str) -> None:

@@ -110,10 +110,21 @@ def test_signals_without_a_ratio_are_refused(estimate, reference, message: str) 
     assert "\n" not in str(refusal.value)
 
 
-def test_silent_noise_has_no_interference_ratio() -> None:
-    speech, _, estimate = signals()
-    with pytest.raises(MetricError, match="noise is silent"):
-        energy_ratios(estimate, speech, np.zeros_like(speech))
+@pytest.mark.parametrize("silent", [0, 1, 2])
+def test_silence_has_no_energy_ratios(silent: int) -> None:
+    given = np.ones((3, 4))
+    given[silent] = 0
+    name = ("estimate", "reference", "noise")[silent]
+    with pytest.raises(MetricError, match=f"^{name} is silent"):
+        energy_ratios(*given)
+
+
+@pytest.mark.parametrize("kind", [np.int16, np.float32])
+def test_ratios_are_computed_in_double_precision(kind: type) -> None:
+    speech, _, estimate = (1000 * signal for signal in signals())
+    speech, estimate = speech.astype(kind), estimate.astype(kind)
+    expected = by_correlation(estimate.astype(float), speech.astype(float))
+    assert si_sdr(estimate, speech) == pytest.approx(expected, abs=1e-9)
 
 
 def test_torch_and_lists_are_taken_too() -> None:

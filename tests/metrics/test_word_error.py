@@ -88,3 +88,10 @@ def test_a_reference_without_words_has_no_rate() -> None:
         word_error_rate([1.0], [1.0], 16_000, lambda samples, rate: " . ")
     with pytest.raises(MetricError, match="hears no phonemes in the reference"):
         phoneme_similarity([1.0], [1.0], 16_000, lambda samples, rate: " ")
+
+
+@pytest.mark.parametrize("metric", [word_error_rate, phoneme_similarity])
+def test_silence_is_no_reference_and_an_estimate_without_words(metric) -> None:
+    with pytest.raises(MetricError, match="^reference is silent"):
+        metric([1.0], [0.0], 16_000, recogniser)
+    assert metric([0.0], [1.0], 16_000, recogniser) == (metric is word_error_rate)

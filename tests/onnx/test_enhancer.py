@@ -1,7 +1,8 @@
 """The runner without PyTorch: the waveforms of the one with it."""
 
 import shutil
-from collections.abc import Callable
+import weakref
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -119,14 +120,22 @@ def test_a_plan_keeps_only_what_is_read_later() -> None:
         Sum("x0", {"y": 2.0, "z0": 1.0}),
         Run("double", ("x0", "y"), None, ("a", "b")),
         Sum("x1", {"a": 1.0, "y": -1.0}),
+        Run("double", ("x1",), None, ("c",)),
     )
-    plan = Plan((0,), steps, "x1")
-    assert plan.forgotten == (("z0",), ("b", "x0"), ("a", "y"))
+    plan = Plan((0,), steps, "c")
+    assert plan.forgotten == (("z0",), ("b", "x0"), ("a", "y"), ("x1",))
     y = np.full((1, 1, 2, 3), 1 + 1j, np.complex64)
+    made: list[weakref.ref[Array]] = []
 
     def draw(number: int, frames: int) -> Array:
         assert (number, frames) == (0, 3)
         return np.full((1, 1, 2, 3), 0.5, np.complex64)
 
-    result = carried_out(plan, y, draw, lambda step, inputs: [2 * value for value in inputs])
-    np.testing.assert_allclose(result, 2 * (2 * y + 0.5) - y)
+    def double(step: Run, inputs: Sequence[Array]) -> list[Array]:
+        assert all(output() is None for output in made)
+        outputs = [2 * value for value in inputs]
+        made.extend(weakref.ref(output) for output in outputs)
+        return outputs
+
+    result = carried_out(plan, y, draw, double)
+    np.testing.assert_allclose(result, 2 * (2 * (2 * y + 0.5) - y))

@@ -1,7 +1,9 @@
 """Linear flow matching."""
 
+import pytest
 import torch
 
+from speechduet.errors import SettingError
 from speechduet.process import FlowMatching
 from speechduet.process.base import over_state
 
@@ -23,3 +25,9 @@ def test_the_flow_is_the_line_from_its_clean_end() -> None:
     drift, diffusion = process.forward_equation(x_t, y, t)
     flow = drift - over_state(diffusion.square() / 2, score) * score
     torch.testing.assert_close(flow, (x_t - x_0) / over_state(t, x_t))
+
+
+def test_noise_whose_square_32_bits_cannot_hold() -> None:
+    assert FlowMatching(sigma_end=0).sigma_end == 0
+    with pytest.raises(SettingError, match="sigma_end is 5e-07; expected 0, or 1e-06 or more"):
+        FlowMatching(sigma_end=5e-7)

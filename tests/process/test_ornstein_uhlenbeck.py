@@ -5,6 +5,7 @@ from math import exp, log, sqrt
 import pytest
 import torch
 
+from speechduet.errors import SettingError
 from speechduet.process import OrnsteinUhlenbeck
 
 PROCESS = OrnsteinUhlenbeck()
@@ -41,3 +42,8 @@ def test_variance_as_it_is_printed(t: float) -> None:
     variance = 0.05**2 * (10 ** (2 * t) - exp(-3 * t)) * growth / (1.5 + growth)
     found = PROCESS.kernel(torch.tensor([t], dtype=torch.float64)).variance.item()
     assert found == pytest.approx(variance, rel=1e-12)
+
+
+def test_noise_that_does_not_grow() -> None:
+    with pytest.raises(SettingError, match="sigma_min is 0.5; expected less than sigma_max, 0.5"):
+        OrnsteinUhlenbeck(sigma_min=0.5, sigma_max=0.5)

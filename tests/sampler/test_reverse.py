@@ -6,51 +6,18 @@ import pytest
 import torch
 from torch import Tensor
 
+from oracles import OUVE, Noise, knowing, oracle, run, spectrogram
 from speechduet.errors import SettingError
 from speechduet.network.cost import evaluations
-from speechduet.process import FlowMatching, OrnsteinUhlenbeck, Process, SchroedingerBridge
+from speechduet.process import FlowMatching, Process, SchroedingerBridge
 from speechduet.recipe import RECIPES, Recipe
-from speechduet.sampler import Sampling, Step, reverse, time_grid
+from speechduet.sampler import Sampling, reverse, time_grid
 from speechduet.sampler.transition import euler_maruyama, langevin
-from stand_ins import Rule, Ruled
+from stand_ins import Ruled
 
-SHAPE = (1, 1, 3, 2)
-OUVE = OrnsteinUhlenbeck()
 every_process = pytest.mark.parametrize(
     "process", [OUVE, SchroedingerBridge(), FlowMatching()], ids=str
 )
-
-
-def oracle(generative: Tensor | None, predictive: Tensor | None = None) -> Ruled:
-    """A system that knows the clean spectrogram; its other decoder says something else."""
-    rules = (answer if answer is None else knowing(answer) for answer in (generative, predictive))
-    return Ruled(*rules)
-
-
-def knowing(answer: Tensor) -> Rule:
-    return lambda x_t, y: answer
-
-
-class Noise:
-    """Draws that remember themselves."""
-
-    def __init__(self) -> None:
-        self.drawn: list[Tensor] = []
-
-    def __call__(self, shape: tuple[int, ...]) -> Tensor:
-        self.drawn.append(torch.randn(shape, dtype=torch.complex128))
-        return self.drawn[-1]
-
-
-def spectrogram() -> Tensor:
-    return torch.randn(SHAPE, dtype=torch.complex128)
-
-
-def run(
-    system: Ruled, settings: Sampling, y: Tensor, process: Process | None = OUVE, seed: int = 1
-) -> list[Step]:
-    torch.manual_seed(seed)
-    return list(reverse(system, process, y, settings, Noise()))
 
 
 @every_process
@@ -254,6 +221,7 @@ def test_the_anchor_is_asked_for_once() -> None:
         ("generative", Sampling(steps=2, alpha=0.5), OUVE, "no predictive estimate"),
         ("generative", Sampling(steps=2, start_from="predictive"), OUVE, "no predictive estimate"),
         ("predictive", Sampling(steps=2), OUVE, "no generative estimate"),
+        ("predictive", Sampling(steps=2, corrector_steps=0), OUVE, "no generative estimate"),
         ("predictive", Sampling(steps=2), None, "2 reverse steps asked of a purely predictive"),
     ],
 )

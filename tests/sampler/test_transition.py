@@ -184,3 +184,21 @@ def test_predictors_go_by_their_names() -> None:
     assert set(PREDICTORS) == set(get_args(Predictor))
     for name, step_of in PREDICTORS.items():
         assert step_of.__name__ == name  # type: ignore[attr-defined]
+
+
+@every_process
+@pytest.mark.parametrize("predictor", PREDICTORS)
+def test_a_step_of_no_length_leads_nowhere(process: Process, predictor: Predictor) -> None:
+    x_t, y, t = draw(), draw(), at(0.5)
+    step = PREDICTORS[predictor](process, known(draw()), x_t, y, t, torch.zeros_like(t))
+    torch.testing.assert_close(step.mean, x_t)
+    torch.testing.assert_close(step.std, torch.zeros_like(t))
+
+
+@every_process
+def test_rounding_of_short_ancestral_steps_leaves_their_noise_a_number(process: Process) -> None:
+    t = torch.linspace(0.1, 0.9, 2001)
+    state = torch.zeros(len(t), 1, 1, 1, dtype=torch.complex64)
+    for size in (1e-7, 1e-6):
+        step = ancestral(process, known(state), state, state, t, torch.full_like(t, size))
+        assert step.std.isfinite().all()

@@ -65,7 +65,8 @@ def test_si_sdr_of_known_noise(snr_db: float) -> None:
 
 @pytest.mark.parametrize("level", [1e-4, 1e-3, 1.0])
 def test_si_sdr_by_its_formula_also_near_silence(level: float) -> None:
-    estimate, clean = level * waveforms(), level * waveforms().roll(1, dims=-1)
+    clean = level * waveforms()
+    estimate = clean + clean.roll(1, dims=-1)
     for e, c, found in zip(estimate, clean, negative_si_sdr(estimate, clean), strict=True):
         e_, c_ = e.double().numpy(), c.double().numpy()
         target = (e_ @ c_) / (c_ @ c_ + 1e-6) * c_
@@ -131,8 +132,9 @@ def test_error_at_several_resolutions_by_its_formula(level: float) -> None:
         assert float(found) == pytest.approx(np.mean(errors), rel=1e-3)
 
 
-def test_error_at_several_resolutions_against_silence_is_above_0() -> None:
-    error = resolutions_error(waveforms(), torch.zeros(2, SAMPLES), exponent=0.5)
+@pytest.mark.parametrize("exponent", [0.5, 1.0])
+def test_error_at_several_resolutions_against_silence_is_above_0(exponent: float) -> None:
+    error = resolutions_error(waveforms(), torch.zeros(2, SAMPLES), exponent)
     assert error.isfinite().all() and float(error.min()) > 0
 
 
@@ -142,3 +144,18 @@ def test_error_at_several_resolutions_learns_from_silence() -> None:
     settings = LossSettings(resolutions=1.0)
     predictive_loss(TRANSFORM.encode(silent), x_0, settings, TRANSFORM, SAMPLES).backward()
     assert silent.grad is not None and silent.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("samples", [SAMPLES, SAMPLES // 256 * 128])
+def test_the_loss_is_the_weighted_sum_of_its_terms(samples: int) -> None:
+    x_0, guess = TRANSFORM.encode(waveforms()), TRANSFORM.encode(waveforms().flip(0))
+    settings = LossSettings(magnitude=0.3, si_sdr=0.7, resolutions=5.0)
+    waveform, clean = (TRANSFORM.decode(each, SAMPLES)[:, :samples] for each in (guess, x_0))
+    expected = (
+        squared_error(guess, x_0)
+        + 0.3 * magnitude_error(guess, x_0)
+        + 0.7 * negative_si_sdr(waveform, clean)
+        + 5.0 * resolutions_error(waveform, clean, 0.5)
+    ).mean()
+    found = predictive_loss(guess, x_0, settings, TRANSFORM, samples)
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=0)

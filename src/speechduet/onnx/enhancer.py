@@ -1,8 +1,9 @@
 """Waveform in, enhanced waveform out, by ONNX Runtime: any length, sample rate and channels."""
 
 import io
+import operator
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import partial
+from functools import partial, reduce
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -183,13 +184,12 @@ def carried_out(
 
     for step, forgotten in zip(plan.steps, plan.forgotten, strict=True):
         if isinstance(step, Run):
-            outputs = evaluate(step, [value(name) for name in step.inputs])
-            values.update(zip(step.make, outputs, strict=True))
+            inputs = map(value, step.inputs)
+            values.update(zip(step.make, evaluate(step, [*inputs]), strict=True))
         else:
-            total = np.zeros_like(y)
-            for name, weight in step.of.items():
-                total += np.complex64(weight) * value(name)
-            values[step.make] = total
+            weighted = (np.complex64(weight) * value(name) for name, weight in step.of.items())
+            # In place: they are as large as all that a segment is, and many.
+            values[step.make] = reduce(operator.iadd, weighted)
         for name in forgotten:
             values.pop(name, None)
     return value(plan.result)

@@ -72,8 +72,8 @@ def result(job: Job, made: Listening, kept: str) -> str:
     folder, khz = address(job), f"{made.end_hz / 1000:g}"
     figures = "\n".join(_figure(folder, name, khz, job) for name in _FIGURES)
     unsure = (
-        "<label class='sd-unsure'><input type='checkbox'> <span>Show over the enhanced picture "
-        "where the two decoders disagree, and the result is less sure <i></i></span></label>"
+        "<label class='sd-unsure'><input type='checkbox'> <span>Show in cyan, over the enhanced "
+        "picture, where the two decoders disagree: there the result is less sure</span></label>"
         if made.has_map
         else ""
     )
