@@ -63,6 +63,11 @@ def children(pid: int) -> list[int]:
     return [child for child in map(int, children.split()) if running(child)]
 
 
+def has_begun(worker: int) -> bool:
+    """It has loaded NumPy, which its task needs."""
+    return "_multiarray_umath" in (PROC / str(worker) / "maps").read_text()
+
+
 def wait_for(reached: Callable[[], bool], what: str) -> None:
     end = time.monotonic() + 120
     while not reached():
@@ -145,6 +150,8 @@ def test_workers_end_with_the_command(
     # Two workers, and the process in which multiprocessing keeps its records.
     wait_for(lambda: len(children(process.pid)) >= 3, "no workers")
     begun = children(process.pid)
+    # A worker whose parent ends before it knows its task says so in a traceback.
+    wait_for(lambda: sum(map(has_begun, begun)) >= 2, "no worker that knows its task")
     if command is evaluation:
         wait_for((tmp_path / "recogniser.begun").exists, "no work")
     try:

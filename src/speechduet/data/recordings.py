@@ -93,11 +93,6 @@ class Recordings:
             raise SettingError(f"the weights of all recordings in {folder} are 0", "more for some")
         self._cumulative = np.cumsum(shares) / np.sum(shares)
 
-    @property
-    def duration_samples(self) -> int:
-        """Total length."""
-        return sum(len(held.steps) for held in self._held)
-
     def draw(self, random: np.random.Generator) -> Samples:
         """One whole recording, float32; as loud as it is."""
         index = int(np.searchsorted(self._cumulative, random.random(), side="right"))

@@ -71,7 +71,7 @@ def _intelligibility(
         raise missing(error, "pystoi") from error
     s_hat, s = _audible(estimate, reference)
     too_little = MetricError(
-        f"too little speech in {s.size / sample_rate:.3f} s", "0.4 s of it for STOI and ESTOI"
+        f"too little speech in {s.size / sample_rate:.3f} s", "0.41 s of it for STOI and ESTOI"
     )
     if s.size < 0.4 * sample_rate:
         raise too_little
