@@ -4,8 +4,7 @@ import base64
 import io
 import json
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,34 +18,11 @@ pytest.importorskip("python_multipart", reason="needs the extra app")
 from fastapi.testclient import TestClient
 from typer.testing import CliRunner
 
-from speechduet.app.application import AppSettings, create_app
-from speechduet.app.limits import Limits
 from speechduet.cli import app as command_line
 from speechduet.enhancement.enhancer import Enhancer
 from speechduet.sampling import SETTINGS
 
 Serve = Callable[..., TestClient]
-
-
-@pytest.fixture(scope="module")
-def enhancer(tiny_model: Path) -> Enhancer:
-    return Enhancer.from_pretrained(tiny_model, threads=1)
-
-
-@pytest.fixture
-def serve(enhancer: Enhancer) -> Iterator[Serve]:
-    """Starts applications with other limits than usual, and ends them."""
-    begun: list[TestClient] = []
-
-    def serve(password: str = "", names: tuple[str, ...] = (), **limits: Any) -> TestClient:
-        settings = AppSettings(replace(Limits(), **limits), password, names)
-        client = TestClient(create_app(settings, enhancer), base_url="http://127.0.0.1:7860")
-        begun.append(client.__enter__())
-        return client
-
-    yield serve
-    for client in begun:
-        client.__exit__(None, None, None)
 
 
 def upload(client: TestClient, path: Path, name: str = "noisy.wav", **query: Any) -> Any:

@@ -1,9 +1,7 @@
 """The WebSocket: blocks in, enhanced blocks out, and what ends a connection."""
 
 import json
-from collections.abc import Callable, Iterator
-from dataclasses import replace
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -15,34 +13,12 @@ from fastapi.testclient import TestClient
 from starlette.testclient import WebSocketDenialResponse
 from starlette.websockets import WebSocketDisconnect
 
-from speechduet.app.application import AppSettings, create_app
-from speechduet.app.limits import Limits
 from speechduet.enhancement.batches import Batches
 from speechduet.enhancement.enhancer import Enhancer
 
 RATE = 16_000
 URL = "ws://127.0.0.1:7860/live"
 Serve = Callable[..., TestClient]
-
-
-@pytest.fixture(scope="module")
-def enhancer(tiny_model: Path) -> Enhancer:
-    return Enhancer.from_pretrained(tiny_model, threads=1)
-
-
-@pytest.fixture
-def serve(enhancer: Enhancer) -> Iterator[Serve]:
-    begun: list[TestClient] = []
-
-    def serve(password: str = "", **limits: Any) -> TestClient:
-        settings = AppSettings(replace(Limits(), **limits), password)
-        client = TestClient(create_app(settings, enhancer), base_url="http://127.0.0.1:7860")
-        begun.append(client.__enter__())
-        return client
-
-    yield serve
-    for client in begun:
-        client.__exit__(None, None, None)
 
 
 def noise(duration_s: float) -> bytes:

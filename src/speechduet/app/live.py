@@ -83,6 +83,7 @@ class _Stream:
         self._abandoned = False
 
     async def run(self, pool: ThreadPoolExecutor) -> None:
+        """Receive, enhance in a thread of the pool, and send, until either end has had enough."""
         await self._tell(
             "ready",
             latency_s=self._live.latency_s,
