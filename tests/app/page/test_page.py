@@ -43,7 +43,8 @@ def heard(open_page: Callable[..., Page], server: Any, street: Path) -> Page:
 
 def enhance(page: Page, path: Path, mode: str = "Fast") -> None:
     page.locator("input[type=file]").first.set_input_files(path)
-    page.get_by_text(path.name, exact=False).first.wait_for()
+    # The name of what has arrived; while it is sent the name is shown as text only.
+    page.get_by_label(path.name, exact=True).wait_for()
     page.get_by_role("radio", name=f"{mode}:").check()
     page.get_by_role("button", name="Enhance").click()
 
