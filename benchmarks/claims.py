@@ -4,8 +4,8 @@
     speechduet ablate --config recipes/ablation/study_seeds.yaml --folder runs/ablation/study_seeds
     python benchmarks/claims.py runs/ablation/study/files.csv runs/ablation/study_seeds/files.csv
 
-prints the tables of docs/results.md. A file's score is its mean over sampling seeds; intervals
-are 95 % bootstrap intervals over files. What they do not hold is the chance of training: each
+prints the tables of docs/records/study.md. A file's score is its mean over sampling seeds;
+intervals are 95 % bootstrap intervals over files. What they do not hold is the chance of training: each
 system was trained once.
 """
 
@@ -257,7 +257,7 @@ def main(
     files: Annotated[list[Path], typer.Argument(help="files.csv of `speechduet ablate`.")],
     chosen: Annotated[str, typer.Option("--set", help="valid or test")] = "valid",
 ) -> None:
-    """Print the tables of docs/results.md."""
+    """Print the tables of docs/records/study.md."""
     scores = Scores(files, chosen)
     for metric, (title, _) in METRICS.items():
         print(f"\n### {title} by steps\n", *means(scores, metric), sep="\n")

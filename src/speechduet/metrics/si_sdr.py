@@ -28,17 +28,18 @@ class EnergyRatios(NamedTuple):
 def si_sdr(estimate: Signal, reference: Signal) -> float:
     """Scale-invariant signal-to-distortion ratio in dB; infinite for a scaled reference.
 
-    >>> import numpy as np
-    >>> rng = np.random.default_rng(0)
-    >>> speech, noise = np.linalg.qr(rng.standard_normal((1000, 2)))[0].T  # orthonormal
-    >>> round(si_sdr(speech + noise / np.sqrt(10), speech), 6)
-    10.0
-    >>> round(si_sdr(0.05 * speech + 0.05 * noise, speech), 6)
-    0.0
-    >>> si_sdr(np.zeros(1000), speech)
-    Traceback (most recent call last):
-        ...
-    speechduet.metrics.signals.MetricError: estimate is silent; expected sound in it
+    Examples:
+        >>> import numpy as np
+        >>> rng = np.random.default_rng(0)
+        >>> speech, noise = np.linalg.qr(rng.standard_normal((1000, 2)))[0].T  # orthonormal
+        >>> round(si_sdr(speech + noise / np.sqrt(10), speech), 6)
+        10.0
+        >>> round(si_sdr(0.05 * speech + 0.05 * noise, speech), 6)
+        0.0
+        >>> si_sdr(np.zeros(1000), speech)
+        Traceback (most recent call last):
+            ...
+        speechduet.metrics.signals.MetricError: estimate is silent; expected sound in it
     """
     s_hat, s = same_length(estimate=estimate, reference=reference)
     not_silent(s, "reference")
@@ -50,12 +51,13 @@ def si_sdr(estimate: Signal, reference: Signal) -> float:
 def energy_ratios(estimate: Signal, reference: Signal, noise: Signal) -> EnergyRatios:
     """SI-SDR, SI-SIR and SI-SAR of an estimate, given the clean speech and the noise (y - x_0).
 
-    >>> import numpy as np
-    >>> rng = np.random.default_rng(0)
-    >>> speech, noise, click = np.linalg.qr(rng.standard_normal((1000, 3)))[0].T
-    >>> ratios = energy_ratios(10 * speech + noise + 0.1 * click, speech, noise)
-    >>> [round(ratio, 3) for ratio in ratios]
-    [19.957, 20.0, 40.0]
+    Examples:
+        >>> import numpy as np
+        >>> rng = np.random.default_rng(0)
+        >>> speech, noise, click = np.linalg.qr(rng.standard_normal((1000, 3)))[0].T
+        >>> ratios = energy_ratios(10 * speech + noise + 0.1 * click, speech, noise)
+        >>> [round(ratio, 3) for ratio in ratios]
+        [19.957, 20.0, 40.0]
     """
     s_hat, s, n = same_length(estimate=estimate, reference=reference, noise=noise)
     not_silent(s, "reference")

@@ -17,10 +17,11 @@ def log_spectral_distance(estimate: Signal, reference: Signal, sample_rate: int)
     ``[samples]``. Raises MetricError if they differ in length, are shorter than one window, or
     if the reference is silent.
 
-    >>> import numpy as np
-    >>> noise = np.random.default_rng(0).standard_normal(16_000)
-    >>> round(log_spectral_distance(0.1 * noise, noise, 16_000), 3)
-    20.0
+    Examples:
+        >>> import numpy as np
+        >>> noise = np.random.default_rng(0).standard_normal(16_000)
+        >>> round(log_spectral_distance(0.1 * noise, noise, 16_000), 3)
+        20.0
     """
     s_hat, s = same_length(estimate=estimate, reference=reference)
     not_silent(s, "reference")

@@ -38,9 +38,10 @@ def word_error_rate(
     0 is best; words that were added can lift it above 1. Case and punctuation do not count.
     Raises MetricError if no word is heard in the reference.
 
-    >>> texts = {1.0: "The cat sat.", 0.5: "the bat sat"}
-    >>> word_error_rate([0.5], [1.0], 16_000, lambda samples, rate: texts[samples[0]])
-    0.3333333333333333
+    Examples:
+        >>> texts = {1.0: "The cat sat.", 0.5: "the bat sat"}
+        >>> word_error_rate([0.5], [1.0], 16_000, lambda samples, rate: texts[samples[0]])
+        0.3333333333333333
     """
     return recognised(estimate, reference, sample_rate, recogniser, "words").error_rate
 
@@ -53,9 +54,10 @@ def phoneme_similarity(
     1 is best, 0 is nothing in common: the distance is divided by the length of the longer. Raises
     MetricError if no phoneme is heard in the reference.
 
-    >>> texts = {1.0: "k æ t", 0.5: "k æ t s"}
-    >>> phoneme_similarity([0.5], [1.0], 16_000, lambda samples, rate: texts[samples[0]])
-    0.75
+    Examples:
+        >>> texts = {1.0: "k æ t", 0.5: "k æ t s"}
+        >>> phoneme_similarity([0.5], [1.0], 16_000, lambda samples, rate: texts[samples[0]])
+        0.75
     """
     return recognised(estimate, reference, sample_rate, recogniser, "phonemes").similarity
 
