@@ -5,8 +5,8 @@
     python benchmarks/claims.py runs/ablation/study/files.csv runs/ablation/study_seeds/files.csv
 
 prints the tables of docs/records/study.md. A file's score is its mean over sampling seeds;
-intervals are 95 % bootstrap intervals over files. What they do not hold is the chance of training: each
-system was trained once.
+intervals are 95 % bootstrap intervals over files. What they do not hold is the chance of
+training: each system was trained once.
 """
 
 import csv
