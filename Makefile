@@ -36,7 +36,7 @@ sbom: .venv/.demo .venv/tools
 
 # Known vulnerabilities of what is locked; asks PyPI.
 audit: .venv/tools
-	$(TOOLS)/pip-audit --no-deps --disable-pip -r $(LOCKS)/test.txt -r $(LOCKS)/torch.txt
+	$(TOOLS)/pip-audit --strict --no-deps --disable-pip -r $(LOCKS)/test.txt -r $(LOCKS)/torch.txt
 
 # New versions and hashes, of all platforms and Pythons. Not those of torch-cpu.txt: its index gives them.
 COMPILE = $(TOOLS)/uv pip compile --universal --python-version 3.10 --generate-hashes --no-annotate --no-header --quiet
