@@ -30,6 +30,12 @@ EXTRAS: Mapping[str, str] = {
 PACKAGES: Mapping[str, str] = {"yaml": "PyYAML", "python_multipart": "python-multipart"}
 """What a module's package is called, where it has another name."""
 
+COMPILER = (
+    "; it is compiled then, by a C compiler: apt install gcc python3-dev, xcode-select --install, "
+    "or Visual Studio's Build Tools"
+)
+"""What else is needed for pesq, which has no wheels."""
+
 
 def missing(error: ImportError, imported: str, extra: str = "") -> SettingError:
     """What to say of an import that failed: which package is missing, and how to get it.
@@ -44,7 +50,8 @@ def missing(error: ImportError, imported: str, extra: str = "") -> SettingError:
     brought_by = extra or EXTRAS.get(module) or EXTRAS.get(imported)
     remedy = f"pip install 'speechduet[{brought_by}]'" if brought_by else f"pip install {package}"
     if isinstance(error, ModuleNotFoundError):
-        return SettingError(f"{package} is not installed", remedy=remedy)
+        compiled = COMPILER if package == "pesq" else ""
+        return SettingError(f"{package} is not installed", remedy=remedy + compiled)
     reason = " ".join(str(error).split())
     return SettingError(
         f"{package} is installed but cannot be imported ({reason})",

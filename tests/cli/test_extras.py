@@ -105,6 +105,9 @@ def test_what_is_missing_is_named_and_not_what_needs_it() -> None:
     assert "PyYAML is not installed; pip install 'speechduet[train]'" in str(
         missing(ModuleNotFoundError(name="yaml"), "yaml")
     )
+    compiled = str(missing(ModuleNotFoundError(name="pesq"), "pesq"))
+    assert compiled.startswith("pesq is not installed; pip install 'speechduet[evaluation]'; it is")
+    assert "C compiler: apt install gcc" in compiled
     broken = ImportError("numpy.core.multiarray failed\nto import")
     assert str(missing(broken, "pesq")) == (
         "pesq is installed but cannot be imported (numpy.core.multiarray failed to import); "

@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-import tomllib
 
 from speechduet.enhancement.enhancer import Enhancer as WithPyTorch
+
+tomllib = pytest.importorskip("tomllib", reason="needs Python 3.11")
 
 MOST_BYTES = 200_000_000
 NEEDS_PYAV = {"av"}

@@ -219,5 +219,5 @@ def _whole(path: Path) -> bool:
 
 def _flush(path: Path) -> None:
     """Bring a file's contents to the disk before its name changes."""
-    with path.open("rb") as file:
+    with path.open("r+b") as file:  # Windows flushes only what may be written
         os.fsync(file.fileno())

@@ -42,7 +42,7 @@ class JsonLog(Logger):
 
     @rank_zero_only
     def _drop_after(self, step: int) -> None:
-        kept = [line for line in self.path.read_text().splitlines() if _step(line) <= step]
+        kept = [line for line in self.path.read_text("utf-8").splitlines() if _step(line) <= step]
         write_text(self.path, "".join(f"{line}\n" for line in kept), TrainingError)
 
     @property
@@ -73,7 +73,7 @@ class JsonLog(Logger):
         """Add a line."""
         entry = {"step": step, "seconds": round(time(), 1), **values}
         try:
-            with self.path.open("a") as file:
+            with self.path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(entry) + "\n")
         except OSError as error:
             raise TrainingError(
