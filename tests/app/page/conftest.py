@@ -30,21 +30,21 @@ class Server:
 
         from speechduet.app.application import AppSettings, create_app
         from speechduet.app.page.blocks import mount_page
+        from speechduet.app.serving import address_of, bound, configured
 
         app = create_app(AppSettings(limits, password), enhancer)
         self.jobs: Jobs = app.state.jobs
-        mount_page(app, self.jobs)
-        config = uvicorn.Config(app, "127.0.0.1", 0, log_level="error", timeout_graceful_shutdown=1)
-        self._server = uvicorn.Server(config)
-        self._thread = threading.Thread(target=self._server.run, daemon=True)
+        mount_page(app)
+        listener = bound("127.0.0.1", 0, open_to_all=False)
+        self.address = address_of("127.0.0.1", listener) + "/"
+        self._server = uvicorn.Server(configured(app))
+        self._thread = threading.Thread(target=self._server.run, args=([listener],), daemon=True)
 
     def __enter__(self) -> "Server":
         self._thread.start()
         while not self._server.started:
             assert self._thread.is_alive()
             time.sleep(0.05)
-        port = self._server.servers[0].sockets[0].getsockname()[1]
-        self.address = f"http://127.0.0.1:{port}/"
         return self
 
     def __exit__(self, *_: object) -> None:
