@@ -2,10 +2,10 @@
 
 import io
 import operator
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial, reduce
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from speechduet.audio.recording import Recording, check_strength, mixed
 from speechduet.audio.waveform import Waveform, columns_of, like, rate_of
 from speechduet.backend.per_program import PerProgram
 from speechduet.enhancement.noise import Complexes, NoiseField
-from speechduet.enhancement.recordings import check_bounded, enhanced_recording
+from speechduet.enhancement.recordings import check_bounded, enhanced_recording, recording_for
 from speechduet.enhancement.rewriting import Progress, rewrite_file
 from speechduet.enhancement.segments import Segmentation, segment_frames
 from speechduet.errors import ModelError, SettingError
@@ -90,7 +90,7 @@ class Enhancer:
         plan = self.sampling(mode)
         check_strength(strength)
         columns = columns_of(waveform)
-        recording = self.recording([columns], rate_of(sample_rate), io.BytesIO())
+        recording = recording_for(self.spectrogram, [columns], rate_of(sample_rate), io.BytesIO())
         enhanced = self.enhanced(recording, plan, seed)
         return like(waveform, np.concatenate(list(mixed(enhanced, iter([columns]), strength))))
 
@@ -121,18 +121,6 @@ class Enhancer:
         enhanced: Samples = np.mean(framings, axis=0)
         check_bounded(enhanced)
         return enhanced
-
-    def recording(
-        self,
-        blocks: Iterable[Samples],
-        sample_rate: int,
-        storage: BinaryIO,
-        name: str = "the waveform",
-    ) -> Recording:
-        """Blocks ``[samples, channels]``, kept as this model reads them; see `Recording`."""
-        transform = self.spectrogram
-        model_rate, published = transform.sample_rate, transform.published
-        return Recording(blocks, sample_rate, model_rate, storage, name, keep_offset=published)
 
     def _evaluate(self, step: Run, inputs: Sequence[Complexes]) -> list[Complexes]:
         """The outputs of a program."""
@@ -216,7 +204,7 @@ def enhance_file(
     return rewrite_file(
         Path(source),
         Path(target),
-        enhancer.recording,
+        partial(recording_for, enhancer.spectrogram),
         partial(enhancer.enhanced, plan=plan, seed=seed),
         strength=strength,
         salvage=salvage,

@@ -9,6 +9,7 @@ from shutil import which
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
+from browsing import PATIENCE_S
 
 from speechduet.app.limits import Limits
 from speechduet.enhancement.enhancer import Enhancer
@@ -17,9 +18,6 @@ if TYPE_CHECKING:  # Each of them may be missing.
     from playwright.sync_api import Browser, Page
 
     from speechduet.app.jobs import Jobs
-
-PATIENCE_S = 120.0
-"""For a machine that has other things to do."""
 
 
 class Server:
