@@ -16,16 +16,17 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, NamedTuple
 
 import httpx2
 import numpy as np
 import soundfile
 import typer
+from numpy.typing import NDArray
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
@@ -34,6 +35,11 @@ TIMEOUT_S = 2
 """After which the server gives up uploads, in seconds."""
 PATIENCE_S = 600.0
 _PROBE_S = 0.1
+
+
+Sound = NDArray[np.int16]
+Told = tuple[int, float | None]
+"""Status of an answer, and how many seconds it took, if that counts."""
 
 
 class Load(NamedTuple):
@@ -120,10 +126,8 @@ async def begun(model: Path | None, max_live: int) -> AsyncIterator[Server]:
         assert not left, left
 
 
-async def measured(
-    name: str, server: Server, clients: list[Awaitable[tuple[int, float | None]]]
-) -> Result:
-    """All clients at once; each tells the status that it got, and how long it took if it counts."""
+async def measured(name: str, server: Server, clients: Sequence[Awaitable[Told]]) -> Result:
+    """All clients at once."""
     server.peak = 0
 
     async def watch() -> None:
@@ -141,15 +145,13 @@ async def measured(
     return Result(name, statuses, [taken for _, taken in told if taken is not None], server.peak)
 
 
-def noise(seconds: float) -> np.ndarray:
-    """Some sound, ``[samples]`` of 16 bits."""
+def noise(seconds: float) -> Sound:
+    """Some sound, ``[samples]``."""
     samples = np.random.default_rng(0).integers(-3000, 3000, round(seconds * RATE))
     return samples.astype(np.int16)
 
 
-async def upload(
-    server: Server, client: httpx2.AsyncClient, recording: bytes
-) -> tuple[int, float | None]:
+async def upload(server: Server, client: httpx2.AsyncClient, recording: bytes) -> Told:
     """Send a recording until it is taken, as often as the server says when to come again."""
     while True:
         begun_s = time.monotonic()
@@ -163,7 +165,7 @@ async def upload(
         await asyncio.sleep(float(answer.headers["retry-after"]) / 5)
 
 
-async def stream(server: Server, sound: np.ndarray) -> tuple[int, float | None]:
+async def stream(server: Server, sound: Sound) -> Told:
     """Send sound block by block, read what comes back, and see that all has come."""
     begun_s = time.monotonic()
     address = f"ws://127.0.0.1:{server.port}/live?live=false"
@@ -187,7 +189,7 @@ SLOW = (
 )
 
 
-async def dawdle(server: Server, begin: bytes) -> tuple[int, float | None]:
+async def dawdle(server: Server, begin: bytes) -> Told:
     """Begin a request and then send a byte now and then, until the server has had enough."""
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
     writer.write(begin)
@@ -232,7 +234,7 @@ MALFORMED: tuple[tuple[str, bytes], ...] = (
 
 async def send_malformed(
     server: Server, client: httpx2.AsyncClient, path: str, body: bytes
-) -> tuple[int, float | None]:
+) -> Told:
     """Send what no server should take."""
     begun_s = time.monotonic()
     headers = {"content-type": "multipart/form-data; boundary=b"}
@@ -243,50 +245,46 @@ async def send_malformed(
     return answer.status_code, time.monotonic() - begun_s
 
 
+async def under_load(
+    server: Server,
+    client: httpx2.AsyncClient,
+    load: Load,
+    sound: Sound,
+    recording: bytes,
+) -> list[Result]:
+    """All kinds of load one after the other."""
+    uploads = [upload(server, client, recording) for _ in range(load.uploads)]
+    results = [await measured("recordings", server, uploads)]
+    streams = [stream(server, sound) for _ in range(load.streams)]
+    results.append(await measured("live streams", server, streams))
+    # The others that come meanwhile are what counts.
+    looking = asyncio.create_task(look(server, client, 30))
+    dawdling = [dawdle(server, SLOW[n % len(SLOW)]) for n in range(load.slow)]
+    slow = await measured("slow clients", server, dawdling)
+    results.append(slow._replace(latencies_s=await looking))
+    wrong = [MALFORMED[n % len(MALFORMED)] for n in range(load.malformed)]
+    sending = [send_malformed(server, client, *request) for request in wrong]
+    results.append(await measured("malformed", server, sending))
+    return results
+
+
 async def measure(load: Load, model: Path | None, max_live: int) -> tuple[list[Result], str]:
-    """All kinds of load one after the other, and the memory before and after."""
+    """What a server makes of a load, and what it holds before and afterwards."""
     sound = noise(load.seconds)
-    recording = io.BytesIO()
-    soundfile.write(recording, sound, RATE, format="WAV")
+    file = io.BytesIO()
+    soundfile.write(file, sound, RATE, format="WAV")
+    recording = file.getvalue()
     limits = httpx2.Limits(max_connections=None)
-    async with (
-        begun(model, max_live) as server,
-        httpx2.AsyncClient(timeout=PATIENCE_S, limits=limits) as client,
-    ):
-        # What is loaded with the first recording counts as before.
-        await upload(server, client, recording.getvalue())
-        await stream(server, sound)
-        before, handles = server.memory(), server.handles()
-
-        async def look_while(dawdling: Callable[[], list[Any]]) -> Result:
-            looking = asyncio.create_task(look(server, client, 30))
-            result = await measured("slow clients", server, dawdling())
-            return result._replace(latencies_s=await looking)
-
-        results = [
-            await measured(
-                "recordings",
-                server,
-                [upload(server, client, recording.getvalue()) for _ in range(load.uploads)],
-            ),
-            await measured(
-                "live streams", server, [stream(server, sound) for _ in range(load.streams)]
-            ),
-            await look_while(
-                lambda: [dawdle(server, SLOW[n % len(SLOW)]) for n in range(load.slow)]
-            ),
-            await measured(
-                "malformed",
-                server,
-                [
-                    send_malformed(server, client, *MALFORMED[n % len(MALFORMED)])
-                    for n in range(load.malformed)
-                ],
-            ),
-        ]
-        await look(server, client, 1)
-        after = f"{before / 1e6:.0f} MB before, {server.memory() / 1e6:.0f} MB after"
-        return results, f"{after}; handles: {handles} before, {server.handles()} after"
+    async with begun(model, max_live) as server:
+        async with httpx2.AsyncClient(timeout=PATIENCE_S, limits=limits) as client:
+            # What is loaded with the first recording counts as before.
+            await upload(server, client, recording)
+            await stream(server, sound)
+            before, handles = server.memory(), server.handles()
+            results = await under_load(server, client, load, sound, recording)
+        await asyncio.sleep(1)
+        memory = f"{before / 1e6:.0f} MB before, {server.memory() / 1e6:.0f} MB after"
+        return results, f"{memory}; handles: {handles} before, {server.handles()} after"
 
 
 def main(
