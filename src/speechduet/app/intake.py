@@ -45,15 +45,20 @@ class Intake:
                 answered = True
                 await send(message)
 
+        async def refuse() -> None:
+            if isinstance(body.error, SpeechduetError) and not answered:
+                await refusal(type(body.error), str(body.error))(scope, receive, send)
+
         try:
             await self._app(scope, body.receive, send_if_whole)
         except Exception:
-            if body.error is None:
-                raise
+            if body.error is not None:  # Of which the application has made another one.
+                await refuse()
+                return
+            raise
         finally:
             body.release()
-        if isinstance(body.error, SpeechduetError) and not answered:
-            await refusal(type(body.error), str(body.error))(scope, receive, send)
+        await refuse()
 
 
 class _Body:

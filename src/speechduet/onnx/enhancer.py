@@ -128,33 +128,52 @@ class Enhancer:
         given = {"spectrograms": np.concatenate(parts, axis=1)}
         if step.t is not None:
             given["t"] = np.full(len(inputs[0]), step.t, np.float32)
-        outputs = self._session(step.run).run(None, given)
+        session = self._session(step.run)
+        try:
+            outputs = session.run(None, given)
+        except _failures() as error:
+            raise self._damaged(step.run, error) from None
+        made = (len(inputs[0]), 2, *inputs[0].shape[2:])
+        if [output.shape for output in outputs] != [made] * len(step.make):
+            raise self._damaged(step.run, "it makes something else than it should")
         return [output[:, :1] + np.complex64(1j) * output[:, 1:] for output in outputs]
 
     def _start(self, program: str) -> "InferenceSession":
         try:
             from onnxruntime import InferenceSession, SessionOptions
-            from onnxruntime.capi.onnxruntime_pybind11_state import (
-                Fail,
-                InvalidProtobuf,
-                NoSuchFile,
-            )
         except ImportError as error:
             raise missing(error, "onnxruntime") from None
         options = SessionOptions()
         options.intra_op_num_threads = self._threads or 0
         # Its threads wait asleep: the cores are other programs' as well.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        # By its name alone: a description must not lead out of its folder.
-        path = self._folder / Path(self.description.programs[program]).name
         try:
-            return InferenceSession(path, options, providers=["CPUExecutionProvider"])
-        except (Fail, InvalidProtobuf, NoSuchFile) as error:
-            raise ModelError(
-                f"{path} is missing or damaged ({' '.join(str(error).split())})",
-                "the file as it was exported",
-                "export it again",
-            ) from None
+            return InferenceSession(
+                self._path(program), options, providers=["CPUExecutionProvider"]
+            )
+        except _failures() as error:
+            raise self._damaged(program, error) from None
+
+    def _path(self, program: str) -> Path:
+        # By its name alone: a description must not lead out of its folder.
+        return self._folder / Path(self.description.programs[program]).name
+
+    def _damaged(self, program: str, reason: object) -> ModelError:
+        return ModelError(
+            f"{self._path(program)} is missing or damaged ({' '.join(str(reason).split())})",
+            "the file as it was exported",
+            "export it again",
+        )
+
+
+def _failures() -> tuple[type[Exception], ...]:
+    """How ONNX Runtime says that it cannot load or run a file."""
+    from onnxruntime.capi import onnxruntime_pybind11_state as state
+
+    return (
+        *(state.Fail, state.InvalidArgument, state.InvalidGraph, state.InvalidProtobuf),
+        *(state.NoSuchFile, state.NotImplemented, state.RuntimeException),
+    )
 
 
 def carried_out(
