@@ -61,11 +61,6 @@ class Server:
     peak: int = 0
     refused: Counter[int] = field(default_factory=Counter)
 
-    @property
-    def url(self) -> str:
-        """Where it listens."""
-        return f"http://127.0.0.1:{self.port}"
-
     def memory(self) -> int:
         """What it holds now, in bytes."""
         pages = int(Path(f"/proc/{self.pid}/statm").read_text().split()[1])
@@ -155,9 +150,7 @@ async def upload(server: Server, client: httpx2.AsyncClient, recording: bytes) -
     """Send a recording until it is taken, as often as the server says when to come again."""
     while True:
         begun_s = time.monotonic()
-        answer = await client.post(
-            f"{server.url}/enhance?mode=fast", files={"file": ("noisy.wav", recording)}
-        )
+        answer = await client.post("/enhance?mode=fast", files={"file": ("noisy.wav", recording)})
         if answer.status_code != 503:
             assert answer.status_code == 200 and answer.content[:4] == b"RIFF", answer.text
             return 200, time.monotonic() - begun_s
@@ -205,12 +198,12 @@ async def dawdle(server: Server, begin: bytes) -> Told:
     return int(answer.split()[1]) if answer else 0, None
 
 
-async def look(server: Server, client: httpx2.AsyncClient, times: int) -> list[float]:
+async def look(client: httpx2.AsyncClient, times: int) -> list[float]:
     """How long the server takes to say that it is there, several times."""
     taken = []
     for _ in range(times):
         begun_s = time.monotonic()
-        answer = await client.get(f"{server.url}/health")
+        answer = await client.get("/health")
         assert answer.status_code == 200
         taken.append(time.monotonic() - begun_s)
         await asyncio.sleep(_PROBE_S)
@@ -232,14 +225,12 @@ MALFORMED: tuple[tuple[str, bytes], ...] = (
 )
 
 
-async def send_malformed(
-    server: Server, client: httpx2.AsyncClient, path: str, body: bytes
-) -> Told:
+async def send_malformed(client: httpx2.AsyncClient, path: str, body: bytes) -> Told:
     """Send what no server should take."""
     begun_s = time.monotonic()
     headers = {"content-type": "multipart/form-data; boundary=b"}
     try:
-        answer = await client.post(server.url + path, content=body, headers=headers)
+        answer = await client.post(path, content=body, headers=headers)
     except httpx2.TransportError:
         return 0, None  # The server did not read it to its end.
     return answer.status_code, time.monotonic() - begun_s
@@ -258,12 +249,12 @@ async def under_load(
     streams = [stream(server, sound) for _ in range(load.streams)]
     results.append(await measured("live streams", server, streams))
     # The others that come meanwhile are what counts.
-    looking = asyncio.create_task(look(server, client, 30))
+    looking = asyncio.create_task(look(client, 30))
     dawdling = [dawdle(server, SLOW[n % len(SLOW)]) for n in range(load.slow)]
     slow = await measured("slow clients", server, dawdling)
     results.append(slow._replace(latencies_s=await looking))
     wrong = [MALFORMED[n % len(MALFORMED)] for n in range(load.malformed)]
-    sending = [send_malformed(server, client, *request) for request in wrong]
+    sending = [send_malformed(client, *request) for request in wrong]
     results.append(await measured("malformed", server, sending))
     return results
 
@@ -276,7 +267,8 @@ async def measure(load: Load, model: Path | None, max_live: int) -> tuple[list[R
     recording = file.getvalue()
     limits = httpx2.Limits(max_connections=None)
     async with begun(model, max_live) as server:
-        async with httpx2.AsyncClient(timeout=PATIENCE_S, limits=limits) as client:
+        url = f"http://127.0.0.1:{server.port}"
+        async with httpx2.AsyncClient(base_url=url, timeout=PATIENCE_S, limits=limits) as client:
             # What is loaded with the first recording counts as before.
             await upload(server, client, recording)
             await stream(server, sound)

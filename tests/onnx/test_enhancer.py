@@ -106,7 +106,7 @@ def test_a_folder_that_is_none(exported: Path, tmp_path: Path, speech: Array) ->
     damaged = tmp_path / "damaged"
     shutil.copytree(exported, damaged)
     Enhancer(damaged)(speech, 16_000, "fast")  # needs another program than these
-    for content in (b"no model", b"", (exported / "predictive.onnx").read_bytes()):
+    for content in (b"no model", b"", (exported / "both.onnx").read_bytes()):
         (damaged / "generative.onnx").write_bytes(content)
         with pytest.raises(ModelError, match="generative.onnx is missing or damaged"):
             Enhancer(damaged)(speech, 16_000)
