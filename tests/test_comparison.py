@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 from typer.testing import CliRunner
 
 from speechduet import comparison
@@ -100,6 +101,8 @@ def test_without_matplotlib_nothing_is_begun(
 
 def test_recordings_that_cannot_be_read(noisy: Path, tmp_path: Path) -> None:
     (tmp_path / "text.wav").write_text("no sound")
-    with pytest.raises(AudioError, match="text.wav"):
-        draw_comparison(noisy, tmp_path / "text.wav", tmp_path / "p.png")
+    soundfile.write(tmp_path / "nan.wav", np.full(100, np.nan), 16_000, "FLOAT")
+    for name in ("text.wav", "nan.wav"):
+        with pytest.raises(AudioError, match=name):
+            draw_comparison(noisy, tmp_path / name, tmp_path / "p.png")
     assert not (tmp_path / "p.png").exists()

@@ -9,7 +9,7 @@ import numpy as np
 from speechduet.audio import Samples, probe, read_blocks
 from speechduet.audio.notices import Notify
 from speechduet.audio.resampling import resampled
-from speechduet.errors import FileError, SettingError
+from speechduet.errors import AudioError, FileError, SettingError
 from speechduet.extras import installed, missing
 from speechduet.files.atomic import replacing
 from speechduet.picture import DYNAMIC_RANGE_DB, draw_level, name_in_picture, new_figure
@@ -68,7 +68,7 @@ def draw_comparison(
 
         def blocks() -> Iterator[Samples]:
             read = read_blocks(path, track=chosen, salvage=salvage and of_noisy, notify=notify)
-            means = (block.mean(axis=1, keepdims=True) for block in read)
+            means = (_finite(block, path).mean(axis=1, keepdims=True) for block in read)
             return (block[:, 0] for block in resampled(means, source, rate))
 
         return blocks
@@ -80,6 +80,12 @@ def draw_comparison(
     titles = {title: f"{title}: {name_in_picture(path.name)}" for title, path in paths.items()}
     with replacing(picture, FileError) as partial:
         _draw(shown, removed, titles, rate, partial, picture.suffix.lower()[1:])
+
+
+def _finite(block: Samples, path: Path) -> Samples:
+    if not np.isfinite(block).all():
+        raise AudioError(f"{path} holds samples that are NaN or infinite", "finite samples")
+    return block
 
 
 def _difference(one: Iterator[Samples], other: Iterator[Samples]) -> Iterator[Samples]:

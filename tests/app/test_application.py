@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import numpy as np
 import pytest
@@ -142,13 +143,14 @@ def test_recordings_that_are_refused(
         ({"seed": "-1"}, "seed is '-1'"),
         ({"steps": "many"}, "steps is 'many'"),
         ({"format": "exe"}, "format 'exe' cannot be written"),
+        ({"seed": ["1", "2"]}, "seed 2 times in the query; expected once"),
         ({"sed": "1"}, "unknown key 'sed' in the query"),
         ({"corrector_steps": "1"}, "did you mean 'corrector-steps'?"),
         ({"grid": "paper", "predictor": "heun"}, "grid 'paper' with the heun predictor"),
     ],
 )
 def test_options_that_have_no_meaning(
-    serve: Serve, recording: Path, query: dict[str, str], message: str
+    serve: Serve, recording: Path, query: dict[str, Any], message: str
 ) -> None:
     answer = upload(serve(), recording, **query)
     assert answer.status_code == 422 and message in answer.json()["error"]
@@ -166,6 +168,36 @@ def test_forms_that_hold_no_recording(serve: Serve, recording: Path) -> None:
     ):
         answer = client.post("/enhance", **given)
         assert 400 <= answer.status_code < 500 and message in answer.json()["error"]
+    assert jobs_left(client) == 0
+
+
+@pytest.mark.parametrize(
+    ("given", "back"),
+    [
+        ("../../etc/passwd", "passwd.wav"),
+        ("C:\\\\sound\\\\a.wav", "a.wav"),
+        ("..", "recording.wav"),
+        (".hidden.wav", "hidden.wav"),
+        ("a\u202egnp.wav", "agnp.wav"),
+        ("n" * 300 + ".wav", "n" * 196 + ".wav"),
+        ("é" * 300 + ".wav", "é" * 98 + ".wav"),
+        ("a." + "w" * 300, "w" * 200 + ".wav"),
+    ],
+)
+def test_names_lead_nowhere_and_have_room(
+    serve: Serve, recording: Path, given: str, back: str
+) -> None:
+    answer = upload(serve(), recording, given, mode="fast")
+    assert answer.status_code == 200
+    found = answer.headers["content-disposition"].partition("filename")[2]
+    assert unquote(found.removeprefix("*=utf-8''").strip('="')) == back
+
+
+def test_no_more_is_kept_than_may_be(serve: Serve, recording: Path) -> None:
+    client = serve(max_kept_megabytes=0.15)
+    answer = upload(client, recording)
+    assert answer.status_code == 503 and int(answer.headers["retry-after"]) > 0
+    assert "this server keeps 0.15 MB of recordings" in answer.json()["error"]
     assert jobs_left(client) == 0
 
 
@@ -229,6 +261,8 @@ def test_other_sites_cannot_use_it_through_a_browser(serve: Serve) -> None:
     for headers in (
         {"host": "rebound.example"},
         {"host": "127.0.0.1.example"},
+        {"host": "[::1"},
+        {"origin": "http://[::1"},
         {"origin": "https://other.example"},
         {"origin": "null"},
         {"origin": "http://127.0.0.1:9999"},

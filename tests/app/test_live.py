@@ -74,9 +74,10 @@ def test_blocks_come_back_enhanced(
         (np.array([[0, np.nan]], "<f4").tobytes(), 1007, "NaN or infinite samples"),
         ("hello", 1003, "the text message 'hello'; expected binary blocks of samples, or"),
         ('{"type": "played"}', 1003, "the text message"),
+        ('{"type": "played", "samples": -1}', 1003, "the text message"),
         ("[" * 100_000, 1003, "the text message"),
     ],
-    ids=["odd", "huge", "nan", "text", "no number", "deep"],
+    ids=["odd", "huge", "nan", "text", "no number", "negative", "deep"],
 )
 def test_a_malformed_block_ends_that_connection_alone(
     serve: Serve, message: bytes | str, code: int, reason: str
@@ -103,6 +104,7 @@ def test_a_malformed_block_ends_that_connection_alone(
     ("query", "status", "message"),
     [
         ("mode=slow", 422, "mode is 'slow'"),
+        ("mode=fast&mode=best", 422, "mode 2 times in the query; expected once"),
         ("sample_rate=0", 422, "sample_rate is '0'"),
         ("format=mp3", 422, "format is 'mp3'"),
         ("latency=0.001", 422, "a latency of 0.001 s at 16000 Hz; expected at least"),

@@ -223,7 +223,7 @@ def test_with_the_network_cut(root: Path, tiny_model: Path, recording: Path) -> 
         )
         command = f"ip link set lo up && exec {sys.executable} {script} "
         command += f"{Path(__file__).parent} {folder} {tiny_model} {recording}"
-        run = subprocess.run([*alone, command], capture_output=True, timeout=120, check=False)
+        run = subprocess.run([*alone, command], capture_output=True, timeout=400, check=False)
     assert run.returncode == 0, run.stderr.decode()
 
 

@@ -17,10 +17,59 @@ def test_it_is_read_as_it_was_written(exported: Path, tmp_path: Path) -> None:
     assert Description.read(tmp_path) == description
 
 
-@pytest.mark.parametrize("damage", ["{", "[]", '{"format": 1}', '{"format": 1, "modes": {"a": 1}}'])
+@pytest.mark.parametrize(
+    "damage",
+    ["{", "[" * 200_000, "[]", '{"format": 1}', '{"format": 1, "modes": {"a": 1}}'],
+    ids=["cut", "deep", "list", "little", "wrong"],
+)
 def test_a_damaged_one(tmp_path: Path, damage: str) -> None:
     (tmp_path / DESCRIPTION).write_text(damage)
     with pytest.raises(ModelError, match=r"speechduet.json is damaged .*export it again"):
+        Description.read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        ("spectrogram.n_fft", 0),
+        ("spectrogram.n_fft", 10**9),
+        ("spectrogram.n_fft", "510"),
+        ("spectrogram.hop", 0),
+        ("spectrogram.hop", 511),
+        ("spectrogram.sample_rate", -1),
+        ("spectrogram.exponent", float("nan")),
+        ("spectrogram.factor", 0),
+        ("spectrogram.published", "yes"),
+        ("frame_multiple", 0),
+        ("frame_multiple", 10**9),
+        ("programs", {}),
+        ("programs.both", None),
+        ("name", 5),
+        ("modes.balanced.offsets", []),
+        ("modes.balanced.offsets", [10**12]),
+        ("modes.balanced.steps", []),
+        ("modes.balanced.result", "nothing"),
+        ("modes.balanced.result", "z" + "9" * 5000),
+        ("modes.fast.steps", [{"make": "x0", "of": {}}]),
+        ("modes.fast.steps", [{"make": "x0", "of": {"y": "1"}}]),
+        ("modes.fast.steps", [{"make": "x0", "of": {"later": 1}}]),
+        ("modes.fast.steps", [{"run": "none", "inputs": ["y"], "t": None, "make": ["x0"]}]),
+        ("modes.fast.steps", [{"run": "predictive", "inputs": [], "t": 1, "make": ["x0"]}]),
+        ("modes.fast.steps", [{"run": "predictive", "inputs": ["y"], "t": "1", "make": ["x0"]}]),
+    ],
+)
+def test_what_no_export_writes_is_refused_before_anything_is_computed(
+    exported: Path, tmp_path: Path, place: str, value: object
+) -> None:
+    values = json.loads((exported / DESCRIPTION).read_text())
+    *way, last = place.split(".")
+    inner = values
+    for name in way:
+        inner = inner[name]
+    assert last in inner
+    inner[last] = value
+    (tmp_path / DESCRIPTION).write_text(json.dumps(values))
+    with pytest.raises(ModelError, match=r"speechduet.json is damaged"):
         Description.read(tmp_path)
 
 

@@ -105,11 +105,12 @@ def test_a_folder_that_is_none(exported: Path, tmp_path: Path, speech: Array) ->
         Enhancer(tmp_path)
     damaged = tmp_path / "damaged"
     shutil.copytree(exported, damaged)
-    (damaged / "generative.onnx").write_bytes(b"no model")
+    Enhancer(damaged)(speech, 16_000, "fast")  # needs another program than these
+    for content in (b"no model", b"", (exported / "both.onnx").read_bytes()):
+        (damaged / "generative.onnx").write_bytes(content)
+        with pytest.raises(ModelError, match="generative.onnx is missing or damaged"):
+            Enhancer(damaged)(speech, 16_000)
     enhancer = Enhancer(damaged)
-    enhancer(speech, 16_000, "fast")  # needs another program
-    with pytest.raises(ModelError, match="generative.onnx is missing or damaged"):
-        enhancer(speech, 16_000)
     (damaged / "generative.onnx").unlink()
     with pytest.raises(ModelError, match="generative.onnx is missing or damaged"):
         enhancer(speech, 16_000)

@@ -6,23 +6,22 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
-from fastapi import Depends, FastAPI, Request, WebSocket
-from fastapi.exceptions import RequestValidationError, WebSocketRequestValidationError
-from fastapi.responses import JSONResponse, Response
-from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect
+from fastapi import APIRouter, Depends, FastAPI, Request, WebSocket
+from fastapi.responses import Response
 
 from speechduet import __version__
 from speechduet.app import job as asked
+from speechduet.app.intake import Intake
 from speechduet.app.jobs import Jobs
-from speechduet.app.limits import BusyError, Limits, TooMuchError
+from speechduet.app.limits import Limits
 from speechduet.app.live import Streams
 from speechduet.app.live_protocol import LiveRequest, live_request
-from speechduet.app.protection import Protection, refused
+from speechduet.app.protection import Protection
 from speechduet.app.query import check_query, given_request, with_sampler_settings
-from speechduet.app.uploads import Download, UploadError, ended, receive_upload
+from speechduet.app.refusals import HANDLERS, refusal, refused
+from speechduet.app.space import Space
+from speechduet.app.uploads import Download, ended, receive_upload
 from speechduet.enhancement.enhancer import Enhancer
-from speechduet.errors import AudioError, SettingError, SpeechduetError
 
 _FORM = {
     "required": True,
@@ -44,6 +43,7 @@ _ERROR = {
     }
 }
 _ERRORS: dict[int | str, dict[str, Any]] = {
+    400: {"description": "No form, or one that is damaged", **_ERROR},
     401: {"description": "The password is missing or wrong", **_ERROR},
     408: {"description": "Nothing of the upload came for too long", **_ERROR},
     413: {"description": "The recording is larger or longer than this server takes", **_ERROR},
@@ -69,10 +69,13 @@ class AppSettings:
 def create_app(settings: AppSettings, enhancer: Enhancer) -> FastAPI:
     """The application with one model; ``app.state.jobs`` is its queue (see `Jobs`).
 
-    The queue ends, and deletes all files, when the application is shut down.
+    ``app.state.space`` counts what it keeps. The queue ends, and deletes all files, when the
+    application is shut down.
     """
     jobs = Jobs(enhancer, settings.limits)
     streams = Streams(enhancer, settings.limits)
+    space = Space(settings.limits.max_kept_megabytes)
+    space.folders.append(jobs.path)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -89,22 +92,28 @@ def create_app(settings: AppSettings, enhancer: Enhancer) -> FastAPI:
         redoc_url=None,
         lifespan=lifespan,
     )
-    app.state.jobs = jobs
-    app.add_exception_handler(SpeechduetError, _spoken)
-    app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(WebSocketRequestValidationError, _invalid)
-    app.add_exception_handler(HTTPException, _plain)
-    app.add_exception_handler(ClientDisconnect, _gone)
-    app.add_exception_handler(Exception, _unforeseen)
+    app.state.jobs, app.state.space = jobs, space
+    for kind, handler in HANDLERS.items():
+        app.add_exception_handler(kind, handler)
+    app.add_middleware(Intake, limits=settings.limits, space=space)
     app.add_middleware(Protection, password=settings.password, names=settings.names)
+    app.include_router(_about(jobs, streams))
+    app.include_router(_recordings(jobs))
+    app.include_router(_live_streams(streams))
+    return app
 
-    @app.get("/health")
+
+def _about(jobs: Jobs, streams: Streams) -> APIRouter:
+    router = APIRouter()
+    enhancer = jobs.enhancer
+
+    @router.get("/health")
     def health() -> dict[str, Any]:
         """Whether the server answers, and how much it has to do."""
         states = {state: jobs.count(state) for state in ("running", "waiting", "uploading")}
         return {"status": "ok", "version": __version__, **states, "live": streams.count}
 
-    @app.get("/models")
+    @router.get("/models")
     def models() -> list[dict[str, Any]]:
         """The model that enhances, with its modes."""
         pretrained = enhancer.pretrained
@@ -117,7 +126,13 @@ def create_app(settings: AppSettings, enhancer: Enhancer) -> FastAPI:
             }
         ]
 
-    @app.post(
+    return router
+
+
+def _recordings(jobs: Jobs) -> APIRouter:
+    router = APIRouter()
+
+    @router.post(
         "/enhance",
         response_class=Response,
         responses={200: {"content": {"audio/*": {}}}, **_ERRORS},
@@ -128,10 +143,10 @@ def create_app(settings: AppSettings, enhancer: Enhancer) -> FastAPI:
     ) -> Response:
         """The recording of a form, enhanced: what ``speechduet enhance`` writes, byte for byte."""
         check_query(http, _request)
-        request.check(enhancer)
+        request.check(jobs.enhancer)
         job = jobs.begin("recording")
         try:
-            await receive_upload(http, job, settings.limits)
+            await receive_upload(http, job)
             jobs.submit(job, request)
             stayed = await ended(http, job)
         except BaseException:
@@ -141,10 +156,16 @@ def create_app(settings: AppSettings, enhancer: Enhancer) -> FastAPI:
             return Download(jobs, job)
         jobs.discard(job)
         if job.state == "failed":
-            return _refusal(job.error_type, job.error)
+            return refusal(job.error_type, job.error)
         return refused(503, "the work was stopped")
 
-    @app.websocket("/live")
+    return router
+
+
+def _live_streams(streams: Streams) -> APIRouter:
+    router = APIRouter()
+
+    @router.websocket("/live")
     async def live(websocket: WebSocket, request: Annotated[LiveRequest, Depends(_live)]) -> None:
         check_query(websocket, _live)
         stream = streams.begin(request)
@@ -155,47 +176,4 @@ def create_app(settings: AppSettings, enhancer: Enhancer) -> FastAPI:
             raise
         await streams.run(websocket, request, stream)
 
-    return app
-
-
-def _refusal(kind: type[Exception] | None, text: str) -> JSONResponse:
-    """What kind of error it is, in the numbers of HTTP."""
-    if kind is None:
-        return refused(500, text)
-    by_kind = (
-        (BusyError, 503),
-        (TooMuchError, 413),
-        (UploadError, 408),
-        (AudioError, 422),
-        (SettingError, 422),
-    )
-    status = next((status for known, status in by_kind if issubclass(kind, known)), 500)
-    response = refused(status, text)
-    if status == 503:
-        response.headers["retry-after"] = str(BusyError.retry_after_s)
-    return response
-
-
-def _spoken(request: Request, error: Exception) -> JSONResponse:
-    return _refusal(type(error), str(error))
-
-
-def _invalid(request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, RequestValidationError | WebSocketRequestValidationError)
-    wrong = error.errors()[0]
-    return refused(422, f"{wrong['loc'][-1]} is {wrong.get('input')!r}", wrong["msg"])
-
-
-def _plain(request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, HTTPException)
-    response = refused(error.status_code, str(error.detail))
-    response.headers.update(error.headers or {})
-    return response
-
-
-def _gone(request: Request, error: Exception) -> JSONResponse:
-    return refused(400, "the upload was broken off")  # which nobody reads
-
-
-def _unforeseen(request: Request, error: Exception) -> JSONResponse:
-    return refused(500, f"{type(error).__name__}: {error}")
+    return router

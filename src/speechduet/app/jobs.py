@@ -61,6 +61,8 @@ class Jobs:
         self._folder = TemporaryDirectory(
             prefix="speechduet-", dir=folder, ignore_cleanup_errors=True
         )
+        self.path = Path(self._folder.name)
+        """Where the folders of the jobs are."""
         self._pool = ThreadPoolExecutor(limits.max_running, "enhance")
         self._jobs: dict[str, Job] = {}
         self._holds: dict[str, int] = {}
@@ -91,7 +93,7 @@ class Jobs:
                 raise BusyError(
                     f"{at_once} recordings are being enhanced or wait", remedy="try again later"
                 )
-            folder = Path(self._folder.name, token_urlsafe(16))
+            folder = self.path / token_urlsafe(16)
             folder.mkdir(mode=0o700)
             job = self._jobs[folder.name] = Job(folder, name)
         return job

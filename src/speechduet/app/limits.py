@@ -19,6 +19,10 @@ class TooMuchError(AudioError):
     """A recording beyond a limit of this server."""
 
 
+class UploadError(AudioError):
+    """An upload that came too slowly."""
+
+
 class BusyError(SpeechduetError):
     """A server that has as much to do as it takes on; it will have less later."""
 
@@ -44,8 +48,10 @@ class Limits(Settings):
     """Live streams at the same time."""
     keep_seconds: Positive = 900.0
     """How long uploads and results are kept once a recording is done, in seconds."""
+    max_kept_megabytes: Positive = 5000.0
+    """Uploads and results kept at the same time, in millions of bytes."""
     upload_timeout: Count = 30
-    """Seconds without a byte after which an upload is given up."""
+    """Seconds without a byte after which an upload or a live stream is given up."""
 
     @property
     def max_bytes(self) -> int:

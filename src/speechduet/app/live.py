@@ -9,9 +9,10 @@ from contextlib import suppress
 from typing import Any
 
 from fastapi import WebSocket, WebSocketDisconnect
+from starlette.types import Message
 
 from speechduet.app.limits import BusyError, Limits
-from speechduet.app.live_protocol import BlockError, LiveRequest, told
+from speechduet.app.live_protocol import LATE, BlockError, LiveRequest, told
 from speechduet.audio import Samples
 from speechduet.audio.wav_stream import encode
 from speechduet.enhancement.arrivals import Arrivals
@@ -56,7 +57,7 @@ class Streams:
 
     async def run(self, websocket: WebSocket, request: LiveRequest, live: Live) -> None:
         """Enhance until the client ends the stream, goes, or sends what is no block."""
-        stream = _Stream(websocket, request, live)
+        stream = _Stream(websocket, request, live, self._limits.upload_timeout)
         try:
             await stream.run(self._pool)
         finally:
@@ -71,8 +72,11 @@ class Streams:
 class _Stream:
     """One stream: the event loop receives and sends, a thread enhances."""
 
-    def __init__(self, websocket: WebSocket, request: LiveRequest, live: Live) -> None:
+    def __init__(
+        self, websocket: WebSocket, request: LiveRequest, live: Live, timeout_s: float
+    ) -> None:
         self._websocket = websocket
+        self._timeout_s = timeout_s
         self._request = request
         self._live = live
         self._loop = asyncio.get_running_loop()
@@ -121,7 +125,7 @@ class _Stream:
     async def _receive(self) -> None:
         """Take blocks until the client says that there are no more."""
         while True:
-            message = await self._websocket.receive()
+            message = await self._message()
             if message["type"] == "websocket.disconnect":
                 raise WebSocketDisconnect(message.get("code", NORMAL))
             data = message.get("bytes")
@@ -135,6 +139,15 @@ class _Stream:
             while not self._arrivals.wait_for_room(0):
                 await asyncio.sleep(0.01)
         self._arrivals.close()
+
+    async def _message(self) -> Message:
+        """The next message. Raises BlockError if none comes: others may want the place."""
+        try:
+            return await asyncio.wait_for(self._websocket.receive(), self._timeout_s)
+        except asyncio.TimeoutError:
+            raise BlockError(
+                LATE, f"nothing came for {self._timeout_s:g} s", "sound, silence included"
+            ) from None
 
     def _enhance(self) -> None:
         """The work of the thread."""
@@ -175,4 +188,4 @@ class _Stream:
     def _unread_s(self) -> float:
         if self._played is None:
             return 0.0
-        return (self._given - self._played) / self._request.sample_rate
+        return max(0, self._given - self._played) / self._request.sample_rate

@@ -17,7 +17,7 @@ from speechduet.sampling import SettingValue
 LONGEST_BLOCK_S = 5.0
 """Seconds of sound in one message."""
 LONGEST_TEXT = 100
-WRONG_TYPE, WRONG_CONTENT, TOO_LARGE = 1003, 1007, 1009
+WRONG_TYPE, WRONG_CONTENT, LATE, TOO_LARGE = 1003, 1007, 1008, 1009
 """Codes with which a WebSocket ends."""
 
 SampleFormat = Literal["s16le", "f32le"]
@@ -74,6 +74,11 @@ class LiveRequest:
         return block
 
 
+def largest_block(samples_per_s: int) -> int:
+    """Most bytes in a message of a stream with so many samples in a second of sound."""
+    return int(LONGEST_BLOCK_S * samples_per_s * np.dtype(np.float32).itemsize)
+
+
 class Played(NamedTuple):
     """How many samples of the result a client has played."""
 
@@ -92,7 +97,7 @@ def told(text: str) -> Played | None:
     match message:
         case {"type": "end"}:
             return None
-        case {"type": "played", "samples": int(samples)}:
+        case {"type": "played", "samples": int(samples)} if samples >= 0:
             return Played(samples)
     raise BlockError(
         WRONG_TYPE,

@@ -4,12 +4,13 @@ from base64 import b64decode
 from binascii import Error as Base64Error
 from ipaddress import ip_address
 from secrets import compare_digest
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from starlette.websockets import WebSocket
+
+from speechduet.app.refusals import answer, refused
 
 HEADERS = {
     # All comes from this server: a browser fetches nothing from another one, whatever a page says.
@@ -60,7 +61,7 @@ class Protection:
 
     def _refusal(self, headers: Headers) -> JSONResponse | None:
         host = headers.get("host", "")
-        name = (urlsplit(f"//{host}").hostname or "").lower()
+        name = (_address(f"//{host}").hostname or "").lower()
         if not self._password and not _is_address(name) and name not in self._names:
             return refused(
                 403,
@@ -68,7 +69,7 @@ class Protection:
                 "add it with --name, or set a password",
             )
         origin = headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
+        if origin is not None and _address(origin).netloc.lower() != host.lower():
             return refused(403, f"a request from a page of {origin}, which is another site")
         if self._password and not self._knows_password(headers.get("authorization", "")):
             response = refused(401, "this server needs a password", "give it by HTTP basic auth")
@@ -86,26 +87,17 @@ class Protection:
         return compare_digest(password, self._password.encode())
 
 
-def refused(status: int, *parts: str) -> JSONResponse:
-    """An answer that says why there is no other."""
-    return JSONResponse({"error": "; ".join(parts)}, status)
-
-
-async def answer(response: JSONResponse, scope: Scope, receive: Receive, send: Send) -> None:
-    """Send an answer in place of what was asked for, be it the opening of a WebSocket."""
-    if scope["type"] == "http":
-        await response(scope, receive, send)
-        return
-    websocket = WebSocket(scope, receive, send)
-    if "websocket.http.response" in scope.get("extensions", {}):
-        await websocket.send_denial_response(response)
-    else:
-        await websocket.close(1008)
-
-
 def _is_address(name: str) -> bool:
     try:
         ip_address(name)
     except ValueError:
         return False
     return True
+
+
+def _address(text: str) -> SplitResult:
+    """The parts of an address; none of what is no address."""
+    try:
+        return urlsplit(text)
+    except ValueError:
+        return urlsplit("")

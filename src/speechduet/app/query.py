@@ -1,5 +1,6 @@
 """Options in the query of an address, named as on the command line."""
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import fields
 from inspect import Parameter, Signature, signature
@@ -9,6 +10,7 @@ from fastapi import Query
 from fastapi.requests import HTTPConnection
 
 from speechduet.app.job import Request
+from speechduet.errors import SettingError
 from speechduet.sampling import SETTINGS, Mode, Sampling, SettingValue
 from speechduet.seed import MOST_SEED
 from speechduet.settings import bounds, check_names, meanings
@@ -61,12 +63,19 @@ def with_sampler_settings(asked: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def check_query(connection: HTTPConnection, dependency: Callable[..., Any]) -> None:
-    """Raise SettingError for an option that there is not: it would do nothing unnoticed."""
+    """Raise SettingError for an option that is unknown or comes twice.
+
+    One of the two would do nothing unnoticed.
+    """
     known = [
         name.replace("_", "-") if name in SETTINGS else name
         for name in signature(dependency).parameters
     ]
     check_names(connection.query_params, known, "the query")
+    counts = Counter(name for name, _ in connection.query_params.multi_items())
+    for name, count in counts.items():
+        if count > 1:
+            raise SettingError(f"{name} {count} times in the query", "once")
 
 
 def _parameter(name: str, hint: Any, text: str) -> Parameter:

@@ -8,6 +8,8 @@ from ipaddress import ip_address
 import uvicorn
 from fastapi import FastAPI
 
+from speechduet.app.connections import HttpConnection, WebSocketConnection
+from speechduet.app.live_protocol import largest_block
 from speechduet.errors import SettingError
 
 GRACE_S = 1
@@ -53,6 +55,21 @@ def address_of(host: str, listener: socket.socket) -> str:
     return f"http://{name}:{listener.getsockname()[1]}"
 
 
+def configured(app: FastAPI) -> uvicorn.Config:
+    """How an application of `create_app` is served."""
+    return uvicorn.Config(
+        app,
+        http=HttpConnection,
+        ws=WebSocketConnection,
+        ws_max_size=largest_block(app.state.jobs.limits.max_samples_per_s),
+        ws_per_message_deflate=False,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=GRACE_S,
+    )
+
+
 def run(app: FastAPI, listener: socket.socket, ready: Callable[[], None]) -> None:
     """Serve until a signal asks to end; ``ready`` is called when connections are taken.
 
@@ -69,15 +86,7 @@ def run(app: FastAPI, listener: socket.socket, ready: Callable[[], None]) -> Non
             logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
             await super().shutdown(sockets)
 
-    config = uvicorn.Config(
-        app,
-        log_level="warning",
-        access_log=False,
-        server_header=False,
-        ws_per_message_deflate=False,
-        timeout_graceful_shutdown=GRACE_S,
-    )
-    server = Server(config)
+    server = Server(configured(app))
     try:
         server.run([listener])
     finally:

@@ -10,49 +10,23 @@ from typing import BinaryIO
 from fastapi import Request
 from fastapi.responses import FileResponse
 from starlette.datastructures import UploadFile
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from speechduet.app.job import Job
 from speechduet.app.jobs import Jobs
-from speechduet.app.limits import Limits
-from speechduet.errors import AudioError, SettingError
+from speechduet.errors import SettingError
 
-_FORM_BYTES = 1 << 16
-"""What a form may hold beside the recording."""
 _FIELDS = 100
 _LONGEST_NAME = 200
+"""Bytes that every file system has room for, with a suffix that may be added."""
 
 
-class UploadError(AudioError):
-    """An upload of which nothing came for too long."""
-
-
-async def receive_upload(request: Request, job: Job, limits: Limits) -> None:
+async def receive_upload(request: Request, job: Job) -> None:
     """Write the file of a form to ``job.source``, whose name is the file's.
 
-    Raises TooMuchError as soon as more has come than is taken, UploadError if nothing comes,
-    SettingError for a form that is none.
+    Raises SettingError for a form that is none, and what `Intake` does.
     """
-    most = limits.max_bytes + _FORM_BYTES
-    declared = request.headers.get("content-length", "")
-    if declared.isdecimal() and int(declared) > most:
-        limits.check_bytes(int(declared), "the upload")
-    received = 0
-
-    async def limited() -> Message:
-        nonlocal received
-        try:
-            message = await asyncio.wait_for(request.receive(), limits.upload_timeout)
-        except asyncio.TimeoutError:
-            raise UploadError(
-                f"nothing of the upload came for {limits.upload_timeout} s", remedy="send it again"
-            ) from None
-        received += len(message.get("body", b""))
-        if received > most:
-            limits.check_bytes(received, "the upload")
-        return message
-
-    async with Request(request.scope, limited).form(max_files=1, max_fields=_FIELDS) as form:
+    async with request.form(max_files=1, max_fields=_FIELDS) as form:
         files = [value for value in form.values() if isinstance(value, UploadFile)]
         fields = [name for name, value in form.multi_items() if not isinstance(value, UploadFile)]
         if fields:
@@ -106,9 +80,10 @@ class Download(FileResponse):
 
 
 def _plain(name: str) -> str:
-    """The last part of a name, without what could end a line of a message."""
+    """The last part of a name, without what could end a line of a message or hide the file."""
     last = name.replace("\\", "/").rpartition("/")[2]
-    return "".join(letter for letter in last if letter.isprintable())[-_LONGEST_NAME:]
+    printable = "".join(letter for letter in last if letter.isprintable()).lstrip(". ")
+    return printable.encode()[-_LONGEST_NAME:].decode(errors="ignore")
 
 
 def _copy(file: BinaryIO, path: Path) -> None:

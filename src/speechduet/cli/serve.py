@@ -2,11 +2,11 @@
 
 import os
 from contextlib import ExitStack
-from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
 import typer
 
+from speechduet.app.folder import private_folder
 from speechduet.app.limits import Limits
 from speechduet.backend.allocator import keep_freed_memory
 from speechduet.cli import options
@@ -16,48 +16,48 @@ from speechduet.extras import missing
 from speechduet.names import shown
 
 _NEEDED = ("fastapi", "uvicorn", "python_multipart", "websockets", "gradio", "matplotlib")
-_ACCESS = "Access"
+
+
+def _access(*names: str, text: str, **settings: Any) -> Any:
+    return typer.Option(*names, help=text, rich_help_panel="Access", **settings)
+
+
+Host = Annotated[str, _access("--host", text="Address to listen on.")]
+Port = Annotated[int, _access("--port", text="0 takes a free one.", min=0, max=65_535)]
+Password = Annotated[
+    str | None,
+    _access(
+        "--password",
+        envvar="SPEECHDUET_PASSWORD",
+        text="Needed for everything, with any user name. On the command line other users of this "
+        "machine can see it: better set the variable.",
+    ),
+]
+NoPassword = Annotated[
+    bool,
+    _access(
+        "--no-password",
+        text="Listen on other addresses than this machine's own without a password: whoever "
+        "reaches it may use it.",
+    ),
+]
+Names = Annotated[
+    list[str] | None,
+    _access(
+        "--name",
+        text="A name to answer to without a password, besides localhost and addresses; may be "
+        "given several times.",
+    ),
+]
 
 
 @options.with_fields_of(Limits, "limits", "Limits")
 def serve(
-    host: Annotated[
-        str, typer.Option("--host", help="Address to listen on.", rich_help_panel=_ACCESS)
-    ] = "127.0.0.1",
-    port: Annotated[
-        int,
-        typer.Option(
-            "--port", help="0 takes a free one.", min=0, max=65_535, rich_help_panel=_ACCESS
-        ),
-    ] = 7860,
-    password: Annotated[
-        str | None,
-        typer.Option(
-            "--password",
-            envvar="SPEECHDUET_PASSWORD",
-            help="Needed for everything, with any user name. On the command line other users of "
-            "this machine can see it: better set the variable.",
-            rich_help_panel=_ACCESS,
-        ),
-    ] = None,
-    no_password: Annotated[
-        bool,
-        typer.Option(
-            "--no-password",
-            help="Listen on other addresses than this machine's own without a password: whoever "
-            "reaches it may use it.",
-            rich_help_panel=_ACCESS,
-        ),
-    ] = False,
-    name: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--name",
-            help="A name to answer to without a password, besides localhost and addresses; may be "
-            "given several times.",
-            rich_help_panel=_ACCESS,
-        ),
-    ] = None,
+    host: Host = "127.0.0.1",
+    port: Port = 7860,
+    password: Password = None,
+    no_password: NoPassword = False,
+    name: Names = None,
     model: options.Model = None,
     device: options.Device = "auto",
     backend: options.Backend = "auto",
@@ -77,14 +77,9 @@ def serve(
         raise SettingError("both a password and --no-password", "one of them")
     checked = Limits(**limits)
     with ExitStack() as ending:
-        folder = TemporaryDirectory(prefix="speechduet-gradio-", ignore_cleanup_errors=True)
         # Gradio makes folders of its own where this says when it is imported.
-        os.environ["GRADIO_TEMP_DIR"] = ending.enter_context(folder)
-        for module in _NEEDED:
-            try:
-                __import__(module)
-            except ImportError as error:
-                raise missing(error, module) from error
+        os.environ["GRADIO_TEMP_DIR"] = str(ending.enter_context(private_folder()) / "gradio")
+        _import_needed()
         # PyTorch takes seconds to import: not before it is known that there will be a server.
         from speechduet.app.serving import address_of, bound, run
 
@@ -95,12 +90,19 @@ def serve(
         keep_freed_memory()
         enhancer = load_enhancer(model, device, threads, segment, batch_size, backend, precision)
         typer.echo(enhancer.backend, err=True)
-        settings = AppSettings(checked, password or "", (*(name or ()), host))
         address = address_of(host, listener)
 
         def ready() -> None:
             typer.echo(shown(f"listening on {address} (Ctrl-C ends)"), err=True)
 
-        app = create_app(settings, enhancer)
-        mount_page(app, app.state.jobs)
+        app = create_app(AppSettings(checked, password or "", (*(name or ()), host)), enhancer)
+        mount_page(app)
         run(app, listener, ready)
+
+
+def _import_needed() -> None:
+    for module in _NEEDED:
+        try:
+            __import__(module)
+        except ImportError as error:
+            raise missing(error, module) from error

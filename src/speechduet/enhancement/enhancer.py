@@ -1,11 +1,11 @@
 """Waveform in, enhanced waveform out: any length, sample rate and number of channels."""
 
 import io
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, BinaryIO
+from typing import Annotated, Any
 
 import numpy as np
 from annotated_types import Ge, Le
@@ -19,7 +19,7 @@ from speechduet.enhancement.batches import Batches
 from speechduet.enhancement.confidence import DisagreementMap
 from speechduet.enhancement.live import LATENCY_S, Live
 from speechduet.enhancement.noise import NoiseField
-from speechduet.enhancement.recordings import enhanced_recording
+from speechduet.enhancement.recordings import enhanced_recording, recording_for
 from speechduet.enhancement.segments import Segmentation, segment_frames
 from speechduet.errors import SettingError
 from speechduet.model.find import load_any
@@ -170,7 +170,7 @@ class Enhancer:
         sampling = self.sampling(mode, **expert)
         check_strength(strength)
         columns = columns_of(waveform)
-        recording = self.recording([columns], rate_of(sample_rate), io.BytesIO())
+        recording = recording_for(self.spectrogram, [columns], rate_of(sample_rate), io.BytesIO())
         enhanced = self.enhanced(recording, sampling, seed, noise)
         return like(waveform, np.concatenate(list(mixed(enhanced, iter([columns]), strength))))
 
@@ -193,7 +193,7 @@ class Enhancer:
         """
         sampling = self.sampling(mode, **expert)
         columns = columns_of(waveform)
-        recording = self.recording([columns], rate_of(sample_rate), io.BytesIO())
+        recording = recording_for(self.spectrogram, [columns], rate_of(sample_rate), io.BytesIO())
         scales: Samples = np.where(recording.peaks > 0, recording.peaks, np.float32(1))
         noisy = recording.read(0, recording.length) / scales[:, None]
         draw = self._batches.draws(self._noise(seed), [0] * len(noisy), noise)
@@ -271,18 +271,6 @@ class Enhancer:
         one_piece = noise is not None and len(plan.starts) == 1
         size = recording.channels if one_piece else batches.size
         return enhanced_recording(recording, plan, size, enhance)
-
-    def recording(
-        self,
-        blocks: Iterable[Samples],
-        sample_rate: int,
-        storage: BinaryIO,
-        name: str = "the waveform",
-    ) -> Recording:
-        """Blocks ``[samples, channels]``, kept as this model reads them; see `Recording`."""
-        transform = self.spectrogram
-        model_rate, published = transform.sample_rate, transform.published
-        return Recording(blocks, sample_rate, model_rate, storage, name, keep_offset=published)
 
     def _noise(self, seed: int) -> NoiseField:
         return NoiseField(seed, self.spectrogram.bins)

@@ -20,6 +20,7 @@ from speechduet.enhancement.confidence import (
     save_partial,
 )
 from speechduet.enhancement.enhancer import Enhancer
+from speechduet.enhancement.recordings import recording_for
 from speechduet.enhancement.rewriting import Progress, rewrite_file
 from speechduet.sampling import SettingValue
 
@@ -64,7 +65,7 @@ def enhance_file(
         rewrite_file,
         source,
         target,
-        enhancer.recording,
+        partial(recording_for, enhancer.spectrogram),
         strength=strength,
         track=track,
         salvage=salvage,

@@ -1,6 +1,7 @@
 """A recording through a model, segment by segment, whatever it is that evaluates the model."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import BinaryIO, Protocol
 
 import numpy as np
 
@@ -11,6 +12,30 @@ from speechduet.errors import SettingError
 
 EnhanceBatch = Callable[[Samples, Sequence[int]], Samples]
 """Enhances segments ``[batch, samples]`` of peak 1 that start at these samples."""
+
+
+class Transform(Protocol):
+    """What a recording has to know of a model's spectrogram."""
+
+    @property
+    def sample_rate(self) -> int:
+        """The model's, in Hz."""
+
+    @property
+    def published(self) -> bool:
+        """Whether it is made as published: with the direct current."""
+
+
+def recording_for(
+    transform: Transform,
+    blocks: Iterable[Samples],
+    sample_rate: int,
+    storage: BinaryIO,
+    name: str = "the waveform",
+) -> Recording:
+    """Blocks ``[samples, channels]``, kept as a model reads them; see `Recording`."""
+    model_rate, published = transform.sample_rate, transform.published
+    return Recording(blocks, sample_rate, model_rate, storage, name, keep_offset=published)
 
 
 def enhanced_recording(

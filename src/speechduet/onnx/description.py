@@ -5,9 +5,11 @@ so that whoever carries it out needs no formula of any process or sampler.
 """
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,9 @@ FORMAT = 1
 DESCRIPTION = "speechduet.json"
 NOISE = "z"
 """A value of this name and a number is the random draw of that number."""
+_DRAW = re.compile(rf"{NOISE}\d{{1,6}}")
+# More than any model has: memory is taken by them.
+_MOST_RATE_HZ, _MOST_BINS, _MOST_MULTIPLE = 768_000, 1 << 16, 1 << 12
 
 
 @dataclass(frozen=True)
@@ -104,7 +109,7 @@ class Description:
             )
         try:
             return cls._from_json(json.loads(path.read_text(encoding="utf-8")))
-        except (ValueError, TypeError, KeyError, AttributeError, OSError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError, OSError, RecursionError) as error:
             reason = f"{type(error).__name__}: {error}"
             raise ModelError(
                 f"{path} is damaged ({reason})", "the file as it was exported", "export it again"
@@ -115,15 +120,78 @@ class Description:
         rest = dict(values)
         if (found := rest.pop("format")) != FORMAT:
             raise ModelError(f"exported format {found!r}", str(FORMAT), "update speechduet")
-        modes = {name: _plan(plan) for name, plan in rest.pop("modes").items()}
-        return cls(spectrogram=Transform(**rest.pop("spectrogram")), modes=modes, **rest)
+        transform = Transform(**rest.pop("spectrogram"))
+        _check_transform(transform)
+        programs = {_text(name): _text(file) for name, file in rest.pop("programs").items()}
+        modes = {
+            name: _plan(plan, programs, transform.n_fft) for name, plan in rest.pop("modes").items()
+        }
+        multiple = _whole(rest.pop("frame_multiple"), 1, _MOST_MULTIPLE)
+        _text(rest["name"])
+        return cls(
+            spectrogram=transform, modes=modes, programs=programs, frame_multiple=multiple, **rest
+        )
 
 
-def _plan(values: Mapping[str, Any]) -> Plan:
-    steps = tuple(
-        Run(step["run"], tuple(step["inputs"]), step["t"], tuple(step["make"]))
-        if "run" in step
-        else Sum(step["make"], dict(step["of"]))
-        for step in values["steps"]
-    )
-    return Plan(tuple(values["offsets"]), steps, values["result"])
+def _check_transform(transform: Transform) -> None:
+    _whole(transform.sample_rate, 1, _MOST_RATE_HZ)
+    _whole(transform.hop, 1, _whole(transform.n_fft, 2, _MOST_BINS))
+    if not (0 < _number(transform.exponent) <= 1 and _number(transform.factor) > 0):
+        raise ValueError("a spectrogram without an exponent in (0, 1] and a positive factor")
+    if not isinstance(transform.published, bool):
+        raise TypeError("published is neither true nor false")
+
+
+def _plan(values: Mapping[str, Any], programs: Mapping[str, str], n_fft: int) -> Plan:
+    steps = tuple(_run(step) if "run" in step else _sum(step) for step in values["steps"])
+    offsets = tuple(_whole(offset, 0, n_fft) for offset in values["offsets"])
+    if not offsets:
+        raise ValueError("a mode without an offset")
+    known = {"y"}
+    for step in steps:
+        _check_known(step.reads, known)
+        if isinstance(step, Run) and step.run not in programs:
+            raise ValueError(f"there is no program {step.run!r}")
+        known.update(step.make if isinstance(step, Run) else [step.make])
+    plan = Plan(offsets, steps, _text(values["result"]))
+    _check_known([plan.result], known)
+    return plan
+
+
+def _check_known(names: Iterable[str], known: Collection[str]) -> None:
+    for name in names:
+        if name not in known and not _DRAW.fullmatch(name):
+            raise ValueError(f"{name!r} is read before it is made")
+
+
+def _run(step: Mapping[str, Any]) -> Run:
+    inputs, made = (tuple(map(_text, step[names])) for names in ("inputs", "make"))
+    if not inputs:
+        raise ValueError("a program without inputs")
+    t = step["t"]
+    return Run(_text(step["run"]), inputs, None if t is None else _number(t), made)
+
+
+def _sum(step: Mapping[str, Any]) -> Sum:
+    weights = {name: _number(weight) for name, weight in step["of"].items()}
+    if not weights:
+        raise ValueError("a sum of nothing")
+    return Sum(_text(step["make"]), weights)
+
+
+def _whole(value: Any, least: int, most: int) -> int:
+    if not isinstance(value, int) or not least <= value <= most:
+        raise ValueError(f"{value!r} is no whole number of {least} to {most}")
+    return value
+
+
+def _number(value: Any) -> float:
+    if not isinstance(value, int | float) or not isfinite(value):
+        raise ValueError(f"{value!r} is no finite number")
+    return value
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is no text")
+    return value

@@ -2,10 +2,10 @@
 
 import io
 import operator
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial, reduce
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from speechduet.audio.recording import Recording, check_strength, mixed
 from speechduet.audio.waveform import Waveform, columns_of, like, rate_of
 from speechduet.backend.per_program import PerProgram
 from speechduet.enhancement.noise import Complexes, NoiseField
-from speechduet.enhancement.recordings import check_bounded, enhanced_recording
+from speechduet.enhancement.recordings import check_bounded, enhanced_recording, recording_for
 from speechduet.enhancement.rewriting import Progress, rewrite_file
 from speechduet.enhancement.segments import Segmentation, segment_frames
 from speechduet.errors import ModelError, SettingError
@@ -90,7 +90,7 @@ class Enhancer:
         plan = self.sampling(mode)
         check_strength(strength)
         columns = columns_of(waveform)
-        recording = self.recording([columns], rate_of(sample_rate), io.BytesIO())
+        recording = recording_for(self.spectrogram, [columns], rate_of(sample_rate), io.BytesIO())
         enhanced = self.enhanced(recording, plan, seed)
         return like(waveform, np.concatenate(list(mixed(enhanced, iter([columns]), strength))))
 
@@ -122,51 +122,58 @@ class Enhancer:
         check_bounded(enhanced)
         return enhanced
 
-    def recording(
-        self,
-        blocks: Iterable[Samples],
-        sample_rate: int,
-        storage: BinaryIO,
-        name: str = "the waveform",
-    ) -> Recording:
-        """Blocks ``[samples, channels]``, kept as this model reads them; see `Recording`."""
-        transform = self.spectrogram
-        model_rate, published = transform.sample_rate, transform.published
-        return Recording(blocks, sample_rate, model_rate, storage, name, keep_offset=published)
-
     def _evaluate(self, step: Run, inputs: Sequence[Complexes]) -> list[Complexes]:
         """The outputs of a program."""
         parts = [part for value in inputs for part in (value.real, value.imag)]
         given = {"spectrograms": np.concatenate(parts, axis=1)}
         if step.t is not None:
             given["t"] = np.full(len(inputs[0]), step.t, np.float32)
-        outputs = self._session(step.run).run(None, given)
+        session = self._session(step.run)
+        try:
+            outputs = session.run(None, given)
+        except _failures() as error:
+            raise self._damaged(step.run, error) from None
+        made = (len(inputs[0]), 2, *inputs[0].shape[2:])
+        if [output.shape for output in outputs] != [made] * len(step.make):
+            raise self._damaged(step.run, "it makes something else than it should")
         return [output[:, :1] + np.complex64(1j) * output[:, 1:] for output in outputs]
 
     def _start(self, program: str) -> "InferenceSession":
         try:
             from onnxruntime import InferenceSession, SessionOptions
-            from onnxruntime.capi.onnxruntime_pybind11_state import (
-                Fail,
-                InvalidProtobuf,
-                NoSuchFile,
-            )
         except ImportError as error:
             raise missing(error, "onnxruntime") from None
         options = SessionOptions()
         options.intra_op_num_threads = self._threads or 0
         # Its threads wait asleep: the cores are other programs' as well.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        # By its name alone: a description must not lead out of its folder.
-        path = self._folder / Path(self.description.programs[program]).name
         try:
-            return InferenceSession(path, options, providers=["CPUExecutionProvider"])
-        except (Fail, InvalidProtobuf, NoSuchFile) as error:
-            raise ModelError(
-                f"{path} is missing or damaged ({' '.join(str(error).split())})",
-                "the file as it was exported",
-                "export it again",
-            ) from None
+            return InferenceSession(
+                self._path(program), options, providers=["CPUExecutionProvider"]
+            )
+        except _failures() as error:
+            raise self._damaged(program, error) from None
+
+    def _path(self, program: str) -> Path:
+        # By its name alone: a description must not lead out of its folder.
+        return self._folder / Path(self.description.programs[program]).name
+
+    def _damaged(self, program: str, reason: object) -> ModelError:
+        return ModelError(
+            f"{self._path(program)} is missing or damaged ({' '.join(str(reason).split())})",
+            "the file as it was exported",
+            "export it again",
+        )
+
+
+def _failures() -> tuple[type[Exception], ...]:
+    """How ONNX Runtime says that it cannot load or run a file."""
+    from onnxruntime.capi import onnxruntime_pybind11_state as state
+
+    return (
+        *(state.Fail, state.InvalidArgument, state.InvalidGraph, state.InvalidProtobuf),
+        *(state.NoSuchFile, state.NotImplemented, state.RuntimeException),
+    )
 
 
 def carried_out(
@@ -216,7 +223,7 @@ def enhance_file(
     return rewrite_file(
         Path(source),
         Path(target),
-        enhancer.recording,
+        partial(recording_for, enhancer.spectrogram),
         partial(enhancer.enhanced, plan=plan, seed=seed),
         strength=strength,
         salvage=salvage,

@@ -9,6 +9,7 @@ from shutil import which
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
+from browsing import PATIENCE_S
 
 from speechduet.app.limits import Limits
 from speechduet.enhancement.enhancer import Enhancer
@@ -17,9 +18,6 @@ if TYPE_CHECKING:  # Each of them may be missing.
     from playwright.sync_api import Browser, Page
 
     from speechduet.app.jobs import Jobs
-
-PATIENCE_S = 120.0
-"""For a machine that has other things to do."""
 
 
 class Server:
@@ -30,21 +28,21 @@ class Server:
 
         from speechduet.app.application import AppSettings, create_app
         from speechduet.app.page.blocks import mount_page
+        from speechduet.app.serving import address_of, bound, configured
 
         app = create_app(AppSettings(limits, password), enhancer)
         self.jobs: Jobs = app.state.jobs
-        mount_page(app, self.jobs)
-        config = uvicorn.Config(app, "127.0.0.1", 0, log_level="error", timeout_graceful_shutdown=1)
-        self._server = uvicorn.Server(config)
-        self._thread = threading.Thread(target=self._server.run, daemon=True)
+        mount_page(app)
+        listener = bound("127.0.0.1", 0, open_to_all=False)
+        self.address = address_of("127.0.0.1", listener) + "/"
+        self._server = uvicorn.Server(configured(app))
+        self._thread = threading.Thread(target=self._server.run, args=([listener],), daemon=True)
 
     def __enter__(self) -> "Server":
         self._thread.start()
         while not self._server.started:
             assert self._thread.is_alive()
             time.sleep(0.05)
-        port = self._server.servers[0].sockets[0].getsockname()[1]
-        self.address = f"http://127.0.0.1:{port}/"
         return self
 
     def __exit__(self, *_: object) -> None:

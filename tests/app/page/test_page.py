@@ -2,9 +2,8 @@
 
 import io
 import re
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin, urlsplit
@@ -17,20 +16,11 @@ pytest.importorskip("playwright", reason="needs the package playwright")
 
 from playwright.sync_api import Page, expect
 
-from speechduet.enhancement.batches import Batches
+from browsing import PATIENCE_S, enhanced, long_recording, wait_for
 from speechduet.enhancement.enhancer import Enhancer
 from speechduet.enhancement.files import enhance_file
 
 pytestmark = pytest.mark.slow
-
-PATIENCE_S = 120.0
-
-
-def wait_for(condition: Callable[[], Any]) -> None:
-    end = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < end, "it has not come about"
-        time.sleep(0.05)
 
 
 @pytest.fixture(scope="module")
@@ -39,19 +29,6 @@ def heard(open_page: Callable[..., Page], server: Any, street: Path) -> Page:
     page = open_page(server.address)
     enhanced(page, street, "Balanced")
     return page
-
-
-def enhance(page: Page, path: Path, mode: str = "Fast") -> None:
-    page.locator("input[type=file]").first.set_input_files(path)
-    # The name of what has arrived; while it is sent the name is shown as text only.
-    page.get_by_label(path.name, exact=True).wait_for()
-    page.get_by_role("radio", name=f"{mode}:").check()
-    page.get_by_role("button", name="Enhance").click()
-
-
-def enhanced(page: Page, path: Path, mode: str = "Fast") -> None:
-    enhance(page, path, mode)
-    page.locator("speech-result").wait_for()
 
 
 def fetched(page: Page, address: str) -> bytes:
@@ -67,12 +44,6 @@ def playing(page: Page) -> dict[str, Any]:
         " weights: element.weights, gains: element.gains?.map(gain => gain.gain.value)})"
     )
     return state
-
-
-def long_recording(path: Path, seconds: int) -> Path:
-    noise = np.random.default_rng(0).uniform(-0.3, 0.3, 16_000 * seconds)
-    soundfile.write(path, noise, 16_000)
-    return path
 
 
 def test_a_recording_comes_back_enhanced(heard: Page, street: Path) -> None:
@@ -200,100 +171,6 @@ def takes(page: Page, steps: int) -> bool:
     page.get_by_role("spinbutton").fill(str(steps))
     time.sleep(0.1)
     return page.get_by_label("range slider for Reverse steps").input_value() == str(steps)
-
-
-class Segments:
-    """Holds an enhancer back after a few segments, until it may go on."""
-
-    free = 5
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.begun = 0
-        self.go_on = threading.Event()
-        usual = Batches.enhance
-
-        def enhance(*given: Any) -> Any:
-            self.begun += 1
-            assert self.begun <= self.free or self.go_on.wait(PATIENCE_S)
-            return usual(*given)
-
-        monkeypatch.setattr(Batches, "enhance", enhance)
-
-
-@pytest.fixture
-def segments(monkeypatch: pytest.MonkeyPatch) -> Iterator[Segments]:
-    segments = Segments(monkeypatch)
-    yield segments
-    segments.go_on.set()
-
-
-def test_cancelling_stops_the_work(
-    page: Page, server: Any, tmp_path: Path, segments: Segments
-) -> None:
-    before = files_of_jobs(server)
-    enhance(page, long_recording(tmp_path / "long.wav", 50))
-    bar = page.get_by_role("progressbar", name="Enhancing")
-    expect(bar).to_have_attribute("value", re.compile(r"0\.0[1-9]"))
-    page.get_by_role("button", name="Cancel").click()
-    wait_for(lambda: is_unwanted(server))
-    segments.go_on.set()
-    expect(page.get_by_role("status").filter(has_text="Cancelled")).to_be_visible()
-    wait_for(lambda: server.jobs.count("running") == 0)
-    # The one at hand, and no other.
-    assert segments.begun == segments.free + 1
-    assert files_of_jobs(server) == before
-    expect(page.get_by_role("button", name="Enhance")).to_be_enabled()
-    expect(page.get_by_role("button", name="Cancel")).to_be_hidden()
-
-
-def is_unwanted(server: Any) -> bool:
-    return any(job.unwanted for job in list(server.jobs._jobs.values()))
-
-
-def files_of_jobs(server: Any) -> list[Path]:
-    return list(Path(server.jobs._folder.name).iterdir())
-
-
-def test_who_closes_the_page_frees_the_place(
-    page: Page, server: Any, tmp_path: Path, segments: Segments
-) -> None:
-    before = files_of_jobs(server)
-    enhance(page, long_recording(tmp_path / "long.wav", 50))
-    page.get_by_role("progressbar", name="Enhancing").wait_for()
-    page.context.close()
-    wait_for(lambda: is_unwanted(server))
-    segments.go_on.set()
-    wait_for(lambda: server.jobs.count("running") == 0)
-    wait_for(lambda: files_of_jobs(server) == before)
-    assert segments.begun <= segments.free + 1
-
-
-def test_what_is_no_recording_gets_a_message(page: Page, tmp_path: Path) -> None:
-    path = tmp_path / "letter {1}.wav"
-    path.write_bytes(b"Dear reader, " * 200)
-    enhance(page, path)
-    alert = page.get_by_role("alert").filter(has_text="is not audio")
-    expect(alert).to_contain_text("letter")
-    expect(alert).not_to_contain_text("Traceback")
-    expect(alert).not_to_contain_text(str(tmp_path.parent))
-    expect(page.get_by_role("button", name="Enhance")).to_be_enabled()
-
-
-def test_what_is_too_long_gets_a_message(page: Page, tmp_path: Path) -> None:
-    enhance(page, long_recording(tmp_path / "long.wav", 61))
-    expect(page.get_by_role("alert").filter(has_text="at most 60 s")).to_contain_text("long.wav")
-
-
-def test_what_is_too_large_gets_a_message(page: Page, tmp_path: Path) -> None:
-    path = tmp_path / "large.wav"
-    path.write_bytes(b"0" * 31_000_000)
-    page.locator("input[type=file]").first.set_input_files(path)
-    expect(page.get_by_text(re.compile("size|large", re.I)).first).to_be_visible()
-
-
-def test_nothing_chosen_is_said(page: Page) -> None:
-    page.get_by_role("button", name="Enhance").click()
-    expect(page.get_by_role("alert").filter(has_text="No recording is chosen")).to_be_visible()
 
 
 def test_a_bundled_sample(page: Page) -> None:

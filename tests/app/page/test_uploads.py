@@ -24,7 +24,7 @@ from speechduet.enhancement.enhancer import Enhancer
 @pytest.fixture
 def client(unchanging: Enhancer) -> Iterator[TestClient]:
     app = create_app(AppSettings(Limits(max_megabytes=1)), unchanging)
-    mount_page(app, app.state.jobs)
+    mount_page(app)
     with TestClient(app, base_url="http://127.0.0.1:7860") as client:
         yield client
 
@@ -72,7 +72,7 @@ def test_an_upload_is_enhanced_and_given_back(client: TestClient, recording: Pat
 def test_an_upload_beyond_the_limit_is_refused(client: TestClient) -> None:
     sent = client.post("/gradio_api/upload", files={"files": ("a.wav", b"0" * 1_100_000)})
     assert sent.status_code == 413
-    assert "maximum allowed size" in sent.text
+    assert "larger than this server takes" in sent.json()["error"]
 
 
 def test_the_page_names_nobody_else_s_scripts_and_keeps_no_record(client: TestClient) -> None:

@@ -12,6 +12,7 @@ from fastapi import FastAPI
 import speechduet
 from speechduet.app.jobs import Jobs
 from speechduet.app.page import markup
+from speechduet.app.page.confined import confine
 from speechduet.app.page.files import page_files
 from speechduet.app.page.session import FILE, SOURCES, Sessions
 from speechduet.app.page.uploads import Uploads
@@ -32,12 +33,14 @@ _HEAD = (
 _QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 
 
-def mount_page(app: FastAPI, jobs: Jobs) -> None:
-    """Put the page at ``/`` of an application whose other routes are there already.
+def mount_page(app: FastAPI) -> None:
+    """Put the page at ``/`` of what `create_app` has made.
 
     What is sent to it is deleted after the time that `Limits` states, and with the application.
     """
+    jobs: Jobs = app.state.jobs
     uploads = Uploads(jobs.limits.keep_seconds)
+    app.state.space.folders.append(uploads.path)
     blocks = _blocks(jobs, Sessions(jobs, SAMPLES))
     uploads.guard(blocks)
     app.include_router(page_files(jobs))
@@ -57,6 +60,7 @@ def mount_page(app: FastAPI, jobs: Jobs) -> None:
         max_file_size=jobs.limits.max_bytes,
         favicon_path=str(Path(__file__).with_name("favicon.svg")),
     )
+    confine(app)
     _close_with(app, uploads)
 
 

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
+from weakref import WeakValueDictionary
 
 import av
 import gradio as gr
@@ -57,7 +58,8 @@ class Sessions:
         self._jobs = jobs
         self._samples = {path.stem: path for path in sorted(samples.glob("*.flac"))}
         self._kept = markup.spoken(jobs.limits.keep_seconds)
-        self._job_of: dict[str, Job] = {}
+        # Pages that are never closed in order leave nothing here when their job is deleted.
+        self._job_of: WeakValueDictionary[str, Job] = WeakValueDictionary()
 
     @property
     def samples(self) -> list[str]:
