@@ -1,8 +1,8 @@
 """DNSMOS P.835 (Reddy, Gopal and Cutler 2022): listeners' ratings predicted without a reference.
 
 The network is Microsoft's ``sig_bak_ovr.onnx`` of the DNS Challenge, which their package speechmos
-carries. Window, spacing and the polynomials are those published with it; that package's own function
-is slower.
+carries. Window, spacing and the polynomials are those published with it; the package's own function
+gives the same and takes longer.
 """
 
 from functools import cache
