@@ -18,6 +18,8 @@ EXTRAS: Mapping[str, str] = {
     "onnx": "onnx",
     "openvino": "openvino",
     "pyroomacoustics": "rooms",
+    "speechmos": "dnsmos",
+    "pocketsphinx": "words",
     "huggingface_hub": "hub",
     "fastapi": "app",
     "uvicorn": "app",

@@ -24,6 +24,8 @@ OTHERWISE = {
     # What is not installed for these tests either.
     "nobody-has-this": "huggingface_hub",
     "openvino": "openvino is not installed",
+    "--metric dnsmos": "speechmos is not installed",
+    "pocketsphinx": "pocketsphinx is not installed",
     "simulate-rooms": "pyroomacoustics is not installed",
 }
 """Why a command may fail with all packages, by a part of its arguments."""

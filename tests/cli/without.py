@@ -25,7 +25,7 @@ FRESH = {"base": set(EXTRAS), "training": set(EXTRAS) - {"lightning", "yaml"}}
 """What installations lack that have no extra, or only what training cannot do without."""
 
 FORGOTTEN = (
-    *({"scipy", "fastapi"}, {"yaml", "jinja2", "uvicorn"}, {"gradio"}),
+    *({"scipy", "fastapi", "speechmos"}, {"yaml", "jinja2", "uvicorn"}, {"gradio", "pocketsphinx"}),
     *({"lightning", "onnxruntime", "websockets"}, {"matplotlib", "onnx", "python_multipart"}),
     *({"pesq", "huggingface_hub", "pyroomacoustics"}, {"pystoi", "tensorboard", "openvino"}),
 )
@@ -101,6 +101,8 @@ def commands(root: Path, model: str, folder: Path) -> dict[str, list[list[str]]]
             [*scored, "--enhanced", f"two={place}/clean", "--report", str(folder / "r.html")],
             [*scored, "--metric", "stoi", "--metric", "pesq_nb", "--metric", "lsd"],
             [*scored, "--dnsmos", str(root / "README.md")],
+            [*scored, "--metric", "dnsmos"],
+            [*scored, "--recogniser", "pocketsphinx"],
         ],
         "train": [
             ["--show-settings"],

@@ -11,6 +11,7 @@ from speechduet import __version__
 from speechduet.audio.notices import show_warnings_as_lines
 from speechduet.cli import (
     ablate,
+    adapt,
     bench,
     convert,
     enhance,
@@ -57,6 +58,7 @@ app = typer.Typer(
 app.command("enhance", cls=Command)(enhance.enhance)
 app.command("evaluate", cls=Command)(evaluate.evaluate)
 app.command("train", cls=Command)(train.train)
+app.command("adapt", cls=Command)(adapt.adapt)
 app.command("ablate", cls=Command)(ablate.ablate)
 app.add_typer(prepare.app, name="prepare")
 app.add_typer(reproduce.app, name="reproduce")

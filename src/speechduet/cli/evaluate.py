@@ -43,6 +43,7 @@ class _Further(Enum):
     STOI = "stoi"
     LSD = "lsd"
     PESQ_NB = "pesq_nb"
+    DNSMOS = "dnsmos"
 
 
 class _Work(NamedTuple):
@@ -87,14 +88,19 @@ ManifestFile = Annotated[
 ]
 DnsmosFile = Annotated[
     Path | None,
-    typer.Option(exists=True, dir_okay=False, help="sig_bak_ovr.onnx, to add DNSMOS P.835 by it."),
+    typer.Option(
+        exists=True,
+        dir_okay=False,
+        help="A sig_bak_ovr.onnx of yours to add DNSMOS P.835 by. --metric dnsmos takes the "
+        "published one, which comes with the extra dnsmos.",
+    ),
 ]
 WordRecogniser = Annotated[
     str | None,
     typer.Option(
-        metavar="FILE.py:FUNCTION",
-        help="A function of yours that turns samples and sample rate (16000) into words, to "
-        "add the word error rate by it.",
+        metavar="pocketsphinx|FILE.py:FUNCTION",
+        help="What hears English words, to add the word error rate: pocketsphinx (extra words), "
+        "or a function of yours that turns samples and sample rate (16000) into text.",
     ),
 ]
 PhonemeRecogniser = Annotated[

@@ -2,6 +2,7 @@
 
 import fnmatch
 from collections.abc import Mapping
+from copy import copy
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -92,6 +93,22 @@ class Recordings:
         if not sum(shares):
             raise SettingError(f"the weights of all recordings in {folder} are 0", "more for some")
         self._cumulative = np.cumsum(shares) / np.sum(shares)
+
+    @property
+    def samples(self) -> int:
+        """Of all recordings together."""
+        return sum(len(held.steps) for held in self._held)
+
+    def split(self, share: float) -> "tuple[Recordings, Recordings]":
+        """The same recordings up to a share of each, and from there on; at least a sample each."""
+        parts = copy(self), copy(self)
+        held = [(one, round(share * len(one.steps))) for one in self._held]
+        parts[0]._held = [_Held(one.steps[: max(place, 1)], one.step) for one, place in held]
+        # From the end, so that a single sample is in both.
+        parts[1]._held = [
+            _Held(one.steps[min(place - len(one.steps), -1) :], one.step) for one, place in held
+        ]
+        return parts
 
     def draw(self, random: np.random.Generator) -> Samples:
         """One whole recording, float32; as loud as it is."""

@@ -1,4 +1,4 @@
-"""Metrics by a speech recogniser of one's own, a function in a Python file."""
+"""Metrics by a speech recogniser: PocketSphinx, or one's own function in a Python file."""
 
 import importlib.util
 import sys
@@ -9,11 +9,15 @@ from typing import Literal
 import soxr
 
 from speechduet.errors import SettingError
+from speechduet.evaluation.sphinx import english_words
+from speechduet.extras import need
 from speechduet.metrics.signals import Samples
 from speechduet.metrics.word_error import Recognised, Recogniser, recognised
 
 SAMPLE_RATE = 16_000
 """In Hz, of what a recogniser is given, whatever the recordings have."""
+POCKETSPHINX = "pocketsphinx"
+"""The name of the recogniser that comes with the extra ``words``."""
 
 
 def word_scores(
@@ -21,7 +25,7 @@ def word_scores(
 ) -> dict[str, float | str]:
     """Word error rate, the number of words that it is of, and both texts.
 
-    ``recogniser`` is ``FILE.py:FUNCTION``; see `load`.
+    ``recogniser`` is ``pocketsphinx`` or ``FILE.py:FUNCTION``; see `load`.
     """
     words = _recognised(estimate, reference, sample_rate, recogniser, "words")
     return {
@@ -35,7 +39,7 @@ def word_scores(
 def phoneme_scores(
     estimate: Samples, reference: Samples, sample_rate: int, recogniser: str
 ) -> dict[str, float | str]:
-    """Phoneme similarity and both sequences of phonemes; ``recogniser`` as for words."""
+    """Phoneme similarity and both sequences of phonemes; ``recogniser`` is ``FILE.py:FUNCTION``."""
     phonemes = _recognised(estimate, reference, sample_rate, recogniser, "phonemes")
     return {
         "phoneme_similarity": phonemes.similarity,
@@ -48,13 +52,19 @@ def phoneme_scores(
 def load(recogniser: str) -> Recogniser:
     """The function that ``FILE.py:FUNCTION`` names, its file run once in each process.
 
-    Raises SettingError if there is no such file or function, or if what the file imports is
-    missing; and, when called, the function does if it returns anything but text.
+    Or `english_words` for ``pocketsphinx``. Raises SettingError if there is no such file or
+    function, or if what it imports is missing; and, when called, the function does if it returns
+    anything but text.
     """
+    if recogniser == POCKETSPHINX:
+        need("pocketsphinx")
+        return english_words
     place, _, name = recogniser.rpartition(":")
     path = Path(place)
     if not path.is_file() or path.suffix != ".py":
-        raise SettingError(f"{recogniser} names no Python file", "FILE.py:FUNCTION")
+        raise SettingError(
+            f"{recogniser} names no Python file", f"FILE.py:FUNCTION or {POCKETSPHINX}"
+        )
     # Not the file's own name, for whisper.py may well import whisper.
     spec = importlib.util.spec_from_file_location(f"recogniser_{path.stem}", path)
     assert spec is not None and spec.loader is not None

@@ -14,6 +14,7 @@ from speechduet.audio import read_mono
 from speechduet.errors import AudioError, ModelError, SettingError
 from speechduet.evaluation.pairing import ScoredPair, UnscoredFile
 from speechduet.evaluation.processes import in_processes
+from speechduet.metrics.dnsmos import published_network
 from speechduet.metrics.signals import Samples
 
 METRICS = ("pesq", "estoi", "si_sdr", "si_sir", "si_sar")
@@ -110,14 +111,17 @@ def narrowband_pesq(estimate: Samples, reference: Samples, sample_rate: int) -> 
 
 @dataclass(frozen=True)
 class Dnsmos:
-    """DNSMOS P.835 of the estimate, resampled to 16 kHz; the reference is not used."""
+    """DNSMOS P.835 of the estimate, resampled to 16 kHz; the reference is not used.
 
-    model: Path
+    By the network in the ONNX file ``model``, or by the one in the package speechmos.
+    """
+
+    model: Path | None = None
 
     def __call__(self, estimate: Samples, reference: Samples, sample_rate: int) -> dict[str, float]:
         """Signal, background and overall quality."""
         resampled = soxr.resample(estimate, sample_rate, 16_000)
-        rated = metrics.dnsmos(resampled, 16_000, self.model)._asdict()
+        rated = metrics.dnsmos(resampled, 16_000, self.model or published_network())._asdict()
         return {f"dnsmos_{part}": score for part, score in rated.items()}
 
 
@@ -125,6 +129,7 @@ FURTHER: dict[str, Metric] = {
     "stoi": metrics.stoi,
     "lsd": metrics.log_spectral_distance,
     "pesq_nb": narrowband_pesq,
+    "dnsmos": Dnsmos(),
 }
 """Metrics that are computed only if asked for; most add little to those that always are."""
 

@@ -1,17 +1,19 @@
 """DNSMOS P.835 (Reddy, Gopal and Cutler 2022): listeners' ratings predicted without a reference.
 
-The network is Microsoft's ``sig_bak_ovr.onnx`` of the DNS Challenge; it is not part of this
-package and has to be supplied. Window, spacing and the polynomials are those published with it.
+The network is Microsoft's ``sig_bak_ovr.onnx`` of the DNS Challenge, which their package speechmos
+carries. Window, spacing and the polynomials are those published with it; the package's own function
+gives the same and takes longer.
 """
 
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from speechduet.errors import ModelError
-from speechduet.extras import missing
+from speechduet.extras import missing, need
 from speechduet.metrics.signals import MetricError, Signal, as_samples, not_silent
 
 SAMPLE_RATE = 16_000
@@ -55,6 +57,14 @@ def dnsmos(estimate: Signal, sample_rate: int, model: Path) -> DnsmosScores:
     starts = [SAMPLE_RATE * index for index in range(count)]
     rated = [_rate(s_hat[start : start + WINDOW].astype(np.float32), model) for start in starts]
     return DnsmosScores(*(float(score) for score in np.mean(rated, axis=0)))
+
+
+def published_network() -> Path:
+    """The file in the package speechmos, of which nothing is run; SettingError without it."""
+    need("speechmos")
+    package = find_spec("speechmos")
+    assert package is not None and package.origin is not None
+    return Path(package.origin).parent / "dnsmos_models" / "sig_bak_ovr.onnx"
 
 
 def _rate(window: Any, model: Path) -> list[float]:

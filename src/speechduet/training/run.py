@@ -40,19 +40,26 @@ from speechduet.training.settings import Precision, RunSettings
 from speechduet.training.validation import Validation, metrics
 
 
-def train(recipe: TrainingRecipe, folder: Path, notify: Notify = print_note) -> Path:
+def train(
+    recipe: TrainingRecipe,
+    folder: Path,
+    notify: Notify = print_note,
+    examples: Examples | None = None,
+) -> Path:
     """Train, or go on training, and return the model folder ``folder/model``.
 
     ``folder`` holds ``last.ckpt`` and ``previous.ckpt`` to resume from, ``log.jsonl``, TensorBoard
     events, the models ``best/*`` of validation, and in the end ``model``: the averaged weights, and
     ``model_ema_DECAY`` of every other average. ``notify`` learns what is odd about the recordings,
     which settings are others than when the run was last started, and which precision was chosen.
+    ``examples`` are trained on in place of those that the recipe describes.
     """
     _check_machine(recipe)
     start = _start(newest(folder, recipe, notify), folder, recipe.run, notify)
     module = build(recipe, with_weights=start.checkpoint is None)
     # After all that can be wrong in a moment: reading takes minutes.
-    examples, pairs = examples_of(recipe, notify), validation_pairs(recipe, notify)
+    examples = examples or examples_of(recipe, notify)
+    pairs = validation_pairs(recipe, notify)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

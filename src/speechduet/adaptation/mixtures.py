@@ -1,0 +1,58 @@
+"""What an adaptation trains on and is judged by: mixtures of the user's noise, and of other noise.
+
+The first part of every recording is for training, the rest for the judgement.
+"""
+
+from typing import NamedTuple
+
+from speechduet.data import Examples, Mixing, Mixtures, Recordings
+
+_SHARE = 0.7
+"""Of each recording that training sees."""
+_HELD_OUT_S = 4.0
+_SEED = 1
+"""Of the held-out mixtures: the same whatever the seed of the training is."""
+
+
+class Sets(NamedTuple):
+    """Training mixtures, and mixtures of held-out parts for three judgements."""
+
+    training: Examples
+    own: Examples
+    """Held-out speech in held-out stretches of the user's noise, at -5 to 15 dB."""
+    other: Examples
+    """The same speech in voices, murmur and coloured noise, at the same ratios."""
+    quiet: Examples
+    """The same speech at 40 dB: what needs no enhancement must come to no harm."""
+
+
+def sets(
+    speech: Recordings, noise: Recordings, sample_rate: int, excerpt_s: float, seed: int
+) -> Sets:
+    """The sets of mixtures of what is above and below `_SHARE` of each recording.
+
+    In training a third of the mixtures have noise that is computed or made of the speech, as the
+    model was trained on, so that it does not forget what the user's recordings lack.
+    """
+    (seen_speech, speech), (seen_noise, noise) = speech.split(_SHARE), noise.split(_SHARE)
+    kinds = Mixing(excerpt_s=excerpt_s, babble=0.15, murmur=0.1, coloured_noise=0.1, rumble=0.1)
+    own = Mixing(
+        excerpt_s=_HELD_OUT_S,
+        snr_db=(-5.0, 15.0),
+        colour_db=0.0,
+        second_noise=0.0,
+        coloured_noise=0.0,
+        babble=0.0,
+    )
+    other = Mixing(
+        excerpt_s=_HELD_OUT_S,
+        snr_db=(-5.0, 15.0),
+        coloured_noise=0.4,
+        babble=0.3,
+        murmur=0.3,
+    )
+    quiet = Mixing(excerpt_s=_HELD_OUT_S, snr_db=(40.0, 40.0), coloured_noise=1.0, babble=0.0)
+    return Sets(
+        Mixtures(seen_speech, seen_noise, kinds, sample_rate, seed),
+        *(Mixtures(speech, noise, held, sample_rate, _SEED) for held in (own, other, quiet)),
+    )

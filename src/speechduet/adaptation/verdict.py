@@ -1,0 +1,91 @@
+"""Is an adapted model better in the user's noise, and no worse elsewhere?"""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from speechduet.data import Examples
+from speechduet.enhancement.piece import enhance_whole
+from speechduet.errors import SpeechduetError
+from speechduet.evaluation import Evaluation, PairedDifference, UnscoredFile, compare
+from speechduet.evaluation.scoring import Scores, score_samples
+from speechduet.evaluation.tables import Table, comparison_table
+from speechduet.model.folder import Pretrained
+
+PAIRS = 40
+"""Held-out mixtures of each judgement."""
+NEGLIGIBLE: Mapping[str, float] = {"pesq": 0.02, "estoi": 0.003, "si_sdr": 0.1}
+"""A loss that certainly is smaller than this is none."""
+
+Judgement = Mapping[str, Evaluation]
+"""Scores by what was enhanced: ``own``, ``other`` and ``quiet`` of `Sets`."""
+
+
+class Verdict(NamedTuple):
+    """What an adaptation has changed in each judgement, paired by mixtures."""
+
+    compared: Mapping[str, list[PairedDifference]]
+
+    @property
+    def gained(self) -> bool:
+        """Whether PESQ, ESTOI or SI-SDR in the user's own noise certainly rose."""
+        return any(
+            pair.difference.low > 0 for pair in self.compared["own"] if pair.metric in NEGLIGIBLE
+        )
+
+    @property
+    def losses(self) -> list[str]:
+        """What certainly became worse, in words."""
+        return [
+            f"{pair.metric} in {name} noise by {-pair.difference.mean:.3f}"
+            for name, pairs in self.compared.items()
+            for pair in pairs
+            if pair.difference.high < -NEGLIGIBLE.get(pair.metric, float("inf"))
+        ]
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the adapted model is to be had."""
+        return self.gained and not self.losses
+
+    def tables(self) -> dict[str, Table]:
+        """The differences of each judgement with their intervals."""
+        return {name: comparison_table(pairs) for name, pairs in self.compared.items()}
+
+
+def judge(pretrained: Pretrained, held_out: Mapping[str, Examples], mode: str) -> Judgement:
+    """Scores of a model in one mode on the first `PAIRS` of each of these sets."""
+    return {
+        name: Evaluation.of(_scored(pretrained, examples, mode, index) for index in range(PAIRS))
+        for name, examples in held_out.items()
+    }
+
+
+def verdict(before: Judgement, after: Judgement) -> Verdict:
+    """How the scores have changed."""
+    return Verdict(
+        {
+            name: compare({"adapted": after[name], "before": evaluation})
+            for name, evaluation in before.items()
+        }
+    )
+
+
+def _scored(
+    pretrained: Pretrained, examples: Examples, mode: str, index: int
+) -> Scores | UnscoredFile:
+    waveforms = examples.example(index)
+    made = enhance_whole(
+        pretrained.system,
+        pretrained.spectrogram,
+        waveforms[1],
+        pretrained.modes[mode],
+        seed=index,
+    )
+    clean, noisy, enhanced = (one.astype(np.float64) for one in (*waveforms, made[0]))
+    rate = pretrained.spectrogram.sample_rate
+    try:
+        return score_samples(str(index), clean, enhanced, noisy, sample_rate=rate)
+    except SpeechduetError as error:
+        return UnscoredFile(str(index), str(error))

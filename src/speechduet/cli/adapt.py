@@ -1,0 +1,86 @@
+"""``speechduet adapt``: fine-tune a model to one's own noise, if that makes it better."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+import speechduet
+from speechduet.backend.allocator import keep_freed_memory
+from speechduet.cli.options import Model
+from speechduet.cli.termination import as_usual
+from speechduet.cli.usage import LARGEST, check_apart, check_folder
+from speechduet.errors import SettingError
+from speechduet.extras import missing, need
+from speechduet.seed import MOST_SEED
+
+if TYPE_CHECKING:  # It needs the extra train.
+    from speechduet.adaptation import Verdict
+
+_SAMPLES = Path(speechduet.__file__).parents[2] / "samples" / "clean"
+"""Only in a checkout of the repository."""
+
+
+def adapt(
+    noise: Annotated[
+        Path, typer.Argument(exists=True, file_okay=False, help="Folder of recordings of noise.")
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Folder for the adapted model; a new one.")
+    ],
+    speech: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True,
+            file_okay=False,
+            help="Folder of clean speech to mix the noise with, ten minutes or more.",
+            show_default="the bundled samples",
+        ),
+    ] = None,
+    model: Model = None,
+    steps: Annotated[
+        int, typer.Option(min=1, max=LARGEST, help="Steps of training; more take longer.")
+    ] = 300,
+    seed: Annotated[int, typer.Option(min=0, max=MOST_SEED)] = 0,
+) -> None:
+    """Adapt a model to your own noise, in minutes, from recordings of the noise alone.
+
+    Training sees the first part of each recording. The rest is the test: a model that is not
+    better on it, or is worse in other noise or on quiet speech, is not written (exit status 1).
+    The same command started again goes on after whatever stopped it.
+    """
+    need("lightning", "pesq", "pystoi")
+    try:
+        from speechduet.adaptation import Adaptation
+        from speechduet.adaptation import adapt as run
+    except ImportError as error:
+        raise missing(error, "lightning", "train") from None
+    if output.exists():
+        raise SettingError(f"{output} is there", "a new folder for the adapted model")
+    check_folder(output.parent)
+    talk = speech or _SAMPLES
+    if not talk.is_dir():
+        raise SettingError("no speech to mix the noise with", "--speech FOLDER of clean recordings")
+    check_apart([output], [noise, talk])
+    keep_freed_memory()
+    as_usual()
+    found = run(noise, talk, output, model, Adaptation(steps=steps, seed=seed))
+    _report(found, output)
+
+
+def _report(found: "Verdict", output: Path) -> None:
+    for name, table in found.tables().items():
+        typer.echo(f"\n{_HEADINGS[name]}\n\n{table.to_markdown()}", nl=False)
+    if found.accepted:
+        typer.echo(f"\n{output}")
+        return
+    reason = "; ".join(found.losses) or "no score in your noise certainly rose"
+    typer.echo(f"speechduet: the adapted model was not kept: {reason}", err=True)
+    raise typer.Exit(1)
+
+
+_HEADINGS = {
+    "own": "Your noise, the held-out part of each recording:",
+    "other": "Other noise:",
+    "quiet": "Speech at 40 dB:",
+}
