@@ -35,7 +35,7 @@ ROOMS = (
     {"export"},
     {"data", "metrics", "picture", "thinning", "comparison"},
     {"evaluation", "training"},
-    {"bench", "study", "app"},
+    {"bench", "study", "app", "bulk"},
     {"cli"},
 )
 

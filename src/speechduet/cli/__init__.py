@@ -12,6 +12,7 @@ from speechduet.audio.notices import show_warnings_as_lines
 from speechduet.cli import (
     ablate,
     bench,
+    bulk,
     convert,
     enhance,
     evaluate,
@@ -67,6 +68,7 @@ app.command("bench", cls=Command)(bench.bench)
 app.command("convert", cls=Command)(convert.convert)
 app.command("export", cls=Command)(export.export)
 app.command("serve", cls=Command)(serve.serve)
+app.command("bulk", cls=Command)(bulk.bulk)
 
 
 def _print_version(wanted: bool) -> None:

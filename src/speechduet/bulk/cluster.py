@@ -1,0 +1,115 @@
+"""Ray: started on this machine for as long as the work takes, or the cluster at an address."""
+
+import importlib
+import logging
+import os
+import signal
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from speechduet.errors import SettingError
+from speechduet.extras import missing
+
+LEAST_VERSION = (2, 50)
+_CONNECT_S = 10.0
+_STORE_BYTES = 128 << 20
+"""Of the object store of a Ray of our own: it holds paths and rows of the ledger, never audio."""
+
+_LOCAL = {
+    # Nothing is asked of, or told to, other hosts; and no page is served.
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_DISABLE_IMPORT_WARNING": "1",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    # Its metrics have no reader here.
+    "RAY_enable_metrics_collection": "0",
+}
+
+
+def import_ray() -> Any:
+    """The module. Raises SettingError if it is not installed, or too old."""
+    os.environ.update({name: os.environ.get(name, value) for name, value in _LOCAL.items()})
+    try:
+        ray = importlib.import_module("ray")
+        importlib.import_module("ray.data")
+    except ImportError as error:
+        raise missing(error, "ray", "ray") from error
+    version = tuple(int(part) for part in ray.__version__.split(".")[:2])
+    if version < LEAST_VERSION:
+        least = ".".join(map(str, LEAST_VERSION))
+        raise SettingError(
+            f"Ray is {ray.__version__}", f"{least} or later", "pip install -U 'speechduet[ray]'"
+        )
+    return ray
+
+
+@contextmanager
+def cluster(address: str | None, cores: int) -> Iterator[Any]:
+    """Ray, connected to the cluster at an address; without one a Ray of our own with these cores.
+
+    Raises SettingError if there is none at the address, or one of another version.
+    """
+    ray = import_ray()
+    usual = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    _quiet(ray)
+    quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
+    if address is not None:
+        _check_address(address)
+    try:
+        if address is None:
+            # Only this machine may speak to it.
+            ray.init(
+                **{"address": "local", "num_cpus": cores, "include_dashboard": False},
+                **{"object_store_memory": _STORE_BYTES, "_node_ip_address": "127.0.0.1", **quiet},
+            )
+        else:
+            ray.init(address=address, **quiet)
+    except (ConnectionError, RuntimeError, ValueError, OSError) as error:
+        reason = " ".join(str(error).split())
+        raise SettingError(
+            f"cannot use Ray at {address or 'this machine'}: {reason}",
+            "the address of a running cluster of the same Ray and Python",
+        ) from error
+    # Ray puts its own in place of those that end a command in order.
+    for number, handler in usual.items():
+        signal.signal(number, handler)
+    try:
+        yield ray
+    finally:
+        ray.shutdown()
+
+
+def _check_address(address: str) -> None:
+    """Raise SettingError soon for an address at which nothing answers; Ray would try for long."""
+    if address == "auto":
+        return
+    if "://" in address:
+        raise SettingError(
+            f"{address} is an address for Ray's client, which Ray Data does not work with",
+            "host:port of the head node, or auto",
+            "run the command on the cluster, as with ray job submit",
+        )
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdigit() or int(port) > 65_535:
+        raise SettingError(f"the address {address!r}", "host:port of the head node, or auto")
+    try:
+        with socket.create_connection((host.strip("[]"), int(port)), timeout=_CONNECT_S):
+            pass
+    except OSError as error:
+        raise SettingError(
+            f"no Ray answers at {address}: {error.strerror or error}",
+            "the address of a running cluster",
+            "ray start --head prints it",
+        ) from error
+
+
+def _quiet(ray: Any) -> None:
+    """Progress and failures are told by this command, and not by Ray as well."""
+    context = ray.data.DataContext.get_current()
+    context.enable_progress_bars = False
+    context.print_on_execution_start = False
+    with suppress(AttributeError):
+        context.issue_detectors_config.detectors = []
+    for name in ("ray", "ray.data"):
+        logging.getLogger(name).setLevel(logging.ERROR)
