@@ -7,6 +7,7 @@ import signal
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from secrets import token_hex
 from typing import Any
 
 from speechduet.errors import SettingError
@@ -22,6 +23,7 @@ _LOCAL = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_DISABLE_IMPORT_WARNING": "1",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_BACKEND_LOG_LEVEL": "fatal",
     # Its metrics have no reader here.
     "RAY_enable_metrics_collection": "0",
 }
@@ -48,28 +50,34 @@ def import_ray() -> Any:
 def cluster(address: str | None, cores: int) -> Iterator[Any]:
     """Ray, connected to the cluster at an address; without one a Ray of our own with these cores.
 
+    In a process that is connected already it is that Ray, which goes on afterwards.
+
     Raises SettingError if there is none at the address, or one of another version.
     """
     ray = import_ray()
+    if ray.is_initialized():
+        _quiet(ray)
+        yield ray
+        return
     usual = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     _quiet(ray)
-    quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
     if address is not None:
         _check_address(address)
+    elif "RAY_AUTH_MODE" not in os.environ:
+        # Only who knows this run's token may speak to it, and Ray saves none in the home.
+        os.environ.update(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=token_hex(32))
+    local: dict[str, Any] = {"num_cpus": cores, "include_dashboard": False}
+    local |= {"object_store_memory": _STORE_BYTES, "_node_ip_address": "127.0.0.1"}
+    quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
     try:
-        if address is None:
-            # Only this machine may speak to it.
-            ray.init(
-                **{"address": "local", "num_cpus": cores, "include_dashboard": False},
-                **{"object_store_memory": _STORE_BYTES, "_node_ip_address": "127.0.0.1", **quiet},
-            )
-        else:
-            ray.init(address=address, **quiet)
+        with _silenced():
+            ray.init(address=address or "local", **quiet, **({} if address else local))
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:
         reason = " ".join(str(error).split())
         raise SettingError(
             f"cannot use Ray at {address or 'this machine'}: {reason}",
             "the address of a running cluster of the same Ray and Python",
+            "if it asks for a token, set RAY_AUTH_MODE=token here too",
         ) from error
     # Ray puts its own in place of those that end a command in order.
     for number, handler in usual.items():
@@ -102,6 +110,19 @@ def _check_address(address: str) -> None:
             "the address of a running cluster",
             "ray start --head prints it",
         ) from error
+
+
+@contextmanager
+def _silenced() -> Iterator[None]:
+    """Within it nothing is written to stderr, where Ray's native part repeats what it raises."""
+    kept = os.dup(2)
+    try:
+        with open(os.devnull, "wb") as nothing:  # noqa: PTH123
+            os.dup2(nothing.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def _quiet(ray: Any) -> None:

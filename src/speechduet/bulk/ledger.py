@@ -164,7 +164,8 @@ class Known(NamedTuple):
 
     def finished(self) -> Hashes:
         """Hashes of results that were made, in order."""
-        return self.outputs[self.statuses != STATUSES.index("failed")]
+        finished: Hashes = self.outputs[self.statuses != STATUSES.index("failed")]
+        return finished
 
 
 def read_ledger(output: str) -> Known:
@@ -191,9 +192,7 @@ def read_ledger(output: str) -> Known:
     return Known(outputs, codes, durations[last], taken[last], tuple(unreadable))
 
 
-def parts(
-    output: str, columns: Sequence[str] | None, unreadable: list[str]
-) -> Iterator[pa.Table]:
+def parts(output: str, columns: Sequence[str] | None, unreadable: list[str]) -> Iterator[pa.Table]:
     """The rows of the ledger, part by part in the order of time.
 
     A part that cannot be read is named in ``unreadable`` and passed over: its results are there.

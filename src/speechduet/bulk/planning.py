@@ -116,6 +116,7 @@ class Left(NamedTuple):
     rows: int
     """Recordings that the pieces hold."""
     skipped: int
+    pieces: int
     groups: int
 
 
@@ -141,11 +142,11 @@ def planned(
         else _files(rows, output, known, overwrite, found, counts)
     )
     try:
-        groups = _write(pieces, place)
+        written, groups = _write(pieces, place)
     except FileError as error:
         raise SettingError(str(error), "an output that can be written to") from error
     try:
-        yield Left(place, counts["rows"], counts["skipped"], groups)
+        yield Left(place, counts["rows"], counts["skipped"], written, groups)
     finally:
         files, name = filesystem(place)
         with Attempt(place):
@@ -199,10 +200,10 @@ def _shards(
         yield Piece(shard, members)
 
 
-def _write(pieces: Iterator[Piece], place: str) -> int:
-    """Write the list, and return how many groups of pieces it has. Raises FileError."""
+def _write(pieces: Iterator[Piece], place: str) -> tuple[int, int]:
+    """Write the list; how many pieces it has, in how many groups. Raises FileError."""
     # The list is compressed while it is made: 100 000 rows take a megabyte or two.
-    buffer, groups = io.BytesIO(), 0
+    buffer, written, groups = io.BytesIO(), 0, 0
     with pq.ParquetWriter(buffer, _SCHEMA, compression="zstd") as writer:
         while group := list(islice(pieces, _GROUP_PIECES)):
             columns = {
@@ -212,8 +213,9 @@ def _write(pieces: Iterator[Piece], place: str) -> int:
             }
             writer.write_table(pa.table(columns, schema=_SCHEMA))
             groups += 1
+            written += len(group)
     write_whole(place, buffer.getvalue())
-    return groups
+    return written, groups
 
 
 def read_pieces(place: str, groups: list[int]) -> Iterator[pa.Table]:

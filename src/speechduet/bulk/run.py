@@ -20,6 +20,9 @@ from speechduet.files.partial import remove_leftovers
 _AHEAD = 2
 """Pieces that a worker is given before it has done the first, so that it does not wait."""
 
+_WORKER_BYTES = 512 << 20
+"""Memory that a worker asks for: the bundled model on segments of 16 s, PyTorch and Ray."""
+
 
 @dataclass(frozen=True)
 class Fleet:
@@ -142,11 +145,14 @@ def enhance_left(
         batch_size=None,
         batch_format="pyarrow",
         compute=ray.data.ActorPoolStrategy(
-            size=min(fleet.workers, left.rows), max_tasks_in_flight_per_actor=_AHEAD
+            size=min(fleet.workers, left.pieces), max_tasks_in_flight_per_actor=_AHEAD
         ),
         fn_constructor_args=(request, output, fleet, overwrite, model_hash, begun),
         num_cpus=fleet.cores,
         num_gpus=fleet.gpus,
+        # So that no machine is given more workers than it has memory for. It also keeps Ray from
+        # running what reads the list, which asks for none, within one of them.
+        memory=_WORKER_BYTES,
     )
     with Attempt("Ray", ends=(SpeechduetError,)) as attempt:
         for table in rows.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):

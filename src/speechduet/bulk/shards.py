@@ -5,9 +5,12 @@ its bytes do not depend on who wrote it, or on how often it was begun.
 """
 
 import io
+import shutil
 import tarfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
@@ -125,7 +128,7 @@ def write_shard(
             record = _failed(row, reason) if reason else worker.tried(row, result)
             if record.status == "done":
                 pack.add(row.output, result.read_bytes())
-            records.append(Record(**{**vars(record), "shard": piece.shard}))
+            records.append(replace(record, shard=piece.shard))
         pack.close()
         _publish(packed, place)
     if attempt.failure:
@@ -138,10 +141,8 @@ def _publish(packed: Path, place: str) -> None:
     if path is None:
         publish(packed, place)
         return
-    with replacing(path, AudioError) as partial, packed.open("rb") as source:
-        with partial.open("wb") as target:
-            while block := source.read(1 << 20):
-                target.write(block)
+    with replacing(path, AudioError) as unfinished:
+        shutil.copyfile(packed, unfinished)
 
 
 def _found(row: Row, shard: str) -> Record:
@@ -173,7 +174,7 @@ def _tar_members(shard: Path) -> dict[str, Callable[[], bytes]]:
 
     with tarfile.open(shard) as tar:
         places = [(one.name, one.offset_data, one.size) for one in tar if one.isfile()]
-    return {name: lambda at=at, size=size: read(at, size) for name, at, size in places}
+    return {name: partial(read, at, size) for name, at, size in places}
 
 
 def _parquet_members(shard: Path) -> dict[str, Callable[[], bytes]]:
@@ -187,5 +188,5 @@ def _parquet_members(shard: Path) -> dict[str, Callable[[], bytes]]:
     for group in range(table.num_row_groups):
         names = table.read_row_group(group, columns=["path"])["path"].to_pylist()
         for index, name in enumerate(names):
-            found[name] = lambda group=group, index=index: read(group, index)
+            found[name] = partial(read, group, index)
     return found

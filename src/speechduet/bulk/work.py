@@ -3,11 +3,11 @@
 import math
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -84,14 +84,9 @@ class Worker:
         self._enhancer = request.enhancer()
         self._sampling = self._enhancer.sampling(request.mode, **request.expert)
         pretrained = self._enhancer.pretrained
-        self._model = {"mode": request.mode, "model": pretrained.name}
-        self._model["model_hash"] = hash_of_weights(pretrained)
+        self.model_hash = hash_of_weights(pretrained)
+        self._made_by = _MadeBy(request.mode, pretrained.name, self.model_hash)
         spool.mkdir(parents=True, exist_ok=True)
-
-    @property
-    def model_hash(self) -> str:
-        """Of the weights; see `hash_of_weights`."""
-        return self._model["model_hash"]
 
     def enhance(self, row: Row, overwrite: bool = False) -> Record:
         """Enhance a recording into its result, unless that is there."""
@@ -114,22 +109,28 @@ class Worker:
         """
         for number in range(1, self._tries + 1):
             begun = time.perf_counter()
+            copy = ""
             with Attempt(row.source) as attempt:
                 with readable(row.source, self._spool) as source:
+                    copy = str(source)
                     measured = self._rewrite(source, target, row.source)
                 if place is not None:
                     publish(target, place)
                 taken_s = time.perf_counter() - begun
-                return Record(
-                    *(*row, "done"), seconds_taken=taken_s, tries=number, **measured, **self._model
+                return replace(
+                    Record(*row, "done", seconds_taken=taken_s, tries=number),
+                    **measured._asdict(),
+                    **self._made_by._asdict(),
                 )
             # What has no traceback is wrong with the recording, and stays so.
             if not attempt.trace or number == self._tries:
                 break
             time.sleep(min(2.0**number, 30))
-        return Record(*row, "failed", tries=number, error=attempt.failure, **self._model)
+        error = attempt.failure.replace(copy, row.source) if copy else attempt.failure
+        failed = Record(*row, "failed", tries=number, error=error)
+        return replace(failed, **self._made_by._asdict())
 
-    def _rewrite(self, source: Path, target: Path, name: str) -> dict[str, Any]:
+    def _rewrite(self, source: Path, target: Path, name: str) -> "_Measured":
         """Enhance a local file into another; what was measured on the way."""
         request, enhancer = self.request, self._enhancer
         before, after, notes, kept = _Level(), _Level(), list[str](), list[Recording]()
@@ -151,18 +152,33 @@ class Worker:
 
         duration_s = rewrite_file(
             *(source, target, keep, enhance),
-            **{"track": request.track, "salvage": request.salvage, "notify": notes.append},
+            track=request.track,
+            salvage=request.salvage,
+            notify=notes.append,
         )
         mean = disagreement.mean
-        return {
-            "duration_s": duration_s,
-            "sample_rate": kept[0].sample_rate,
-            "channels": kept[0].channels,
-            "mean_confidence": None if mean is None else 1 - mean,
-            "level_before_db": before.decibels,
-            "level_after_db": after.decibels,
-            "notes": " | ".join(notes) or None,
-        }
+        return _Measured(
+            duration_s,
+            *(kept[0].sample_rate, kept[0].channels),
+            *(None if mean is None else 1 - mean, before.decibels, after.decibels),
+            " | ".join(notes).replace(str(source), name) or None,
+        )
+
+
+class _MadeBy(NamedTuple):
+    mode: str
+    model: str
+    model_hash: str
+
+
+class _Measured(NamedTuple):
+    duration_s: float
+    sample_rate: int
+    channels: int
+    mean_confidence: float | None
+    level_before_db: float | None
+    level_after_db: float | None
+    notes: str | None
 
 
 class _Level:

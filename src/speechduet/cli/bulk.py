@@ -1,8 +1,7 @@
 """``speechduet bulk``: recordings without number, on Ray."""
 
 import json
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from tempfile import gettempdir
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from speechduet.attempt import Attempt
 from speechduet.audio import suffix_of
 from speechduet.audio.folders import resolved
 from speechduet.cli import options
@@ -32,8 +32,14 @@ _FAILURES_SHOWN = 20
 _TELL_S = 30.0
 
 
-def _option(*names: str, text: str, panel: str | None = _RAY, **bounds: float) -> Any:
-    return typer.Option(*names, help=text, rich_help_panel=panel, **bounds)  # type: ignore[call-overload]
+def _option(
+    *names: str,
+    text: str,
+    panel: str | None = _RAY,
+    least: float | None = None,
+    most: float | None = None,
+) -> Any:
+    return typer.Option(*names, help=text, rich_help_panel=panel, min=least, max=most)
 
 
 Input = Annotated[
@@ -59,7 +65,7 @@ Shards = Annotated[
     ),
 ]
 ShardSize = Annotated[
-    int, _option("--shard-size", text="Recordings of a shard.", panel=None, min=1, max=1_000_000)
+    int, _option("--shard-size", text="Recordings of a shard.", panel=None, least=1, most=1_000_000)
 ]
 Address = Annotated[
     str | None,
@@ -70,18 +76,18 @@ Workers = Annotated[
     _option(
         "--workers",
         text="Processes that enhance, each with the model; by default all cores or GPUs.",
-        min=1,
-        max=100_000,
+        least=1,
+        most=100_000,
     ),
 ]
-Threads = Annotated[int, _option("--threads", text="Cores of each worker.", min=1, max=1024)]
+Threads = Annotated[int, _option("--threads", text="Cores of each worker.", least=1, most=1024)]
 Gpus = Annotated[
     float | None,
     _option(
         "--gpus",
         text="GPUs of each worker, or a part of one; by default 1 if there are any.",
-        min=0,
-        max=64,
+        least=0,
+        most=64,
     ),
 ]
 Tries = Annotated[
@@ -90,8 +96,8 @@ Tries = Annotated[
         "--tries",
         text="How often a recording is tried that fails for a reason that may pass, or whose "
         "worker dies.",
-        min=1,
-        max=100,
+        least=1,
+        most=100,
     ),
 ]
 Spool = Annotated[
@@ -212,8 +218,9 @@ def _run(
     completed = False
     try:
         with planned(rows, output, known, sharding, overwrite, note) as left:
-            ledger.append(table_of(found))
-            ledger.flush()
+            if found:
+                ledger.append(table_of(found))
+                ledger.flush()
             progress.begin(left.rows, left.skipped)
             if left.rows:
                 cores = (workers or cores_here() // request.threads or 1) * request.threads
@@ -239,8 +246,10 @@ def _run(
         completed = True
     finally:
         # Whatever ends it: what is known goes into the ledger, and nothing half-written stays.
-        with suppress(Exception) if not completed else suppress():
+        with Attempt("the ledger") as written:
             ledger.flush()
+        if written.failure:
+            progress.say(written.failure)
         sweep(output, spool, wait=not completed)
     progress.end()
     return progress.failures
@@ -268,8 +277,7 @@ class BulkProgress(Bars):
         self.failures = 0
         self._rows = self._skipped = self._done = self._enhanced = 0
         self._audio_s = 0.0
-        self._begun = self._told = monotonic()
-        self._advance: Callable[[int, int], None] | None = None
+        self._begun = self._told = self._first = monotonic()
 
     def begin(self, rows: int, skipped: int) -> None:
         """So many are left, and so many were done before."""
@@ -280,6 +288,8 @@ class BulkProgress(Bars):
 
     def take(self, table: "pa.Table") -> None:
         """Rows of the ledger have come."""
+        if not self._done:
+            self._first = monotonic()
         for row in table.select(["status", "duration_s", "error"]).to_pylist():
             self._done += 1
             self._enhanced += row["status"] == "done"
@@ -303,8 +313,9 @@ class BulkProgress(Bars):
             self.say(", ".join(parts))
 
     def _line(self) -> str:
-        taken_s = monotonic() - self._begun
-        left = timedelta(seconds=round(taken_s / self._done * (self._rows - self._done)))
+        # Not since the beginning: the workers took their time to load the model.
+        each_s = (monotonic() - self._first) / self._done
+        left = timedelta(seconds=round(each_s * (self._rows - self._done)))
         return (
             f"{self._done} of {self._rows} recordings ({self._speed()}), "
             f"{self.failures} failed, about {left} left"
