@@ -24,7 +24,7 @@ from typing import NamedTuple
 import numpy as np
 import soundfile
 
-VICTIMS = ("worker", "worker", "driver", "all")
+VICTIMS = ("worker", "worker", "worker", "worker", "driver", "all")
 WORKER = b"ray::MapWorker"
 
 
@@ -141,6 +141,7 @@ def disturbed(
             faults += made_again(out, seen)
             if kill(driver, victim, chance, own_ray=given.address is None):
                 kills[victim] += 1
+                print(f"  {victim} killed with {len(seen)} results there", flush=True)
         if driver.returncode == 0:
             break
         if driver.returncode > 0:

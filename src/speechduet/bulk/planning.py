@@ -63,13 +63,7 @@ def check_distinct(rows: Rows, output: str) -> int:
     made = np.sort(np.frombuffer(outputs, np.uint64))
     twice = made[1:][made[1:] == made[:-1]]
     if len(twice):
-        seen: dict[str, str] = {}
-        for row in rows():
-            if within(twice, joined(output, row.output)):
-                other = seen.setdefault(row.output, row.source)
-                if other != row.source or len(seen) == 1:
-                    names = f"{other} and {row.source}" if other != row.source else row.source
-                    _refuse_twice(rows, row.output, names)
+        _refuse_twice(row for row in rows() if within(twice, joined(output, row.output)))
     read = np.sort(np.frombuffer(sources, np.uint64))
     if np.isin(made, read).any():
         for row in rows():
@@ -81,14 +75,17 @@ def check_distinct(rows: Rows, output: str) -> int:
     return len(made)
 
 
-def _refuse_twice(rows: Rows, output: str, names: str) -> None:
-    count = sum(row.output == output for row in rows())
-    if count > 1:
-        raise SettingError(
-            f"{count} rows ({names}) would all become {output}",
-            "a different output for each row",
-            "give them in a column output",
-        )
+def _refuse_twice(suspects: Iterator[Row]) -> None:
+    """Raise SettingError for the first result that two rows have, and not only its hash."""
+    sources: dict[str, str] = {}
+    for row in suspects:
+        if row.output in sources:
+            raise SettingError(
+                f"{sources[row.output]} and {row.source} would both become {row.output}",
+                "a different output for each row",
+                "give them in a column output",
+            )
+        sources[row.output] = row.source
 
 
 def written_results(output: str) -> Callable[[str], bool]:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from speechduet.audio import READABLE_SUFFIXES, WRITABLE_SUFFIXES, writable_suffix
 from speechduet.audio.folders import find_recordings, is_folder, match_recordings, split_pattern
 from speechduet.bulk.places import filesystem, joined, local_path, opened, reachable
-from speechduet.errors import SettingError
+from speechduet.errors import AudioError, SettingError
 
 MANIFESTS = (".csv", ".jsonl", ".parquet")
 """Suffixes of manifests. Columns: ``path`` and, if wanted, ``output``; others are left alone."""
@@ -85,21 +85,21 @@ def _columns(manifest: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
 
 
 def _csv(file: Any) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
-    reader = csv.DictReader(text, strict=True)
-    for number, columns in enumerate(reader, 2):
-        if None in columns:
-            raise ValueError(f"row {number} has more fields than there are columns")
-        yield number, columns
+    with io.TextIOWrapper(file, encoding="utf-8-sig", newline="") as text:
+        for number, columns in enumerate(csv.DictReader(text, strict=True), 2):
+            if None in columns:
+                raise ValueError(f"row {number} has more fields than there are columns")
+            yield number, columns
 
 
 def _jsonl(file: Any) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    for number, line in enumerate(io.TextIOWrapper(file, encoding="utf-8-sig"), 1):
-        if line.strip():
-            columns = json.loads(line)
+    with io.TextIOWrapper(file, encoding="utf-8-sig") as text:
+        for number, line in enumerate(text, 1):
+            columns = json.loads(line) if line.strip() else {}
             if not isinstance(columns, dict):
                 raise ValueError(f"row {number} is not an object")
-            yield number, columns
+            if line.strip():
+                yield number, columns
 
 
 def _parquet(file: Any) -> Iterator[tuple[int, Mapping[str, Any]]]:
@@ -156,15 +156,16 @@ def _check_inside(where: str, output: str) -> None:
 def _local_rows(given: Path, output: str, name: Name) -> Iterator[Row]:
     """Recordings of a local folder or glob, or one file; results are named as by ``enhance``."""
     out = local_path(output)
-    if is_folder(given):
-        root, sources = given, find_recordings(given, apart_from=out)
-    elif has_magic(str(given)) and not given.exists():
-        root, pattern = split_pattern(given)
-        sources = match_recordings(root, pattern, apart_from=out)
-    elif given.is_file():
-        root, sources = given.parent, [given]
-    else:
-        raise SettingError(f"{given} is not there", "a folder, a manifest or a glob")
+    try:
+        if is_folder(given):
+            root, sources = given, find_recordings(given, apart_from=out)
+        elif has_magic(str(given)) and not given.exists():
+            root, pattern = split_pattern(given)
+            sources = match_recordings(root, pattern, apart_from=out)
+        else:
+            root, sources = given.parent, [given] if given.is_file() else []
+    except AudioError as error:
+        raise SettingError(str(error), "a folder that can be read") from error
     if not sources:
         raise SettingError(f"there is no recording in {given}", "a folder or glob with recordings")
     folders: dict[Path, list[Path]] = {}
