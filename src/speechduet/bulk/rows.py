@@ -192,7 +192,7 @@ def _remote_rows(given: str, output: str, suffix: str | None) -> Iterator[Row]:
         root = path.rstrip("/")
         reachable(given)
         listed = _walked(files, root)
-    apart = output.partition("://")[2].rstrip("/") + "/" if output.startswith(prefix) else None
+    apart = filesystem(output)[1].rstrip("/") + "/" if output.startswith(prefix) else None
     found = False
     for _, names in listed:
         sources = [
