@@ -24,6 +24,8 @@ _LOCAL = {
     "RAY_DISABLE_IMPORT_WARNING": "1",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_BACKEND_LOG_LEVEL": "fatal",
+    # Ray's workers would give way to everything else on the machine, `enhance` does not.
+    "RAY_worker_niceness": "0",
     # Its metrics have no reader here.
     "RAY_enable_metrics_collection": "0",
 }
