@@ -24,6 +24,7 @@ from typing import NamedTuple
 import numpy as np
 import soundfile
 
+# Starting a driver takes far longer than starting a worker.
 VICTIMS = ("worker", "worker", "worker", "worker", "driver", "all")
 WORKER = b"ray::MapWorker"
 

@@ -7,6 +7,7 @@ import pytest
 
 from speechduet.audio import write
 
+
 @pytest.fixture
 def recordings(tmp_path: Path, rng: np.random.Generator) -> Path:
     """A folder with three recordings."""

@@ -133,7 +133,10 @@ def test_settings_that_no_worker_could_follow(tiny_model: Path, tmp_path: Path) 
 
 
 def pieces(recordings: Path, shard: str) -> Piece:
-    rows = (Row(str(recordings / "a.wav"), "a.wav"), Row(str(recordings / "deep/b.flac"), "d/b.flac"))
+    rows = (
+        Row(str(recordings / "a.wav"), "a.wav"),
+        Row(str(recordings / "deep/b.flac"), "d/b.flac"),
+    )
     return Piece(shard, rows)
 
 

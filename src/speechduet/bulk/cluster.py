@@ -26,6 +26,8 @@ _LOCAL = {
     "RAY_BACKEND_LOG_LEVEL": "fatal",
     # Ray's workers would give way to everything else on the machine, `enhance` does not.
     "RAY_worker_niceness": "0",
+    # A busy machine takes longer than the 20 s that Ray waits for its own server.
+    "RAY_NUM_REDIS_GET_RETRIES": "120",
     # Its metrics have no reader here.
     "RAY_enable_metrics_collection": "0",
 }
@@ -76,8 +78,10 @@ def cluster(address: str | None, cores: int) -> Iterator[Any]:
             ray.init(address=address or "local", **quiet, **({} if address else local))
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:
         reason = " ".join(str(error).split())
+        if address is None:
+            raise SettingError(f"cannot start Ray on this machine: {reason}"[:1000]) from error
         raise SettingError(
-            f"cannot use Ray at {address or 'this machine'}: {reason}",
+            f"cannot use Ray at {address}: {reason}"[:1000],
             "the address of a running cluster of the same Ray and Python",
             "if it asks for a token, set RAY_AUTH_MODE=token here too",
         ) from error
