@@ -40,7 +40,7 @@ def test_addresses_that_lead_nowhere() -> None:
 def test_a_ray_that_is_too_old(monkeypatch: pytest.MonkeyPatch) -> None:
     old = SimpleNamespace(__version__="2.9.3")
     monkeypatch.setattr(subject.importlib, "import_module", lambda name: old)
-    with pytest.raises(SettingError, match="Ray is 2.9.3; expected 2.50 or later; pip install"):
+    with pytest.raises(SettingError, match="Ray is 2.9.3; expected 2.60 or later; pip install"):
         import_ray()
 
 

@@ -13,11 +13,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 from typer.testing import CliRunner, Result
 
 ray = pytest.importorskip("ray", reason="needs the extra ray")
-
-import soundfile
 
 from speechduet.bulk.cluster import import_ray
 from speechduet.cli import app
@@ -55,8 +54,9 @@ def address(request: pytest.FixtureRequest) -> Iterator[str]:
     with suppress(pytest.skip.Exception):
         request.getfixturevalue("store")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RAY_AUTH_MODE", "token")
         patch.setenv("RAY_AUTH_TOKEN", secrets.token_hex(32))
+        patch.setenv("RAY_AUTH_MODE", "to be restored")
+        patch.delenv("RAY_AUTH_MODE")
         context = import_ray().init(
             **{"address": "local", "num_cpus": 3, "include_dashboard": False},
             **{"object_store_memory": 100 << 20, "log_to_driver": False},

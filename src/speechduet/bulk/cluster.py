@@ -10,10 +10,13 @@ from contextlib import contextmanager, suppress
 from secrets import token_hex
 from typing import Any
 
+from speechduet.attempt import Attempt
 from speechduet.errors import SettingError
 from speechduet.extras import missing
 
-LEAST_VERSION = (2, 50)
+LEAST_VERSION = (2, 60)
+"""Earlier ones were not tried, and may let anybody in who reaches the port of a Ray of our own."""
+
 _CONNECT_S = 10.0
 _STORE_BYTES = 128 << 20
 """Of the object store of a Ray of our own: it holds paths and rows of the ledger, never audio."""
@@ -27,7 +30,7 @@ _LOCAL = {
     # Ray's workers would give way to everything else on the machine, `enhance` does not.
     "RAY_worker_niceness": "0",
     # A busy machine takes longer than the 20 s that Ray waits for its own server.
-    "RAY_NUM_REDIS_GET_RETRIES": "120",
+    "RAY_NUM_REDIS_GET_RETRIES": "60",
     # Its metrics have no reader here.
     "RAY_enable_metrics_collection": "0",
 }
@@ -67,24 +70,23 @@ def cluster(address: str | None, cores: int) -> Iterator[Any]:
     _quiet(ray)
     if address is not None:
         _check_address(address)
-    elif "RAY_AUTH_MODE" not in os.environ:
-        # Only who knows this run's token may speak to it, and Ray saves none in the home.
-        os.environ.update(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=token_hex(32))
+    else:
+        # Ray lets nobody in without a token. This one is of this run; else Ray would take, or
+        # make, the one in the home folder.
+        os.environ.setdefault("RAY_AUTH_TOKEN", token_hex(32))
     local: dict[str, Any] = {"num_cpus": cores, "include_dashboard": False}
     local |= {"object_store_memory": _STORE_BYTES, "_node_ip_address": "127.0.0.1"}
     quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
-    try:
-        with _silenced():
-            ray.init(address=address or "local", **quiet, **({} if address else local))
-    except (ConnectionError, RuntimeError, ValueError, OSError) as error:
-        reason = " ".join(str(error).split())
-        if address is None:
-            raise SettingError(f"cannot start Ray on this machine: {reason}"[:1000]) from error
+    with Attempt("Ray") as attempt, _silenced():
+        ray.init(address=address or "local", **quiet, **({} if address else local))
+    if attempt.failure and address is None:
+        raise SettingError(f"cannot start Ray on this machine: {attempt.failure}"[:1000])
+    if attempt.failure:
         raise SettingError(
-            f"cannot use Ray at {address}: {reason}"[:1000],
+            f"cannot use Ray at {address}: {attempt.failure}"[:1000],
             "the address of a running cluster of the same Ray and Python",
             "if it asks for a token, set RAY_AUTH_MODE=token here too",
-        ) from error
+        )
     # Ray puts its own in place of those that end a command in order.
     for number, handler in usual.items():
         signal.signal(number, handler)
