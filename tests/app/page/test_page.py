@@ -180,7 +180,7 @@ def test_fast_mode_has_no_such_map(page: Page, street: Path) -> None:
 
 def test_the_reverse_process_step_by_step(heard: Page) -> None:
     heard.get_by_text("The reverse process, step by step").click()
-    heard.get_by_role("spinbutton").fill("3")
+    wait_for(lambda: takes(heard, 3))
     heard.get_by_role("button", name="Show the steps").click()
     slider = heard.get_by_role("slider", name="Reverse step", exact=True)
     slider.wait_for()
@@ -193,6 +193,13 @@ def test_the_reverse_process_step_by_step(heard: Page) -> None:
     expect(shown.locator("img")).to_have_count(4)
     for picture in shown.locator("img").all():
         assert picture.evaluate("image => image.decode().then(() => image.naturalWidth)") > 100
+
+
+def takes(page: Page, steps: int) -> bool:
+    """Whether the number holds, which Gradio sets to its default while it unfolds the part."""
+    page.get_by_role("spinbutton").fill(str(steps))
+    time.sleep(0.1)
+    return page.get_by_label("range slider for Reverse steps").input_value() == str(steps)
 
 
 class Segments:
