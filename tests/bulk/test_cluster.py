@@ -14,8 +14,8 @@ pytest.importorskip("ray", reason="needs the extra ray")
 
 from speechduet.bulk import cluster as subject
 from speechduet.bulk.cluster import cluster, import_ray
-from speechduet.bulk.run import Begun, Fleet, Pieces
 from speechduet.bulk.rows import Row
+from speechduet.bulk.run import Begun, Fleet, Pieces
 from speechduet.cli import app
 from speechduet.errors import SettingError
 

@@ -16,7 +16,9 @@ import pytest
 import soundfile
 from typer.testing import CliRunner, Result
 
-ray = pytest.importorskip("ray", reason="needs the extra ray")
+pytest.importorskip("ray", reason="needs the extra ray")
+
+import ray
 
 from speechduet.bulk.cluster import import_ray
 from speechduet.cli import app
