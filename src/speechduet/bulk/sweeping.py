@@ -21,6 +21,10 @@ def sweep(output: str, spool: Path, wait: bool = False) -> None:
     ends = time.monotonic() + _WAIT_S
     for folder in (spool, *folders):
         remove_leftovers(folder)
-        while wait and time.monotonic() < ends and any(folder.glob(".speechduet-*.partial")):
+        while wait and time.monotonic() < ends and _unfinished(folder):
             time.sleep(0.1)
             remove_leftovers(folder)
+
+
+def _unfinished(folder: Path) -> bool:
+    return any(path.suffix in (".partial", ".folder") for path in folder.glob(".speechduet-*"))

@@ -2,10 +2,8 @@
 
 import json
 from collections.abc import Mapping
-from datetime import timedelta
 from pathlib import Path
 from tempfile import gettempdir
-from time import monotonic
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -14,8 +12,8 @@ from speechduet.attempt import Attempt
 from speechduet.audio import suffix_of
 from speechduet.audio.folders import resolved
 from speechduet.cli import options
+from speechduet.cli.bulk_progress import BulkProgress
 from speechduet.cli.naming import Naming
-from speechduet.cli.progress import Bars
 from speechduet.errors import SettingError
 from speechduet.extras import need
 from speechduet.names import shown
@@ -28,8 +26,6 @@ if TYPE_CHECKING:
     from speechduet.bulk.work import Request
 
 _RAY = "Ray"
-_FAILURES_SHOWN = 20
-_TELL_S = 30.0
 
 
 def _option(
@@ -265,66 +261,6 @@ def _most_workers(there: Mapping[str, float], threads: int, gpus: float) -> int:
     """How many workers fit, with a core left for what feeds them."""
     fit = int(max(there.get("CPU", 1) - 1, 1) // threads)
     return min(fit, int(there.get("GPU", 0) // gpus)) if gpus else fit
-
-
-class BulkProgress(Bars):
-    """Throughput, time left and failures: a bar on a terminal, elsewhere a line now and then."""
-
-    def __init__(self, quiet: bool) -> None:
-        super().__init__()
-        self.progress.disable |= quiet
-        self._quiet = quiet
-        self.failures = 0
-        self._rows = self._skipped = self._done = self._enhanced = 0
-        self._audio_s = 0.0
-        self._begun = self._told = self._first = monotonic()
-
-    def begin(self, rows: int, skipped: int) -> None:
-        """So many are left, and so many were done before."""
-        self._rows, self._skipped = rows, skipped
-        self._begun = self._told = monotonic()
-        if not self._quiet:
-            self.say(f"{rows} recordings to enhance, {skipped} done before")
-
-    def take(self, table: "pa.Table") -> None:
-        """Rows of the ledger have come."""
-        if not self._done:
-            self._first = monotonic()
-        for row in table.select(["status", "duration_s", "error"]).to_pylist():
-            self._done += 1
-            self._enhanced += row["status"] == "done"
-            self._audio_s += row["duration_s"] or 0.0
-            if row["status"] == "failed":
-                self.failures += 1
-                if self.failures <= _FAILURES_SHOWN:
-                    self.say(f"failed: {row['error']}")
-                elif self.failures == _FAILURES_SHOWN + 1:
-                    self.say("further failures are told by --status")
-        if not self._quiet and monotonic() - self._told > _TELL_S and self._done < self._rows:
-            self._told = monotonic()
-            self.say(self._line())
-
-    def end(self) -> None:
-        """Sum up."""
-        if not self._quiet:
-            parts = [f"{self._enhanced} enhanced ({self._speed()})"]
-            parts += [f"{self._skipped} done before"] if self._skipped else []
-            parts += [f"{self.failures} failed"] if self.failures else []
-            self.say(", ".join(parts))
-
-    def _line(self) -> str:
-        # Not since the beginning: the workers took their time to load the model.
-        each_s = (monotonic() - self._first) / self._done
-        left = timedelta(seconds=round(each_s * (self._rows - self._done)))
-        return (
-            f"{self._done} of {self._rows} recordings ({self._speed()}), "
-            f"{self.failures} failed, about {left} left"
-        )
-
-    def _speed(self) -> str:
-        hours = self._audio_s / 3600
-        taken_h = max(monotonic() - self._begun, 1e-3) / 3600
-        return f"{hours:.2f} h of audio, {hours / taken_h:.1f} h per hour"
 
 
 def _check_apart(given: str, output: str) -> None:

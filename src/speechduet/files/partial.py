@@ -18,7 +18,7 @@ from secrets import token_hex
 from threading import RLock
 from time import time
 
-_PARTIAL = re.compile(r"\.speechduet-([0-9a-f]{8})-(\d+)-(\d+)-[0-9a-f]{8}\.partial")
+_PARTIAL = re.compile(r"\.speechduet-([0-9a-f]{8})-(\d+)-(\d+)-[0-9a-f]{8}\.(partial|folder)")
 _FOREIGN_S = 24 * 3600
 """Age in seconds at which a file of another host counts as left behind. A file that is being
 written changes every few seconds; that its process lives cannot be seen from here."""
@@ -54,7 +54,7 @@ def unfinished_folder(parent: Path) -> Iterator[Path]:
 
     If the process is killed, `remove_leftovers` removes it with all that is in it.
     """
-    folder = parent / _partial_name()
+    folder = parent / Path(_partial_name()).with_suffix(".folder")
     folder.mkdir()
     try:
         yield folder
@@ -93,7 +93,7 @@ def _remove_leftovers_once(folder: Path) -> None:
 
 def _is_left(path: Path) -> bool:
     parts = _PARTIAL.fullmatch(path.name)
-    if parts is None or not (path.is_file() or path.is_dir()):
+    if parts is None or not (path.is_file() if parts[4] == "partial" else path.is_dir()):
         return False
     host, process, start = parts[1], int(parts[2]), int(parts[3])
     if host == _host() and os.name == "posix":
