@@ -35,7 +35,7 @@ ROOMS = (
     {"export"},
     {"data", "metrics", "picture", "thinning", "comparison"},
     {"evaluation", "training"},
-    {"bench", "study", "app", "adaptation"},
+    {"bench", "study", "app", "adaptation", "bulk"},
     {"cli"},
 )
 

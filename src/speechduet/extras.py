@@ -26,10 +26,15 @@ EXTRAS: Mapping[str, str] = {
     "python_multipart": "app",
     "websockets": "app",
     "gradio": "app",
+    "ray": "ray",
 }
 """The extra of this package that brings a module."""
 
-PACKAGES: Mapping[str, str] = {"yaml": "PyYAML", "python_multipart": "python-multipart"}
+PACKAGES: Mapping[str, str] = {
+    "yaml": "PyYAML",
+    "python_multipart": "python-multipart",
+    "ray": "ray[data]",
+}
 """What a module's package is called, where it has another name."""
 
 COMPILER = (

@@ -17,6 +17,7 @@ OTHERWISE = {
     "prepare voicebank": "VoiceBank-DEMAND",
     "reproduce voicebank": "VoiceBank-DEMAND",
     "convert": "is no checkpoint",
+    "--status": "there is no ledger",
     "serve": "can be reached from other machines",
     "--dnsmos": "is not an ONNX network",
     "absent.yaml": "cannot read",

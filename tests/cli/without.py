@@ -25,7 +25,7 @@ FRESH = {"base": set(EXTRAS), "training": set(EXTRAS) - {"lightning", "yaml"}}
 """What installations lack that have no extra, or only what training cannot do without."""
 
 FORGOTTEN = (
-    *({"scipy", "fastapi", "speechmos"}, {"yaml", "jinja2", "uvicorn"}, {"gradio", "pocketsphinx"}),
+    *({"scipy", "fastapi", "speechmos"}, {"yaml", "jinja2", "uvicorn"}, {"gradio", "pocketsphinx", "ray"}),
     *({"lightning", "onnxruntime", "websockets"}, {"matplotlib", "onnx", "python_multipart"}),
     *({"pesq", "huggingface_hub", "pyroomacoustics"}, {"pystoi", "tensorboard", "openvino"}),
 )
@@ -134,6 +134,7 @@ def commands(root: Path, model: str, folder: Path) -> dict[str, list[list[str]]]
         # An address at which no server begins.
         "serve": [["--host", "0.0.0.0"]],
         "export": [["--onnx", str(folder / "exported"), "-m", model]],
+        "bulk": [["--status", str(folder / "nothing")]],
         "convert": [[str(root / "README.md"), str(folder / "converted")]],
     }
 

@@ -13,6 +13,7 @@ from speechduet.cli import (
     ablate,
     adapt,
     bench,
+    bulk,
     convert,
     enhance,
     evaluate,
@@ -69,6 +70,7 @@ app.command("bench", cls=Command)(bench.bench)
 app.command("convert", cls=Command)(convert.convert)
 app.command("export", cls=Command)(export.export)
 app.command("serve", cls=Command)(serve.serve)
+app.command("bulk", cls=Command)(bulk.bulk)
 
 
 def _print_version(wanted: bool) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import IO
+from typing import IO, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -32,6 +32,38 @@ def disagreement(generative: Tensor, predictive: Tensor) -> Tensor:
     return ((generative - predictive).abs() / magnitude.clamp_min(_FLOOR)).squeeze(1)
 
 
+class Disagreements(Protocol):
+    """What takes in where the decoders disagree in a recording, segment by segment."""
+
+    def add(self, starts: Sequence[int], disagreements: Tensor) -> None:
+        """Take in maps ``[batch, bins, frames]`` of segments that start at these samples."""
+
+
+class MeanDisagreement:
+    """The mean over a whole recording, in no memory to speak of."""
+
+    def __init__(self) -> None:
+        self._extents: dict[int, tuple[int, int, int]] = {}
+        self._sum, self._count = 0.0, 0
+
+    def begin(self, plan: Segmentation, spectrogram: Spectrogram) -> None:
+        """Say how the recording is cut, before any segment of it is taken in."""
+        self._extents = _extents(plan, spectrogram)
+
+    def add(self, starts: Sequence[int], disagreements: Tensor) -> None:
+        """Take in maps ``[batch, bins, frames]`` of segments that start at these samples."""
+        for start, part in zip(starts, disagreements.cpu().numpy(), strict=True):
+            offset, begin, end = self._extents[start]
+            counted = part[:, begin - offset : end - offset]
+            self._sum += float(counted.sum(dtype=np.float64))
+            self._count += counted.size
+
+    @property
+    def mean(self) -> float | None:
+        """From 0, they agree, to 1; None where they were never compared."""
+        return self._sum / self._count if self._count else None
+
+
 class DisagreementMap:
     """The map of a whole recording, put together from its segments; the mean over channels.
 
@@ -42,18 +74,23 @@ class DisagreementMap:
     def __init__(self, plan: Segmentation, spectrogram: Spectrogram, channels: int) -> None:
         self.map: Map = np.zeros((spectrogram.bins, spectrogram.frames(plan.samples)), np.float32)
         self._weight = 1 / max(channels, 1)
-        borders = [border // spectrogram.hop for border in plan.borders()]
-        borders[-1] = self.map.shape[1]
-        self._extents = {
-            start: (start // spectrogram.hop, *borders[index : index + 2])
-            for index, start in enumerate(plan.starts)
-        }
+        self._extents = _extents(plan, spectrogram)
 
     def add(self, starts: Sequence[int], disagreements: Tensor) -> None:
         """Take in maps ``[batch, bins, frames]`` of segments that start at these samples."""
         for start, part in zip(starts, disagreements.cpu().numpy(), strict=True):
             offset, begin, end = self._extents[start]
             self.map[:, begin:end] += self._weight * part[:, begin - offset : end - offset]
+
+
+def _extents(plan: Segmentation, spectrogram: Spectrogram) -> dict[int, tuple[int, int, int]]:
+    """Of each segment, by its start: the frame it begins at, and those that count of it."""
+    borders = [border // spectrogram.hop for border in plan.borders()]
+    borders[-1] = spectrogram.frames(plan.samples)
+    return {
+        start: (start // spectrogram.hop, borders[index], borders[index + 1])
+        for index, start in enumerate(plan.starts)
+    }
 
 
 def check_compared(sampling: Sampling) -> None:

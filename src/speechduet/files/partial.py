@@ -7,6 +7,7 @@ it, so that a later run removes what a killed process left, and nothing else.
 
 import os
 import re
+import shutil
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -17,7 +18,7 @@ from secrets import token_hex
 from threading import RLock
 from time import time
 
-_PARTIAL = re.compile(r"\.speechduet-([0-9a-f]{8})-(\d+)-(\d+)-[0-9a-f]{8}\.partial")
+_PARTIAL = re.compile(r"\.speechduet-([0-9a-f]{8})-(\d+)-(\d+)-[0-9a-f]{8}\.(partial|folder)")
 _FOREIGN_S = 24 * 3600
 """Age in seconds at which a file of another host counts as left behind. A file that is being
 written changes every few seconds; that its process lives cannot be seen from here."""
@@ -47,6 +48,20 @@ def unfinished(folder: Path) -> Iterator[Path]:
             _unfinished.discard(partial)
 
 
+@contextmanager
+def unfinished_folder(parent: Path) -> Iterator[Path]:
+    """A folder for the moment in another one, for what has to have a name of its own.
+
+    If the process is killed, `remove_leftovers` removes it with all that is in it.
+    """
+    folder = parent / Path(_partial_name()).with_suffix(".folder")
+    folder.mkdir()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def discard_unfinished() -> None:
     """Remove every file that this process has begun and not finished.
 
@@ -68,7 +83,7 @@ def remove_leftovers(folder: Path) -> None:
         for path in folder.iterdir():
             if _is_left(path):
                 with suppress(OSError):
-                    path.unlink()
+                    shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 @lru_cache(maxsize=1024)
@@ -78,7 +93,7 @@ def _remove_leftovers_once(folder: Path) -> None:
 
 def _is_left(path: Path) -> bool:
     parts = _PARTIAL.fullmatch(path.name)
-    if parts is None or not path.is_file():
+    if parts is None or not (path.is_file() if parts[4] == "partial" else path.is_dir()):
         return False
     host, process, start = parts[1], int(parts[2]), int(parts[3])
     if host == _host() and os.name == "posix":

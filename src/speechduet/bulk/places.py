@@ -1,0 +1,122 @@
+"""Where recordings are read from and results go to: a local folder, or anything fsspec reaches."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import fsspec
+from fsspec.core import url_to_fs
+
+from speechduet.attempt import Attempt
+from speechduet.errors import AudioError, SettingError
+from speechduet.files.partial import unfinished
+
+WHOLE_OBJECTS = ("s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "memory")
+"""Stores in which an object appears when it is complete."""
+
+_CHUNK_BYTES = 1 << 20
+
+
+def local_path(place: str) -> Path | None:
+    """The path of a place on this machine's file systems, or None of one elsewhere."""
+    protocol, separator, rest = place.partition("://")
+    if not separator:
+        return Path(place)
+    return Path(rest) if protocol in ("file", "local") else None
+
+
+def joined(place: str, name: str) -> str:
+    """A place below another; ``name`` has slashes."""
+    if "://" in place:
+        return f"{place.rstrip('/')}/{name}"
+    return str(Path(place, *name.split("/")))
+
+
+def filesystem(place: str) -> tuple[Any, str]:
+    """The file system of fsspec that a place is in, and its path there.
+
+    Raises SettingError if no installed package reaches it.
+    """
+    try:
+        # Listings that are kept would hide what others write meanwhile, and grow without bound.
+        found: tuple[Any, str] = url_to_fs(place, use_listings_cache=False)
+    except (ImportError, ValueError) as error:
+        raise SettingError(
+            f"cannot reach {place}: {' '.join(str(error).split())}",
+            "a folder, or an address such as s3://bucket/folder",
+            "install the package of that store (s3fs, gcsfs, adlfs)",
+        ) from error
+    return found
+
+
+def reachable(place: str) -> None:
+    """Raise SettingError if nothing can be listed below a place that is not local."""
+    files, path = filesystem(place)
+    with Attempt(place) as listed:
+        files.ls(path, detail=False)
+    if listed.failure:
+        raise SettingError(f"cannot list {listed.failure}", "a folder that is there")
+
+
+def is_written(place: str) -> bool:
+    """Whether there is a result of this name."""
+    path = local_path(place)
+    if path is not None:
+        return path.exists()
+    files, name = filesystem(place)
+    return bool(files.exists(name))
+
+
+@contextmanager
+def readable(place: str, spool: Path) -> Iterator[Path]:
+    """A local file with what is at a place: itself, or a copy that lasts as long as the context.
+
+    Raises AudioError if there is none, if it may not be read, or if the spool cannot hold it.
+    """
+    path = local_path(place)
+    if path is not None:
+        yield path
+        return
+    files, name = filesystem(place)
+    with unfinished(spool) as copy:
+        try:
+            size = files.size(name)
+            free = shutil.disk_usage(spool).free
+            if size is not None and size > free:
+                raise AudioError(
+                    f"{place} has {size} bytes and the spool {spool} room for {free}",
+                    remedy="give a larger folder as --spool",
+                )
+            with files.open(name, "rb", cache_type="readahead") as source, copy.open("wb") as held:
+                shutil.copyfileobj(source, held, _CHUNK_BYTES)
+        except (FileNotFoundError, PermissionError) as error:
+            reason = "nothing is there" if isinstance(error, FileNotFoundError) else "no permission"
+            raise AudioError(f"cannot read {place}: {reason}") from error
+        yield copy
+
+
+def publish(file: Path, place: str) -> None:
+    """Upload a file, which appears at a place that is not local when it is whole."""
+    files, name = filesystem(place)
+    protocol = place.partition("://")[0]
+    if protocol in WHOLE_OBJECTS:
+        files.put_file(str(file), name)
+        return
+    parent = name.rpartition("/")[0]
+    files.makedirs(parent, exist_ok=True)
+    files.put_file(str(file), f"{name}.part")
+    files.mv(f"{name}.part", name)
+
+
+@contextmanager
+def opened(place: str) -> Iterator[Any]:
+    """A file to read from, wherever it is, as bytes. Raises SettingError if it cannot be opened."""
+    filesystem(place)
+    with Attempt(place) as attempt:
+        file = fsspec.open(place, "rb").open()
+    if attempt.failure:
+        raise SettingError(f"cannot read {attempt.failure}", "a file that is there")
+    with file:
+        yield file

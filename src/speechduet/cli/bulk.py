@@ -1,0 +1,305 @@
+"""``speechduet bulk``: recordings without number, on Ray."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from tempfile import gettempdir
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from speechduet.attempt import Attempt
+from speechduet.audio import suffix_of
+from speechduet.audio.folders import resolved
+from speechduet.cli import options
+from speechduet.cli.bulk_progress import BulkProgress
+from speechduet.cli.naming import Naming
+from speechduet.errors import SettingError
+from speechduet.extras import need
+from speechduet.names import shown
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from speechduet.bulk.planning import Sharding
+    from speechduet.bulk.rows import Row
+    from speechduet.bulk.work import Request
+
+_RAY = "Ray"
+
+
+def _option(
+    *names: str,
+    text: str,
+    panel: str | None = _RAY,
+    least: float | None = None,
+    most: float | None = None,
+) -> Any:
+    return typer.Option(*names, help=text, rich_help_panel=panel, min=least, max=most)
+
+
+Input = Annotated[
+    str | None,
+    typer.Argument(
+        help="A folder, a manifest (.csv, .jsonl, .parquet with a column path and, if wanted, "
+        "output) or a glob; local, or as s3://, gs://, https://.",
+        show_default=False,
+    ),
+]
+Output = Annotated[str | None, _option("-o", "--output", text="The folder of results.", panel=None)]
+StatusOf = Annotated[
+    str | None,
+    _option("--status", text="Tell what the ledger in this folder of results says.", panel=None),
+]
+Json = Annotated[bool, _option("--json", text="Tell the status as JSON.", panel=None)]
+Shards = Annotated[
+    Literal["tar", "parquet"] | None,
+    _option(
+        "--shards",
+        text="Put results together: tar files as WebDataset reads them, or Parquet with bytes.",
+        panel=None,
+    ),
+]
+ShardSize = Annotated[
+    int, _option("--shard-size", text="Recordings of a shard.", panel=None, least=1, most=1_000_000)
+]
+Address = Annotated[
+    str | None,
+    _option("--address", text="host:port of a cluster's head, or auto; by default this machine."),
+]
+Workers = Annotated[
+    int | None,
+    _option(
+        "--workers",
+        text="Processes that enhance, each with the model; by default all cores or GPUs.",
+        least=1,
+        most=100_000,
+    ),
+]
+Threads = Annotated[int, _option("--threads", text="Cores of each worker.", least=1, most=1024)]
+Gpus = Annotated[
+    float | None,
+    _option(
+        "--gpus",
+        text="GPUs of each worker, or a part of one; by default 1 if there are any.",
+        least=0,
+        most=64,
+    ),
+]
+Tries = Annotated[
+    int,
+    _option(
+        "--tries",
+        text="How often a recording is tried that fails for a reason that may pass, or whose "
+        "worker dies.",
+        least=1,
+        most=100,
+    ),
+]
+Spool = Annotated[
+    Path | None,
+    _option(
+        "--spool",
+        text="Folder on each machine for copies of what is not local: one recording and one "
+        "result, or shard, per worker.",
+    ),
+]
+
+
+@options.with_sampler_settings
+def bulk(
+    given: Input = None,
+    output: Output = None,
+    status: StatusOf = None,
+    as_json: Json = False,
+    model: options.Model = None,
+    mode: options.Mode = "balanced",
+    strength: options.Strength = 1.0,
+    seed: options.Seed = 0,
+    container: options.Format = None,
+    overwrite: options.Overwrite = False,
+    shards: Shards = None,
+    shard_size: ShardSize = 256,
+    track: options.Track = None,
+    salvage: options.Salvage = False,
+    quiet: options.Quiet = False,
+    address: Address = None,
+    workers: Workers = None,
+    threads: Threads = 1,
+    gpus: Gpus = None,
+    tries: Tries = 3,
+    spool: Spool = None,
+    device: options.Device = "auto",
+    backend: options.Backend = "auto",
+    precision: options.Arithmetic = "auto",
+    batch_size: options.BatchSize = None,
+    segment: options.Segment = 16.0,
+    *,
+    expert: options.Expert,
+) -> None:
+    """Enhance a folder, a manifest or a glob of any size on Ray, on this machine or a cluster.
+
+    What became of each recording is in the ledger, OUTPUT/_ledger. The same command again does
+    what is left.
+    """
+    need("ray", "pyarrow", "fsspec")
+    if status is not None:
+        _tell_status(status, as_json)
+        return
+    if given is None:
+        raise typer.BadParameter("give a folder, a manifest or a glob", param_hint="INPUT")
+    if output is None:
+        raise typer.BadParameter("say where results go", param_hint="'-o' / '--output'")
+    from speechduet.bulk.planning import Sharding
+    from speechduet.bulk.work import Request
+
+    suffix = None if container is None else suffix_of(container)
+    _check_apart(given, output)
+    request = Request(
+        *(_absolute(model), device, threads, segment, batch_size, backend, precision),
+        *(mode, strength, seed, track, salvage, expert),
+    )
+    sharding = None if shards is None else Sharding(shards, shard_size)
+    fleet = (workers, gpus, tries, spool or Path(gettempdir()) / "speechduet-bulk")
+    failures = _run(given, output, suffix, request, sharding, overwrite, address, fleet, quiet)
+    if failures:
+        raise typer.Exit(1)
+
+
+def _run(
+    given: str,
+    output: str,
+    suffix: str | None,
+    request: "Request",
+    sharding: "Sharding | None",
+    overwrite: bool,
+    address: str | None,
+    asked: tuple[int | None, float | None, int, Path],
+    quiet: bool,
+) -> int:
+    """Do what is left; how many recordings failed."""
+    from speechduet.bulk.cluster import cluster
+    from speechduet.bulk.ledger import Ledger, Record, read_ledger, table_of
+    from speechduet.bulk.planning import check_distinct, planned
+    from speechduet.bulk.rows import is_manifest, rows_of
+    from speechduet.bulk.run import Fleet, cores_here, enhance_left
+    from speechduet.bulk.sweeping import sweep
+
+    workers, gpus, tries, spool = asked
+    out = Path(output) if "://" not in output else Path(output.replace("://", "/"))
+
+    def name(found: Mapping[Path, Path]) -> list[Path]:
+        return [target.relative_to(out) for target in Naming(out, suffix).targets(found)]
+
+    def rows() -> "Any":
+        return rows_of(given, output, suffix, name)
+
+    if is_manifest(given):
+        check_distinct(rows, output)
+    model_hash = request.check()
+    sweep(output, spool)
+    ledger = Ledger(output)
+    known = read_ledger(output)
+    progress = BulkProgress(quiet)
+    found: list[Record] = []
+
+    def note(row: "Row") -> None:
+        found.append(Record(*row, "found"))
+        if len(found) == 1000:
+            ledger.append(table_of(found))
+            found.clear()
+
+    for damaged in known.unreadable:
+        progress.say(f"a part of the ledger is left out: {damaged}")
+    completed = False
+    try:
+        with planned(rows, output, known, sharding, overwrite, note) as left:
+            if found:
+                ledger.append(table_of(found))
+                ledger.flush()
+            progress.begin(left.rows, left.skipped)
+            if left.rows:
+                cores = (workers or cores_here() // request.threads or 1) * request.threads
+                # One more for what reads the list of what is left.
+                with cluster(address, cores + 1) as ray:
+                    there = ray.cluster_resources()
+                    each = _gpus_each(gpus, request.device, there.get("GPU", 0))
+                    most = _most_workers(there, request.threads, each)
+                    fleet = Fleet(workers or most, request.threads, each, tries, spool)
+                    if fleet.workers > most:
+                        raise SettingError(
+                            f"{fleet.workers} workers where {most} fit", f"at most {most}"
+                        )
+
+                    def take(table: "pa.Table") -> None:
+                        ledger.append(table)
+                        progress.take(table)
+
+                    with progress:
+                        enhance_left(
+                            *(ray, left, request, output, fleet, overwrite, model_hash, take)
+                        )
+        completed = True
+    finally:
+        # Whatever ends it: what is known goes into the ledger, and nothing half-written stays.
+        with Attempt("the ledger") as written:
+            ledger.flush()
+        if written.failure:
+            progress.say(written.failure)
+        sweep(output, spool, wait=not completed)
+    progress.end()
+    return progress.failures
+
+
+def _gpus_each(asked: float | None, device: str, there: float) -> float:
+    if asked is not None:
+        return asked
+    return 1.0 if there and (device == "auto" or device.startswith("cuda")) else 0.0
+
+
+def _most_workers(there: Mapping[str, float], threads: int, gpus: float) -> int:
+    """How many workers fit, with a core left for what feeds them."""
+    fit = int(max(there.get("CPU", 1) - 1, 1) // threads)
+    return min(fit, int(there.get("GPU", 0) // gpus)) if gpus else fit
+
+
+def _check_apart(given: str, output: str) -> None:
+    """Raise SettingError if results would be among what is read."""
+    if "://" in given or "://" in output:
+        inside = given.rstrip("/") == output.rstrip("/") or given.startswith(
+            output.rstrip("/") + "/"
+        )
+    else:
+        source, out = resolved(Path(given)), resolved(Path(output))
+        inside = source.is_dir() and (out == source or out in source.parents)
+    if inside:
+        raise SettingError(
+            f"{given} lies in the folder of results {output}", "a folder of results of its own"
+        )
+
+
+def _absolute(model: str | None) -> str | None:
+    """A model's path as workers find it, who are in another folder."""
+    return str(Path(model).absolute()) if model and Path(model).exists() else model
+
+
+def _tell_status(output: str, as_json: bool) -> None:
+    from speechduet.bulk.ledger import summary
+
+    told = summary(output)
+    if as_json:
+        typer.echo(json.dumps(told, indent=2))
+        return
+    typer.echo(f"{told['done']} done, {told['failed']} failed, {told['found']} found")
+    hours, taken = told["audio_hours"], told["worker_hours"]
+    if taken:
+        typer.echo(
+            f"{hours:.2f} h of audio in {taken:.2f} worker-hours: "
+            f"{hours / taken:.1f} h of audio per worker and hour"
+        )
+    for failure in told["failures"]:
+        typer.echo(shown(f"failed: {failure['path']}: {failure['error']}"))
+    if told["failed"] > len(told["failures"]):
+        typer.echo(f"and {told['failed'] - len(told['failures'])} more")
+    for damaged in told["unreadable"]:
+        typer.echo(shown(f"cannot be read: {damaged}"))

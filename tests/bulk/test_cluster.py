@@ -1,0 +1,101 @@
+"""Addresses at which there is no Ray, and versions that do not fit: said soon, and not by Ray."""
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from typer.testing import CliRunner
+
+pytest.importorskip("ray", reason="needs the extra ray")
+
+from speechduet.bulk import cluster as subject
+from speechduet.bulk.cluster import cluster, import_ray
+from speechduet.bulk.rows import Row
+from speechduet.bulk.run import Begun, Fleet, Pieces
+from speechduet.cli import app
+from speechduet.errors import SettingError
+
+
+def refused(address: str) -> str:
+    with pytest.raises(SettingError) as error, cluster(address, 1):
+        pass
+    return str(error.value)
+
+
+def test_addresses_that_lead_nowhere() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    assert f"no Ray answers at 127.0.0.1:{port}" in refused(f"127.0.0.1:{port}")
+    assert "ray job submit" in refused("ray://head:10001")
+    for address in ("head", "head:", ":6379", "head:ray", "head:99999"):
+        assert "expected host:port of the head node" in refused(address)
+    assert "no Ray answers" in refused("no-such-host.invalid:6379")
+
+
+def test_a_ray_that_is_too_old(monkeypatch: pytest.MonkeyPatch) -> None:
+    old = SimpleNamespace(__version__="2.9.3")
+    monkeypatch.setattr(subject.importlib, "import_module", lambda name: old)
+    with pytest.raises(SettingError, match="Ray is 2.9.3; expected 2.60 or later; pip install"):
+        import_ray()
+
+
+def test_nothing_is_told_to_other_hosts() -> None:
+    import_ray()
+    assert os.environ["RAY_USAGE_STATS_ENABLED"] == "0"
+
+
+def test_usage_that_is_wrong(tiny_model: Path, recordings: Path, tmp_path: Path) -> None:
+    out = str(tmp_path / "out")
+    bad = tmp_path / "bad.csv"
+    bad.write_text("file\na.wav\n")
+    for said, *arguments in (
+        ("give a folder",),
+        ("say where results go", str(recordings)),
+        ("no column path", str(bad), "-o", out),
+        ("no recording in", str(tmp_path / "none"), "-o", out),
+        ("lies in the folder of results", str(recordings), "-o", str(recordings)),
+        ("lies in the folder of results", str(recordings / "deep"), "-o", str(recordings)),
+        ("lies in the folder of results", "s3://b/in", "-o", "s3://b"),
+        ("--status", "--status", str(tmp_path / "nothing")),
+        ("no Ray answers", str(recordings), "-o", out, "--address", "127.0.0.1:9"),
+        ("there is", str(recordings), "-o", out, "-m", str(tmp_path / "absent")),
+        ("alpha", str(recordings), "-o", out, "--alpha", "7"),
+    ):
+        model = [] if "-m" in arguments else ["-m", str(tiny_model)]
+        done = CliRunner().invoke(app, ["bulk", *arguments, *model])
+        assert done.exit_code == 2, (arguments, done.output)
+        assert said in done.output or said in ("there is", "--status"), done.output
+        assert "Traceback" not in done.output
+    assert not list(tmp_path.rglob(".speechduet*")) and not list(tmp_path.rglob("left.parquet"))
+
+
+def test_without_ray(root: Path) -> None:
+    hide = (
+        "import importlib.util as u, sys; real = u.find_spec\n"
+        "u.find_spec = lambda name, *rest: None if name == 'ray' else real(name, *rest)\n"
+        "from speechduet.cli import main; main()"
+    )
+    command = [sys.executable, "-c", hide, "bulk", "in", "-o", "out"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "ray[data] is not installed; pip install 'speechduet[ray]'" in done.stderr
+
+
+def test_a_recording_that_kills_its_workers_is_given_up(tmp_path: Path) -> None:
+    begun = Begun()
+    assert [begun.begin("a"), begun.begin("a"), begun.begin("b"), begun.begin("a")] == [0, 1, 0, 2]
+    begun.end(["a", "c"])
+    assert begun.begin("a") == 0
+
+    pieces = object.__new__(Pieces)
+    pieces._ray = SimpleNamespace(get=lambda answer: answer)
+    pieces._begun = SimpleNamespace(begin=SimpleNamespace(remote=begun.begin))
+    pieces._fleet = Fleet(1, 1, 0, 2, tmp_path)
+    row = Row("/in/k.wav", "k.wav")
+    assert [pieces._refused(row) for _ in range(2)] == ["", ""]
+    assert pieces._refused(row) == "/in/k.wav: 2 workers ended while they enhanced it"

@@ -1,0 +1,106 @@
+"""The ledger: parts that grow, the last row of each result, and parts that are damaged."""
+
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("ray", reason="needs the extra ray")
+
+import pyarrow.parquet as pq
+
+from speechduet.bulk import ledger as subject
+from speechduet.bulk.ledger import (
+    STATUSES,
+    Ledger,
+    Record,
+    hash_of,
+    read_ledger,
+    summary,
+    table_of,
+    within,
+)
+from speechduet.errors import FileError, SettingError
+
+
+def record(name: str, status: subject.Status = "done", **known: float | str | None) -> Record:
+    return Record(f"/in/{name}", name, status, **known)  # type: ignore[arg-type]
+
+
+def note(output: Path, *records: Record) -> None:
+    ledger = Ledger(str(output))
+    ledger.append(table_of(records))
+    ledger.flush()
+
+
+def statuses(output: Path) -> dict[str, str]:
+    known = read_ledger(str(output))
+    codes = dict(zip(known.outputs.tolist(), known.statuses.tolist(), strict=True))
+    names = ("a", "b", "c", "d")
+    return {name: STATUSES[codes[hash_of(name)]] for name in names if hash_of(name) in codes}
+
+
+def test_the_last_row_counts(tmp_path: Path) -> None:
+    note(tmp_path, record("a", "failed", error="x"), record("b"), record("c", "failed"))
+    note(tmp_path, record("a", duration_s=7.0), record("c", "found"))
+    note(tmp_path, record("b", "found"), record("d", "found"))
+    # What was done and is found again keeps what was measured.
+    assert statuses(tmp_path) == {"a": "done", "b": "done", "c": "found", "d": "found"}
+    assert len(read_ledger(str(tmp_path)).finished()) == 4
+
+
+def test_a_part_grows_and_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(subject, "_PART_ROWS", 3)
+    ledger = Ledger(str(tmp_path))
+    for number in range(7):
+        ledger.append(table_of([record(str(number))]))
+    ledger.flush()
+    parts = sorted((tmp_path / "_ledger").iterdir())
+    assert [pq.read_metadata(part).num_rows for part in parts] == [3, 3, 1]
+    assert len(read_ledger(str(tmp_path)).outputs) == 7
+
+
+def test_a_part_that_a_kill_cut_off_is_left_out(tmp_path: Path) -> None:
+    note(tmp_path, record("a"))
+    note(tmp_path, record("b"))
+    first, second = sorted((tmp_path / "_ledger").iterdir())
+    second.write_bytes(second.read_bytes()[:-20])
+    (tmp_path / "_ledger/part-9.parquet").touch()
+    known = read_ledger(str(tmp_path))
+    assert statuses(tmp_path) == {"a": "done"}
+    assert len(known.unreadable) == 2 and second.name in known.unreadable[0]
+    first.write_text("no Parquet")
+    assert summary(str(tmp_path))["done"] == 0
+
+
+def test_status_counts_hours_and_names_failures(tmp_path: Path) -> None:
+    failed = [record(f"f{number}", "failed", error="broken") for number in range(25)]
+    hour = record("a", duration_s=3600.0, seconds_taken=1800.0)
+    note(tmp_path, *failed, hour, record("f3"))
+    told = summary(str(tmp_path))
+    assert (told["done"], told["failed"], told["found"]) == (2, 24, 0)
+    assert (told["audio_hours"], told["worker_hours"]) == (1.0, 0.5)
+    assert len(told["failures"]) == 20 and told["failures"][0] == {
+        "path": "/in/f0",
+        "error": "broken",
+    }
+    assert "/in/f3" not in [failure["path"] for failure in told["failures"]]
+
+
+def test_no_ledger(tmp_path: Path) -> None:
+    with pytest.raises(SettingError, match="no ledger"):
+        summary(str(tmp_path / "nothing"))
+    assert not len(read_ledger(str(tmp_path)).outputs)
+
+
+def test_a_ledger_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "_ledger").touch()
+    with pytest.raises(FileError, match="cannot write"):
+        note(tmp_path, record("a"))
+
+
+def test_hashes_stand_for_names() -> None:
+    import numpy as np
+
+    hashes = np.sort(np.array([hash_of("a"), hash_of("b\udcff")], np.uint64))
+    assert within(hashes, "a") and within(hashes, "b\udcff") and not within(hashes, "c")
+    assert not within(np.zeros(0, np.uint64), "a")

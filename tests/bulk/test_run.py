@@ -1,0 +1,224 @@
+"""Whole runs on a local Ray of two workers: files, a store of S3, shards, and kills."""
+
+import json
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from typer.testing import CliRunner, Result
+
+pytest.importorskip("ray", reason="needs the extra ray")
+
+import ray
+
+from speechduet.bulk.cluster import import_ray
+from speechduet.cli import app
+from speechduet.enhancement.enhancer import Enhancer
+from speechduet.enhancement.files import enhance_file
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform != "linux", reason="looks for workers in /proc"),
+    pytest.mark.filterwarnings("default"),
+]
+
+
+@pytest.fixture(scope="module")
+def store() -> Iterator[str]:
+    """The address of a server of S3 with a bucket, as the environment has it too."""
+    moto = pytest.importorskip("moto.server", reason="needs moto[server]")
+    pytest.importorskip("s3fs", reason="needs s3fs")
+    server = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            patch.setenv(name, "testing")
+        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def address(request: pytest.FixtureRequest) -> Iterator[str]:
+    """A Ray of two workers that all tests share, for it takes its time to start."""
+    # Its workers get the environment of now.
+    with suppress(pytest.skip.Exception):
+        request.getfixturevalue("store")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_AUTH_TOKEN", secrets.token_hex(32))
+        patch.setenv("RAY_AUTH_MODE", "to be restored")
+        patch.delenv("RAY_AUTH_MODE")
+        context = import_ray().init(
+            **{"address": "local", "num_cpus": 3, "include_dashboard": False},
+            **{"object_store_memory": 100 << 20, "log_to_driver": False},
+        )
+        yield context.address_info["gcs_address"]
+        ray.shutdown()
+
+
+@pytest.fixture
+def many(tmp_path: Path, rng: np.random.Generator) -> Path:
+    """A folder with recordings, and one file that is none."""
+    (tmp_path / "in/deep").mkdir(parents=True)
+    for number in range(8):
+        name = f"{'deep/' if number % 2 else ''}{number}.wav"
+        samples = rng.uniform(-0.3, 0.3, 16_000 + 900 * number)
+        soundfile.write(tmp_path / "in" / name, samples, 16_000)
+    return tmp_path / "in"
+
+
+def bulk(model: Path, *arguments: object) -> Result:
+    given = ["bulk", *map(str, arguments), "-m", str(model), "--workers", "2"]
+    return CliRunner().invoke(app, given)
+
+
+def wanted(folder: Path, model: Path, place: Path) -> dict[str, bytes]:
+    """What ``enhance`` makes of the recordings of a folder."""
+    enhancer = Enhancer.from_pretrained(model, "cpu", 1)
+    made = {}
+    for source in sorted(folder.rglob("*.wav")):
+        name = source.relative_to(folder).as_posix()
+        enhance_file(source, place / name, enhancer)
+        made[name] = (place / name).read_bytes()
+    return made
+
+
+def results(folder: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*.wav")
+    }
+
+
+def status(output: object) -> dict[str, object]:
+    told = CliRunner().invoke(app, ["bulk", "--status", str(output), "--json"])
+    assert told.exit_code == 0, told.output
+    return dict(json.loads(told.stdout))
+
+
+def test_a_folder_and_what_is_left_of_it(
+    address: str, tiny_model: Path, many: Path, tmp_path: Path
+) -> None:
+    expected = wanted(many, tiny_model, tmp_path / "wanted")
+    (many / "bad.wav").write_bytes(b"no sound")
+    out = tmp_path / "out"
+    first = bulk(tiny_model, many, "-o", out, "--spool", tmp_path / "spool")
+    assert first.exit_code == 1, first.output
+    assert "8 enhanced" in first.stderr and "1 failed" in first.stderr
+    assert results(out) == expected
+    assert all(one.name.startswith("part-") for one in (out / "_ledger").iterdir())
+    assert not list(out.rglob(".speechduet*"))
+    told = status(out)
+    assert (told["done"], told["failed"], told["found"]) == (8, 1, 0)
+
+    # One is deleted, one is mended, one was made by a process that did not live to note it.
+    (out / "deep/3.wav").unlink()
+    (many / "bad.wav").write_bytes((many / "0.wav").read_bytes())
+    for part in (out / "_ledger").iterdir():
+        part.unlink()
+    second = bulk(tiny_model, many, "-o", out, "--spool", tmp_path / "spool")
+    assert second.exit_code == 0 and "2 enhanced" in second.stderr, second.output
+    assert results(out) == expected | {"bad.wav": expected["0.wav"]}
+    told = status(out)
+    assert (told["done"], told["failed"], told["found"]) == (2, 0, 7)
+
+
+def test_a_store_of_s3(
+    address: str, store: str, tiny_model: Path, many: Path, tmp_path: Path
+) -> None:
+    import s3fs
+
+    files = s3fs.S3FileSystem(use_listings_cache=False)
+    files.mkdir("noisy")
+    files.put(str(many) + "/", "noisy/", recursive=True)
+    files.mkdir("clean")
+    # Enhanced folder to folder, then by a manifest in which some rows lead nowhere.
+    done = bulk(tiny_model, "s3://noisy", "-o", "s3://clean/a", "--spool", tmp_path / "spool")
+    assert done.exit_code == 0, done.output
+    expected = wanted(many, tiny_model, tmp_path / "wanted")
+    for name, content in expected.items():
+        assert files.cat_file(f"clean/a/{name}") == content
+    lines = ["path", "s3://noisy/0.wav", "s3://noisy/gone.wav", "s3://nobody/1.wav"]
+    files.pipe_file("noisy/list.csv", "\n".join(lines).encode())
+    done = bulk(tiny_model, "s3://noisy/list.csv", "-o", "s3://clean/b", "--quiet")
+    assert done.exit_code == 1, done.output
+    assert files.cat_file("clean/b/0.wav") == expected["0.wav"]
+    told = status("s3://clean/b")
+    assert (told["done"], told["failed"]) == (1, 2)
+    assert "nothing is there" in str(told["failures"])
+    assert not [name for name in files.find("clean") if name.endswith(("left.parquet", "part"))]
+    assert not list((tmp_path / "spool").iterdir())
+    for given, output in (("s3://vanished", "s3://clean/c"), ("s3://noisy", "s3://vanished/c")):
+        done = bulk(tiny_model, given, "-o", output)
+        assert done.exit_code == 2 and "vanished" in done.output, done.output
+
+
+def test_shards_of_an_interrupted_run_are_those_of_another(
+    address: str, tiny_model: Path, many: Path, tmp_path: Path
+) -> None:
+    arguments = ("--shards", "tar", "--shard-size", "3", "--spool", tmp_path / "spool")
+    assert bulk(tiny_model, many, "-o", tmp_path / "a", *arguments).exit_code == 0
+    shards = {path.name: path.read_bytes() for path in (tmp_path / "a").glob("*.tar")}
+    assert sorted(shards) == [f"shard-00000{number}.tar" for number in range(3)]
+    (tmp_path / "a/shard-000001.tar").unlink()
+    again = bulk(tiny_model, many, "-o", tmp_path / "a", *arguments)
+    assert again.exit_code == 0 and "3 enhanced" in again.stderr, again.output
+    assert {path.name: path.read_bytes() for path in (tmp_path / "a").glob("*.tar")} == shards
+
+
+def workers() -> list[int]:
+    """The workers of this process's Ray."""
+    script = Path(__file__).parents[2] / "benchmarks/bulk_kills.py"
+    functions: dict[str, object] = {}
+    exec(compile(script.read_text(), str(script), "exec"), functions)
+    descendants, command_of = functions["descendants"], functions["command_of"]
+    return [one for one in descendants(os.getpid()) if b"ray::MapWorker" in command_of(one)]  # type: ignore[operator]
+
+
+def test_workers_and_drivers_that_are_killed(
+    address: str, tiny_model: Path, many: Path, tmp_path: Path
+) -> None:
+    expected = wanted(many, tiny_model, tmp_path / "wanted")
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "speechduet", "bulk", str(many), "-o", str(out)]
+    command += ["-m", str(tiny_model), "--workers", "2", "--address", address, "--tries", "9"]
+    command += ["--mode", "balanced", "--steps", "150", "--spool", str(tmp_path / "spool")]
+    reference = tmp_path / "reference"
+    for name in expected:
+        enhancer = Enhancer.from_pretrained(tiny_model, "cpu", 1)
+        enhance_file(many / name, reference / name, enhancer, steps=150)
+
+    def killed(number: int, driver: "subprocess.Popen[str]") -> None:
+        ends = time.monotonic() + 240
+        before = len(results(out))
+        while len(results(out)) == before and driver.poll() is None and time.monotonic() < ends:
+            time.sleep(0.05)
+        victim = workers()[0] if number != signal.SIGTERM and number < 0 else driver.pid
+        os.kill(victim, abs(number))
+
+    # A driver, SIGKILL; then one that is asked to end; then a worker of one that goes on.
+    kept: dict[str, int] = {}
+    for number in (signal.SIGKILL, signal.SIGTERM, -signal.SIGKILL):
+        driver = subprocess.Popen(command, text=True, stderr=subprocess.PIPE)
+        killed(number, driver)
+        _, said = driver.communicate(timeout=300)
+        assert "Traceback" not in said, said
+        assert driver.returncode == {signal.SIGKILL: -9, signal.SIGTERM: 143}.get(number, 0), said
+        states = {name: (out / name).stat().st_mtime_ns for name in results(out)}
+        assert kept.items() <= states.items(), "what was there was made again"
+        kept = states
+    assert results(out) == results(reference)
+    assert not list(out.rglob(".speechduet*")) and not list(out.rglob("left.parquet"))
+    assert list((tmp_path / "spool").iterdir()) == []
+    told = status(out)
+    assert told["failed"] == 0 and told["unreadable"] == []
