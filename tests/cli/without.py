@@ -25,7 +25,11 @@ FRESH = {"base": set(EXTRAS), "training": set(EXTRAS) - {"lightning", "yaml"}}
 """What installations lack that have no extra, or only what training cannot do without."""
 
 FORGOTTEN = (
-    *({"scipy", "fastapi", "speechmos"}, {"yaml", "jinja2", "uvicorn"}, {"gradio", "pocketsphinx", "ray"}),
+    *(
+        {"scipy", "fastapi", "speechmos"},
+        {"yaml", "jinja2", "uvicorn"},
+        {"gradio", "pocketsphinx", "ray"},
+    ),
     *({"lightning", "onnxruntime", "websockets"}, {"matplotlib", "onnx", "python_multipart"}),
     *({"pesq", "huggingface_hub", "pyroomacoustics"}, {"pystoi", "tensorboard", "openvino"}),
 )

@@ -9,8 +9,8 @@ from shutil import which
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
-from browsing import PATIENCE_S
 
+from browsing import PATIENCE_S
 from speechduet.app.limits import Limits
 from speechduet.enhancement.enhancer import Enhancer
 

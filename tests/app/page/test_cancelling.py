@@ -10,9 +10,9 @@ import pytest
 
 pytest.importorskip("playwright", reason="needs the package playwright")
 
-from browsing import PATIENCE_S, enhance, long_recording, wait_for
 from playwright.sync_api import Page, expect
 
+from browsing import PATIENCE_S, enhance, long_recording, wait_for
 from speechduet.enhancement.batches import Batches
 
 pytestmark = pytest.mark.slow

@@ -7,8 +7,9 @@ import pytest
 
 pytest.importorskip("playwright", reason="needs the package playwright")
 
-from browsing import enhance, long_recording
 from playwright.sync_api import Page, expect
+
+from browsing import enhance, long_recording
 
 pytestmark = pytest.mark.slow
 
