@@ -9,6 +9,7 @@ import re
 import sys
 from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, metadata, requires
+from typing import Any
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -81,9 +82,9 @@ def needed(extras: Iterable[str]) -> dict[str, str]:
 
 def licence(package: str) -> str:
     """The licence that a package states, in the names of SPDX where they are known."""
-    stated = metadata(package)
+    stated: Any = metadata(package)  # What it can do differs between Pythons.
     if expression := stated.get("License-Expression"):
-        return expression
+        return str(expression)
     classifiers = [
         line.rpartition(" :: ")[2]
         for line in stated.get_all("Classifier", [])
@@ -91,12 +92,12 @@ def licence(package: str) -> str:
     ]
     for text in [stated.get("License") or "", *classifiers]:
         if text and set(re.split(r" (?:AND|OR|WITH) ", text)) <= ALLOWED:
-            return text
+            return str(text)
     for text in [*classifiers, stated.get("License") or ""]:
         for pattern, name in SPELLINGS:
             if re.match(pattern, text) or (len(text) < 80 and re.search(pattern, text)):
                 return name
-    return (stated.get("License") or "unknown").partition("\n")[0]
+    return str(stated.get("License") or "unknown").partition("\n")[0]
 
 
 def allowed(package: str) -> bool:

@@ -20,6 +20,7 @@ from speechduet.bulk.places import is_written, joined, local_path, publish, read
 from speechduet.bulk.rows import Row
 from speechduet.enhancement.confidence import MeanDisagreement
 from speechduet.enhancement.enhancer import Enhancer
+from speechduet.enhancement.recordings import recording_for
 from speechduet.enhancement.rewriting import rewrite_file
 from speechduet.files.partial import unfinished_folder
 from speechduet.model.find import load_any
@@ -137,7 +138,8 @@ class Worker:
         disagreement = MeanDisagreement()
 
         def keep(blocks: Iterable[Samples], rate: int, storage: Any, _: str) -> Recording:
-            kept.append(enhancer.recording(before.of(blocks), rate, storage, name))
+            transform = enhancer.spectrogram
+            kept.append(recording_for(transform, before.of(blocks), rate, storage, name))
             return kept[0]
 
         def enhance(recording: Recording) -> Iterator[Samples]:
