@@ -37,7 +37,7 @@ def probe(path: Path, *, track: int | None = None) -> AudioFormat:
             raise AudioError(
                 f"{path} is nothing that libsndfile reads, and PyAV is not installed",
                 "WAV, FLAC, Ogg, AIFF, CAF or another container that libsndfile knows",
-                "pip install av",
+                "pip install 'av<19'",
             )
         from speechduet.audio import ffmpeg_reading
 
