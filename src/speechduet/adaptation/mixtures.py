@@ -3,6 +3,7 @@
 The first part of every recording is for training, the rest for the judgement.
 """
 
+from dataclasses import replace
 from typing import NamedTuple
 
 from speechduet.data import Examples, Mixing, Mixtures, Recordings
@@ -35,24 +36,12 @@ def sets(
     model was trained on, so that it does not forget what the user's recordings lack.
     """
     (seen_speech, speech), (seen_noise, noise) = speech.split(_SHARE), noise.split(_SHARE)
-    kinds = Mixing(excerpt_s=excerpt_s, babble=0.15, murmur=0.1, coloured_noise=0.1, rumble=0.1)
-    own = Mixing(
-        excerpt_s=_HELD_OUT_S,
-        snr_db=(-5.0, 15.0),
-        colour_db=0.0,
-        second_noise=0.0,
-        coloured_noise=0.0,
-        babble=0.0,
-    )
-    other = Mixing(
-        excerpt_s=_HELD_OUT_S,
-        snr_db=(-5.0, 15.0),
-        coloured_noise=0.4,
-        babble=0.3,
-        murmur=0.3,
-    )
-    quiet = Mixing(excerpt_s=_HELD_OUT_S, snr_db=(40.0, 40.0), coloured_noise=1.0, babble=0.0)
+    seen = Mixing(excerpt_s=excerpt_s, babble=0.15, murmur=0.1, coloured_noise=0.1, rumble=0.1)
+    held = Mixing(excerpt_s=_HELD_OUT_S, snr_db=(-5.0, 15.0), coloured_noise=0.0, babble=0.0)
+    own = replace(held, colour_db=0.0, second_noise=0.0)
+    other = replace(held, coloured_noise=0.4, babble=0.3, murmur=0.3)
+    quiet = replace(held, snr_db=(40.0, 40.0), coloured_noise=1.0)
     return Sets(
-        Mixtures(seen_speech, seen_noise, kinds, sample_rate, seed),
-        *(Mixtures(speech, noise, held, sample_rate, _SEED) for held in (own, other, quiet)),
+        Mixtures(seen_speech, seen_noise, seen, sample_rate, seed),
+        *(Mixtures(speech, noise, kind, sample_rate, _SEED) for kind in (own, other, quiet)),
     )
