@@ -30,7 +30,10 @@ FORGOTTEN = (
         {"yaml", "jinja2", "uvicorn"},
         {"gradio", "pocketsphinx", "ray"},
     ),
-    *({"lightning", "onnxruntime", "websockets"}, {"matplotlib", "onnx", "python_multipart"}),
+    *(
+        {"lightning", "onnxruntime", "websockets"},
+        {"matplotlib", "onnx", "python_multipart"},
+    ),
     *({"pesq", "huggingface_hub", "pyroomacoustics"}, {"pystoi", "tensorboard", "openvino"}),
 )
 """Packages that are missing together; no command needs two of a set, so none hides another."""
@@ -138,6 +141,7 @@ def commands(root: Path, model: str, folder: Path) -> dict[str, list[list[str]]]
         # An address at which no server begins.
         "serve": [["--host", "0.0.0.0"]],
         "export": [["--onnx", str(folder / "exported"), "-m", model]],
+        "adapt": [[f"{place}/noisy", "--speech", f"{place}/clean", "-o", str(folder / "adapted")]],
         "bulk": [["--status", str(folder / "nothing")]],
         "convert": [[str(root / "README.md"), str(folder / "converted")]],
     }

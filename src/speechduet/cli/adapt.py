@@ -26,7 +26,7 @@ def adapt(
         Path, typer.Argument(exists=True, file_okay=False, help="Folder of recordings of noise.")
     ],
     output: Annotated[
-        Path, typer.Option("--output", "-o", help="Folder for the adapted model; a new one.")
+        Path, typer.Option("-o", "--output", help="Folder for the adapted model; a new one.")
     ],
     speech: Annotated[
         Path | None,

@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 _USED = re.compile(
     r"/(config|theme\.css|favicon\.ico|manifest\.json|(assets|static|svelte)/.*|gradio_api/("
-    r"upload|upload_progress|queue/join|queue/data|cancel|heartbeat/[^/]+|startup-events|info"
+    r"upload|upload_progress|queue/join|queue/data|run/predict|cancel|heartbeat/[^/]+|startup-events|info"
     r"))?"
 )
 
