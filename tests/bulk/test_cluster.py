@@ -45,6 +45,54 @@ def test_a_ray_that_is_too_old(monkeypatch: pytest.MonkeyPatch) -> None:
         import_ray()
 
 
+class Slow:
+    """A Ray that is too slow to start on a busy machine, some times."""
+
+    def __init__(self, failures: int, folder: Path) -> None:
+        self.failures, self.folder = failures, folder
+        self.data = SimpleNamespace(
+            DataContext=SimpleNamespace(get_current=lambda: SimpleNamespace())
+        )
+
+    def is_initialized(self) -> bool:
+        return False
+
+    def init(self, **_: object) -> object:
+        self.failures -= 1
+        if self.failures >= 0:
+            raise Exception("The current node timed out during startup. This could")
+        return SimpleNamespace(address_info={"session_dir": str(self.folder)})
+
+    def shutdown(self) -> None:
+        pass
+
+
+def test_a_busy_machine_starts_its_ray_at_last_and_nothing_of_it_stays(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "restored afterwards")
+    (tmp_path / "session/logs").mkdir(parents=True)
+    monkeypatch.setattr(subject, "import_ray", lambda: Slow(2, tmp_path / "session"))
+    with cluster(None, 1):
+        assert (tmp_path / "session/logs").is_dir()
+    assert list(tmp_path.iterdir()) == []
+    monkeypatch.setattr(subject, "import_ray", lambda: Slow(3, tmp_path))
+    with pytest.raises(SettingError, match="cannot start Ray .*timed out"), cluster(None, 1):
+        pass
+    assert tmp_path.is_dir()
+
+
+def test_a_cluster_of_another_version(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    other = Slow(0, tmp_path)
+    other.init = lambda **_: (_ for _ in ()).throw(RuntimeError("Version mismatch: Ray: 2.55.0"))  # type: ignore[method-assign]
+    monkeypatch.setattr(subject, "import_ray", lambda: other)
+    with socket.socket() as answering:
+        answering.bind(("127.0.0.1", 0))
+        answering.listen()
+        said = refused(f"127.0.0.1:{answering.getsockname()[1]}")
+    assert "Version mismatch: Ray: 2.55.0; expected the address of a running cluster of the" in said
+
+
 def test_nothing_is_told_to_other_hosts() -> None:
     import_ray()
     assert os.environ["RAY_USAGE_STATS_ENABLED"] == "0"

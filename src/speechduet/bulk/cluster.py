@@ -19,6 +19,10 @@ LEAST_VERSION = (2, 60)
 """Earlier ones were not tried, and may let anybody in who reaches the port of a Ray of our own."""
 
 _CONNECT_S = 10.0
+_STARTS = 3
+_TOO_SLOW = "timed out during startup"
+"""Ray waits 30 s for its own processes, whatever it is told. On a busy machine they take longer,
+and less the second time, for then they are in memory."""
 _STORE_BYTES = 128 << 20
 """Of the object store of a Ray of our own: it holds paths and rows of the ledger, never audio."""
 
@@ -78,8 +82,12 @@ def cluster(address: str | None, cores: int) -> Iterator[Any]:
     local: dict[str, Any] = {"num_cpus": cores, "include_dashboard": False}
     local |= {"object_store_memory": _STORE_BYTES, "_node_ip_address": "127.0.0.1"}
     quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
-    with Attempt("Ray") as attempt, _silenced():
-        known = ray.init(address=address or "local", **quiet, **({} if address else local))
+    with _silenced():
+        for _ in range(_STARTS):
+            with Attempt("Ray") as attempt:
+                known = ray.init(address=address or "local", **quiet, **({} if address else local))
+            if address or _TOO_SLOW not in attempt.failure:
+                break
     if attempt.failure and address is None:
         raise SettingError(f"cannot start Ray on this machine: {attempt.failure}"[:1000])
     if attempt.failure:
