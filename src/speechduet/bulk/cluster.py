@@ -19,10 +19,6 @@ LEAST_VERSION = (2, 60)
 """Earlier ones were not tried, and may let anybody in who reaches the port of a Ray of our own."""
 
 _CONNECT_S = 10.0
-_STARTS = 3
-_TOO_SLOW = "timed out during startup"
-"""Ray waits 30 s for its own processes, whatever it is told. On a busy machine they take longer,
-and less the second time, for then they are in memory."""
 _STORE_BYTES = 128 << 20
 """Of the object store of a Ray of our own: it holds paths and rows of the ledger, never audio."""
 
@@ -34,8 +30,10 @@ _LOCAL = {
     "RAY_BACKEND_LOG_LEVEL": "fatal",
     # Ray's workers would give way to everything else on the machine, `enhance` does not.
     "RAY_worker_niceness": "0",
-    # A busy machine takes longer than the 20 s that Ray waits for its own server.
+    # A busy machine takes longer than the 20 s that Ray waits for its own server, and the 30 s that
+    # it waits for the process that starts workers.
     "RAY_NUM_REDIS_GET_RETRIES": "60",
+    "RAY_raylet_start_wait_time_s": "300",
     # Its metrics have no reader here.
     "RAY_enable_metrics_collection": "0",
 }
@@ -82,12 +80,8 @@ def cluster(address: str | None, cores: int) -> Iterator[Any]:
     local: dict[str, Any] = {"num_cpus": cores, "include_dashboard": False}
     local |= {"object_store_memory": _STORE_BYTES, "_node_ip_address": "127.0.0.1"}
     quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
-    with _silenced():
-        for _ in range(_STARTS):
-            with Attempt("Ray") as attempt:
-                known = ray.init(address=address or "local", **quiet, **({} if address else local))
-            if address or _TOO_SLOW not in attempt.failure:
-                break
+    with Attempt("Ray") as attempt, _silenced():
+        known = ray.init(address=address or "local", **quiet, **({} if address else local))
     if attempt.failure and address is None:
         raise SettingError(f"cannot start Ray on this machine: {attempt.failure}"[:1000])
     if attempt.failure:
