@@ -99,6 +99,12 @@ def test_nothing_is_told_to_other_hosts() -> None:
     assert os.environ["RAY_USAGE_STATS_ENABLED"] == "0"
 
 
+def test_ray_has_time_to_start_on_a_busy_machine() -> None:
+    import_ray()
+    assert int(os.environ["RAY_raylet_start_wait_time_s"]) >= 300
+    assert int(os.environ["RAY_agent_register_timeout_ms"]) >= 300_000
+
+
 def test_usage_that_is_wrong(tiny_model: Path, recordings: Path, tmp_path: Path) -> None:
     out = str(tmp_path / "out")
     bad = tmp_path / "bad.csv"

@@ -151,9 +151,16 @@ def bulk(
         *(mode, strength, seed, track, salvage, expert),
     )
     asked = Asked(
-        *(given, output, None if container is None else suffix_of(container), request),
-        *(None if shards is None else Sharding(shards, shard_size), overwrite, quiet),
-        *(address, workers, gpus, tries, spool or Path(gettempdir()) / "speechduet-bulk"),
+        given,
+        output,
+        None if container is None else suffix_of(container),
+        request,
+        None if shards is None else Sharding(shards, shard_size),
+        overwrite,
+        quiet,
+        address,
+        *(workers, gpus),
+        *(tries, spool or Path(gettempdir()) / "speechduet-bulk"),
     )
     if enhance_all(asked):
         raise typer.Exit(1)
