@@ -30,8 +30,8 @@ _LOCAL = {
     "RAY_BACKEND_LOG_LEVEL": "fatal",
     # Ray's workers would give way to everything else on the machine, `enhance` does not.
     "RAY_worker_niceness": "0",
-    # A busy machine takes longer than Ray waits for its own processes: 20 s for its server, 30 s for
-    # what starts workers, which ends itself if its agent takes 30 s, and 60 s for a worker.
+    # A busy machine takes longer than Ray waits for its own processes: 20 s for its server, 30 s
+    # for what starts workers, which ends itself if its agent takes as long, 60 s for a worker.
     "RAY_NUM_REDIS_GET_RETRIES": "60",
     "RAY_raylet_start_wait_time_s": "300",
     "RAY_agent_register_timeout_ms": "300000",
