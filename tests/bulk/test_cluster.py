@@ -13,9 +13,10 @@ from typer.testing import CliRunner
 pytest.importorskip("ray", reason="needs the extra ray")
 
 from speechduet.bulk import cluster as subject
+from speechduet.bulk.begun import Begun
 from speechduet.bulk.cluster import cluster, import_ray
 from speechduet.bulk.rows import Row
-from speechduet.bulk.run import Begun, Fleet, Pieces
+from speechduet.bulk.run import Fleet, Pieces
 from speechduet.cli import app
 from speechduet.errors import SettingError
 

@@ -3,6 +3,7 @@
 import importlib
 import logging
 import os
+import shutil
 import signal
 import socket
 from collections.abc import Iterator
@@ -78,7 +79,7 @@ def cluster(address: str | None, cores: int) -> Iterator[Any]:
     local |= {"object_store_memory": _STORE_BYTES, "_node_ip_address": "127.0.0.1"}
     quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
     with Attempt("Ray") as attempt, _silenced():
-        ray.init(address=address or "local", **quiet, **({} if address else local))
+        known = ray.init(address=address or "local", **quiet, **({} if address else local))
     if attempt.failure and address is None:
         raise SettingError(f"cannot start Ray on this machine: {attempt.failure}"[:1000])
     if attempt.failure:
@@ -94,6 +95,9 @@ def cluster(address: str | None, cores: int) -> Iterator[Any]:
         yield ray
     finally:
         ray.shutdown()
+        if address is None:
+            # Ray would leave its logs and sockets in the folder for temporary files for ever.
+            shutil.rmtree(known.address_info["session_dir"], ignore_errors=True)
 
 
 def _check_address(address: str) -> None:
