@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import os
 import tarfile
 from collections import Counter
 from collections.abc import Iterable
@@ -16,6 +17,7 @@ from speechduet.errors import AudioError, SettingError
 from speechduet.files.text import read_text
 
 _COLUMNS = ("clean", "noisy")
+_MOST_HEADER_BYTES = 1 << 20
 
 
 class ClipPair(NamedTuple):
@@ -66,7 +68,10 @@ def from_manifest(path: Path) -> list[ClipPair]:
         if not all(isinstance(row.get(column), str) and row[column] for column in _COLUMNS):
             found = ", ".join(str(key) for key, value in row.items() if value) or "nothing"
             raise SettingError(f"line {number} of {path} has {found}", "columns clean and noisy")
-        clean, noisy = (path.parent / str(row[column]) for column in _COLUMNS)
+        try:
+            clean, noisy = (path.parent / _checked(str(row[column])) for column in _COLUMNS)
+        except ValueError as error:
+            raise SettingError(f"line {number} of {path} names no file ({error})") from None
         pairs.append(ClipPair(str(row["clean"]), Clip(clean), Clip(noisy)))
     if not pairs:
         raise AudioError(f"{path} lists no pairs", "at least one")
@@ -87,9 +92,9 @@ def from_shards(shards: Iterable[Path]) -> list[ClipPair]:
     paths = list(shards)
     for path in paths:
         try:
-            with tarfile.open(path, "r:") as shard:
-                members = [member for member in shard if member.isfile()]
-        except (OSError, tarfile.TarError) as error:
+            with _Shard(path) as file, tarfile.open(fileobj=file, mode="r:") as shard:
+                members = [member for member in shard if _is_file(member)]
+        except (OSError, ValueError, ArithmeticError, tarfile.TarError) as error:
             raise AudioError(f"cannot read {path} ({error})", "an uncompressed tar file") from error
         for member in members:
             folder, _, base = member.name.rpartition("/")
@@ -126,6 +131,29 @@ def check_shapes(pair: ClipPair, clean: Shape, noisy: Shape, sample_rate: int | 
     return clean.samples
 
 
+class _Shard(io.FileIO):
+    """A tar file, of which members' headers are read: not whole members, whatever they declare."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        if size is None or not 0 <= size <= _MOST_HEADER_BYTES:
+            raise tarfile.ReadError(f"a header of {size} bytes")
+        return super().read(size) or b""
+
+
+def _is_file(member: tarfile.TarInfo) -> bool:
+    if member.size < 0:  # With that, tarfile would come back to it for ever.
+        raise tarfile.ReadError(f"{member.name} has {member.size} bytes")
+    return member.isfile()
+
+
+def _checked(name: str) -> str:
+    """ValueError for what no file can be called; JSON can say it."""
+    if "\0" in name:
+        raise ValueError("a name with a zero byte")
+    os.fsencode(name)
+    return name
+
+
 def _matched(clean: dict[str, Clip], noisy: dict[str, Clip], *places: str) -> list[ClipPair]:
     if not clean and not noisy:
         raise AudioError(f"no recordings in {places[0]} and {places[1]}", "pairs of them")
@@ -158,14 +186,17 @@ def _shards(folder: Path) -> list[Path]:
 def _rows(path: Path, text: str) -> Iterable[tuple[int, dict[str, object]]]:
     if path.suffix.lower() == ".csv":
         reader = csv.DictReader(io.StringIO(text, newline=""))
-        for row in reader:
-            yield reader.line_num, row
+        try:
+            for row in reader:
+                yield reader.line_num, row
+        except csv.Error as error:
+            raise SettingError(f"line {reader.line_num} of {path} is not CSV ({error})") from error
         return
     for number, line in enumerate(text.split("\n"), start=1):
         if line.strip():
             try:
                 row = json.loads(line)
-            except json.JSONDecodeError as error:
+            except (ValueError, RecursionError) as error:
                 raise SettingError(f"line {number} of {path} is not JSON ({error})") from error
             yield number, row if isinstance(row, dict) else {}
 
