@@ -14,6 +14,7 @@ from speechduet.audio import READABLE_SUFFIXES
 from speechduet.audio.folders import find_recordings
 from speechduet.data.clip import Clip, Shape
 from speechduet.errors import AudioError, SettingError
+from speechduet.files.bounded import BoundedFile
 from speechduet.files.text import read_text
 
 _COLUMNS = ("clean", "noisy")
@@ -92,7 +93,11 @@ def from_shards(shards: Iterable[Path]) -> list[ClipPair]:
     paths = list(shards)
     for path in paths:
         try:
-            with _Shard(path) as file, tarfile.open(fileobj=file, mode="r:") as shard:
+            # Only headers are read: no whole members, whatever they declare.
+            with (
+                BoundedFile(path, _MOST_HEADER_BYTES) as file,
+                tarfile.open(fileobj=file, mode="r:") as shard,
+            ):
                 members = [member for member in shard if _is_file(member)]
         except (OSError, ValueError, ArithmeticError, tarfile.TarError) as error:
             raise AudioError(f"cannot read {path} ({error})", "an uncompressed tar file") from error
@@ -129,15 +134,6 @@ def check_shapes(pair: ClipPair, clean: Shape, noisy: Shape, sample_rate: int | 
     if not clean.samples:
         raise AudioError(f"{pair.clean} holds no samples", "at least one")
     return clean.samples
-
-
-class _Shard(io.FileIO):
-    """A tar file, of which members' headers are read: not whole members, whatever they declare."""
-
-    def read(self, size: int | None = -1) -> bytes:
-        if size is None or not 0 <= size <= _MOST_HEADER_BYTES:
-            raise tarfile.ReadError(f"a header of {size} bytes")
-        return super().read(size) or b""
 
 
 def _is_file(member: tarfile.TarInfo) -> bool:
