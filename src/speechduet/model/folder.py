@@ -169,7 +169,8 @@ def _shapes_in(path: Path) -> dict[str, tuple[int, ...]]:
     if header_bytes > _MOST_JSON_BYTES:
         raise OSError(f"a header of {header_bytes:,} bytes")
     with safe_open(path, "pt") as weights:
-        return {name: tuple(weights.get_slice(name).get_shape()) for name in weights.keys()}
+        names = weights.keys()
+        return {name: tuple(weights.get_slice(name).get_shape()) for name in names}
 
 
 def _ranges_text(ranges: Mapping[str, ActivationRange]) -> str:
