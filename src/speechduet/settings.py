@@ -175,6 +175,9 @@ def _check_keys(found: Mapping[Any, Any], kind: type[Settings]) -> None:
             raise SettingError(f"{member.name!r} is missing")
 
 
+_LONGEST_VALUE = 500
+"""Characters of a wrong value in a message."""
+
 _EXPECTED = {
     "int_type": "a whole number",
     "float_type": "a number",
@@ -219,8 +222,17 @@ def _refusal(error: "ValidationError", values: Any, place: str = "") -> SettingE
     shown = {key: f"{n:g}" if isinstance(n, float) else n for key, n in context.items()}
     template = _EXPECTED.get(kind)
     expected = template.format(**shown, names=", ".join(names)) if template else wrong["msg"]
-    value = " ".join(repr(found).split())  # An array's has several lines.
+    value = _written(found)
     return SettingError(f"{where or 'it'} is {value}", expected, nearest(found, names))
+
+
+def _written(value: Any) -> str:
+    """A value on one line, as far as it is worth reading: files of strangers hold any."""
+    try:
+        text = " ".join(repr(value).split())  # An array's has several lines.
+    except (RecursionError, ValueError):  # Lists in lists, and whole numbers of many digits.
+        return f"{type(value).__name__} beyond all bounds"
+    return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}..."
 
 
 def _path(steps: tuple[int | str, ...], values: Any) -> Iterator[str]:
