@@ -138,12 +138,14 @@ class Batches:
         diverged = np.flatnonzero(~bounded(clean))
         if not len(diverged):
             return
-        if sampling.steps and self.system.layout.predictive != "none":
-            notify(PREDICTED)
+        predicts = bool(sampling.steps) and self.system.layout.predictive != "none"
+        if predicts:
             draws = partial(self.draws, field, [starts[index] for index in diverged])
             predicting = Sampling(steps=0, framings=sampling.framings)
             clean[diverged] = self._enhanced(noisy[diverged], predicting, draws)[0]
         check_bounded(clean)
+        if predicts:
+            notify(PREDICTED)
 
     def _in_parts(
         self,
