@@ -22,7 +22,7 @@ from speechduet.errors import AudioError, ModelError, SettingError
 from speechduet.model.find import load_any
 from speechduet.network.system import System
 from speechduet.training.averages import Averages
-from speechduet.training.checkpoints import Checkpoints, Resumed, newest, save_model
+from speechduet.training.checkpoints import Checkpoints, InPlace, Resumed, newest, save_model
 from speechduet.training.errors import is_full
 from speechduet.training.loading import (
     Numbered,
@@ -277,6 +277,7 @@ def _trainer(
             gradient_clip_val=settings.gradient_clip or None,
             logger=loggers,
             callbacks=callbacks,
+            plugins=[InPlace()],
             use_distributed_sampler=False,
             enable_checkpointing=False,
             enable_progress_bar=False,
