@@ -32,7 +32,7 @@ def confidence_scores(
     worst = error >= np.quantile(error, 1 - _WORST)
     return {
         "confidence_rank": float(spearmanr(expected, error).statistic),
-        "confidence_auc": _area_under_curve(expected, worst),
+        "confidence_auc": area_under_curve(expected, worst),
     }
 
 
@@ -42,7 +42,7 @@ def frame_errors(
     """Energies kept and removed, and the error relative to the speech, of each frame of 32 ms."""
     s_hat, s, y = same_length(estimate=estimate, reference=reference, noisy=noisy)
     kept, removed, error, speech, whole = (
-        _energies(signal, sample_rate) for signal in (s_hat, y - s_hat, s_hat - s, s, y)
+        frame_energies(signal, sample_rate) for signal in (s_hat, y - s_hat, s_hat - s, s, y)
     )
     if len(kept) < _LEAST_FRAMES:
         raise MetricError(f"{len(kept)} frames", f"{_LEAST_FRAMES} at least")
@@ -52,7 +52,7 @@ def frame_errors(
     return kept + floor, removed + floor, (error + floor) / (speech + floor)
 
 
-def _energies(signal: Samples, sample_rate: int) -> Frames:
+def frame_energies(signal: Samples, sample_rate: int) -> Frames:
     """Energy of each frame under a Hann window, half overlapping."""
     length = max(2, round(_FRAME_S * sample_rate))
     if len(signal) < length:
@@ -62,7 +62,7 @@ def _energies(signal: Samples, sample_rate: int) -> Frames:
     return energies
 
 
-def _area_under_curve(values: Frames, positive: NDArray[np.bool_]) -> float:
+def area_under_curve(values: Frames, positive: NDArray[np.bool_]) -> float:
     """The share of pairs of a positive and another in which the positive has the larger value."""
     from scipy.stats import rankdata
 
