@@ -18,12 +18,14 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import soundfile
+
+from speechduet.bulk.cluster import cluster
 
 # Starting a driver takes far longer than starting a worker.
 VICTIMS = ("worker", "worker", "worker", "workers", "workers", "driver", "all")
@@ -60,9 +62,14 @@ def main() -> None:
     faults: list[str] = []
     starts = rounds = 0
     ends = time.monotonic() + 60 * given.minutes
-    given.address = started(given.workers) if given.keep_ray else None
-    with tempfile.TemporaryDirectory(prefix="bulk-kills-") as name:
-        place = Path(name)
+    os.environ.update(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=secrets.token_hex(32))
+    with ExitStack() as stack:
+        given.address = None
+        if given.keep_ray:
+            ray = stack.enter_context(cluster(None, given.workers + 1))
+            given.address = ray.get_runtime_context().gcs_address
+        folder = tempfile.TemporaryDirectory(prefix="bulk-kills-")
+        place = Path(stack.enter_context(folder))
         wanted = reference(place, given)
         while kills.total() < given.kills and time.monotonic() < ends:
             seed = given.seed + rounds
@@ -79,18 +86,6 @@ def main() -> None:
     )
     print(f"{starts} starts, {len(faults)} faults")
     sys.exit(bool(faults))
-
-
-def started(workers: int) -> str:
-    """The address of a Ray that ends with this process."""
-    os.environ.update(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=secrets.token_hex(32))
-    from speechduet.bulk.cluster import import_ray
-
-    context = import_ray().init(
-        **{"address": "local", "num_cpus": workers + 1, "include_dashboard": False},
-        **{"object_store_memory": 100 << 20, "log_to_driver": False},
-    )
-    return str(context.address_info["gcs_address"])
 
 
 def reference(place: Path, given: argparse.Namespace) -> dict[str, bytes]:

@@ -30,8 +30,10 @@ _LOCAL = {
     "RAY_BACKEND_LOG_LEVEL": "fatal",
     # Ray's workers would give way to everything else on the machine, `enhance` does not.
     "RAY_worker_niceness": "0",
-    # A busy machine takes longer than the 20 s that Ray waits for its own server.
+    # A busy machine takes longer than the 20 s that Ray waits for its own server, and the 30 s that
+    # it waits for the process that starts workers.
     "RAY_NUM_REDIS_GET_RETRIES": "60",
+    "RAY_raylet_start_wait_time_s": "300",
     # Its metrics have no reader here.
     "RAY_enable_metrics_collection": "0",
 }
