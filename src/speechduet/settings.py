@@ -111,13 +111,15 @@ def check_names(found: Iterable[Any], expected: Iterable[str], place: str = "") 
     for name in found:
         if name not in names:
             raise SettingError(
-                f"unknown key {name!r}{where}", ", ".join(names), nearest(name, names)
+                f"unknown key {_written(name)}{where}", ", ".join(names), nearest(name, names)
             )
 
 
 def nearest(found: Any, names: list[str]) -> str:
     """The remedy for a misspelt name; empty if no other is like it."""
-    close = get_close_matches(str(found), names, n=1)
+    if not isinstance(found, str) or len(found) > _LONGEST_VALUE:
+        return ""
+    close = get_close_matches(found, names, n=1)
     return f"did you mean {close[0]!r}?" if close else ""
 
 

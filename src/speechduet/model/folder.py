@@ -27,7 +27,7 @@ from speechduet.spectrogram import Spectrogram
 
 CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
 RANGES = "activation_ranges.json"
-_MOST_JSON_BYTES = 1 << 22
+_MOST_JSON_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,7 @@ def load(folder: str | Path) -> Pretrained:
         # Before there is memory for either.
         check_shapes(outline, _shapes_in(path / WEIGHTS), str(path / WEIGHTS))
         weights = load_file(path / WEIGHTS)
-    except (SafetensorError, OSError) as error:
+    except (SafetensorError, OSError, RuntimeError) as error:  # the last: no room to map it
         raise ModelError(
             f"{path / WEIGHTS} is damaged ({error})", "a safetensors file", "copy it again"
         ) from None
@@ -148,7 +148,7 @@ def load(folder: str | Path) -> Pretrained:
 
 
 def read_json(path: Path) -> Any:
-    """The values of a JSON file of up to 4 MiB, which says a lot of a model.
+    """The values of a JSON file of up to 1 MiB, which says a lot of a model.
 
     ValueError for what is none, OSError for what cannot be read.
     """
