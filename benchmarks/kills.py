@@ -36,6 +36,7 @@ import numpy as np
 import soundfile
 import torch
 
+from speechduet import comparison, enhance_file  # noqa: F401 (what commands import late)
 from speechduet.adaptation import Verdict, checking, verdict
 from speechduet.cli import main as speechduet
 
@@ -57,7 +58,7 @@ data: {pairs: ROOT/samples, valid_clean: ROOT/samples/clean, valid_noisy: ROOT/s
 mixing: {excerpt_s: 0.3}
 losses: {weighting: clean}
 run: {max_steps: 200, batch_size: 2, workers: 1, accelerator: cpu, precision: 32-true,
-      valid_every_steps: 50, checkpoint_every_steps: 2, log_every_steps: 5}
+      valid_every_steps: 20, checkpoint_every_steps: 2, log_every_steps: 5}
 """
 Content = dict[str, bytes]
 
@@ -119,26 +120,34 @@ def enhancing(place: Path, given: argparse.Namespace) -> Task:
     for number in range(given.recordings):
         samples = 0.1 * rng.standard_normal(16_000 + 400 * number)
         soundfile.write(place / f"in{'/deep' * (number % 2)}/{number:03d}.wav", samples, 16_000)
-    program = ["enhance", str(place / "in"), "--threads", "1"]
+    program = ["enhance", str(place / "in"), "--threads", "1", "-m", str(model_in(place))]
     program += ["--workers", str(given.workers), "--mode", "fast", "--plot", "-o"]
     return Task(lambda out: [*program, str(out)], files, makes_once=True)
 
 
 def training(place: Path, given: argparse.Namespace) -> Task:
     """A very small recipe with a checkpoint every other step, and validation."""
-    recipe = place / "tiny.yaml"
-    recipe.write_text(RECIPE.replace("ROOT", str(ROOT)))
-    program = ["train", "--config", str(recipe), "--override"]
+    program = ["train", "--config", str(recipe_in(place)), "--override"]
     program += [f"run.max_steps={given.steps}", "--override", f"run.workers={given.workers}"]
     return Task(lambda out: [*program, "--folder", str(out)], of_run, makes_once=False)
 
 
+def model_in(place: Path) -> Path:
+    """A very small model that is hardly trained."""
+    program = ["train", "--config", str(recipe_in(place)), "--override", "run.max_steps=2"]
+    started([*program, "--folder", str(place / "start")], place).join()
+    return place / "start/model"
+
+
+def recipe_in(place: Path) -> Path:
+    """The file of the recipe."""
+    (place / "tiny.yaml").write_text(RECIPE.replace("ROOT", str(ROOT)))
+    return place / "tiny.yaml"
+
+
 def adapting(place: Path, given: argparse.Namespace) -> Task:
     """A very small model adapted to noise."""
-    recipe, model = place / "tiny.yaml", place / "start/model"
-    recipe.write_text(RECIPE.replace("ROOT", str(ROOT)))
-    program = ["train", "--config", str(recipe), "--override", "run.max_steps=5", "--folder"]
-    started([*program, str(model.parent)], place).join()
+    model = model_in(place)
     (place / "noise").mkdir()
     hum = np.random.default_rng(given.seed).normal(0, 0.1, 12 * 16_000)
     soundfile.write(place / "noise/hum.wav", hum, 16_000)
@@ -191,25 +200,18 @@ def of_run(out: Path) -> Content:
 
 def digest(state: dict[str, Any]) -> bytes:
     """Of weights, optimiser, averages and place."""
-    hashed = sha256()
+    parts = ("state_dict", "optimizer_states", "lr_schedulers", "callbacks", "global_step")
+    text = repr(plain([state[part] for part in (*parts, "examples_seen")]))
+    return sha256(text.encode()).digest()
 
-    def add(value: object) -> None:
-        if isinstance(value, torch.Tensor):
-            hashed.update(value.contiguous().numpy().tobytes())
-        elif isinstance(value, dict):
-            for key in value:
-                hashed.update(repr(key).encode())
-                add(value[key])
-        elif isinstance(value, list | tuple):
-            for one in value:
-                add(one)
-        else:
-            hashed.update(repr(value).encode())
 
-    for part in ("state_dict", "optimizer_states", "lr_schedulers", "callbacks", "global_step"):
-        add(state[part])
-    add(state["examples_seen"])
-    return hashed.digest()
+def plain(value: Any) -> Any:
+    """With the bytes of tensors in their places."""
+    if isinstance(value, torch.Tensor):
+        return value.contiguous().numpy().tobytes()
+    if isinstance(value, dict):
+        return {key: plain(one) for key, one in value.items()}
+    return [plain(one) for one in value] if isinstance(value, list | tuple) else value
 
 
 class Round:
