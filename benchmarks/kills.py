@@ -36,12 +36,12 @@ import numpy as np
 import soundfile
 import torch
 
+from speechduet import comparison, enhance_file  # noqa: F401 (what commands import late)
 from speechduet.adaptation import Verdict, checking, verdict
 from speechduet.cli import main as speechduet
 
 ROOT = Path(__file__).parents[1]
-AT_ONCE = 0.05
-"""Within this many seconds after a change of a file falls the second half of the kills."""
+AT_ONCE = 0.05  # seconds after a change of a file
 
 RECIPE = """
 name: tiny
@@ -57,7 +57,7 @@ data: {pairs: ROOT/samples, valid_clean: ROOT/samples/clean, valid_noisy: ROOT/s
 mixing: {excerpt_s: 0.3}
 losses: {weighting: clean}
 run: {max_steps: 200, batch_size: 2, workers: 1, accelerator: cpu, precision: 32-true,
-      valid_every_steps: 50, checkpoint_every_steps: 2, log_every_steps: 5}
+      valid_every_steps: 20, checkpoint_every_steps: 2, log_every_steps: 5}
 """
 Content = dict[str, bytes]
 
@@ -73,33 +73,25 @@ class Task(NamedTuple):
 
 def main() -> None:
     """Rounds until there have been enough kills."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("task", choices=["enhance", "train", "adapt"])
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("task", choices=list(TASKS))
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--recordings", type=int, default=40, help="to enhance")
     parser.add_argument("--steps", type=int, default=200, help="to train or adapt")
-    parser.add_argument(
-        "--workers", type=int, default=1, help="of enhance, or of the data of train"
-    )
-    parser.add_argument("--minutes", type=float, default=120.0, help="no kills after that")
+    parser.add_argument("--workers", type=int, default=1, help="of enhance, of train for data")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     torch.set_num_threads(1)  # of which a fork has one
     chance, kills, faults, rounds = random.Random(given.seed), Counter[str](), list[str](), 0
-    ends = time.monotonic() + 60 * given.minutes
     with tempfile.TemporaryDirectory(prefix="kills-") as name:
         place = Path(name)
-        task = {"enhance": enhancing, "train": training, "adapt": adapting}[given.task](
-            place, given
-        )
+        task = TASKS[given.task](place, given)
         begun = time.monotonic()
-        undisturbed = started(task.arguments(place / "wanted/out"), place)
-        undisturbed.join()
+        started(task.arguments(place / "wanted/out"), place).join()
         whole_s = time.monotonic() - begun
         wanted = task.content(place / "wanted/out")
-        while kills.total() < given.kills and time.monotonic() < ends:
+        assert wanted, (place / "stderr").read_text()
+        while kills.total() < given.kills:
             rounds += 1
             most = min(given.kills - kills.total(), 10)
             round_ = Round(task, place / f"round-{rounds}", whole_s, chance)
@@ -119,36 +111,46 @@ def enhancing(place: Path, given: argparse.Namespace) -> Task:
     for number in range(given.recordings):
         samples = 0.1 * rng.standard_normal(16_000 + 400 * number)
         soundfile.write(place / f"in{'/deep' * (number % 2)}/{number:03d}.wav", samples, 16_000)
-    program = ["enhance", str(place / "in"), "--threads", "1"]
+    program = ["enhance", str(place / "in"), "--threads", "1", "-m", str(model_in(place))]
     program += ["--workers", str(given.workers), "--mode", "fast", "--plot", "-o"]
     return Task(lambda out: [*program, str(out)], files, makes_once=True)
 
 
 def training(place: Path, given: argparse.Namespace) -> Task:
     """A very small recipe with a checkpoint every other step, and validation."""
-    recipe = place / "tiny.yaml"
-    recipe.write_text(RECIPE.replace("ROOT", str(ROOT)))
-    program = ["train", "--config", str(recipe), "--override"]
+    program = ["train", "--config", str(recipe_in(place)), "--override"]
     program += [f"run.max_steps={given.steps}", "--override", f"run.workers={given.workers}"]
     return Task(lambda out: [*program, "--folder", str(out)], of_run, makes_once=False)
 
 
+def model_in(place: Path) -> Path:
+    """A very small model that is hardly trained."""
+    program = ["train", "--config", str(recipe_in(place)), "--override", "run.max_steps=2"]
+    started([*program, "--folder", str(place / "start")], place).join()
+    return place / "start/model"
+
+
+def recipe_in(place: Path) -> Path:
+    """The file of the recipe."""
+    (place / "tiny.yaml").write_text(RECIPE.replace("ROOT", str(ROOT)))
+    return place / "tiny.yaml"
+
+
 def adapting(place: Path, given: argparse.Namespace) -> Task:
     """A very small model adapted to noise."""
-    recipe, model = place / "tiny.yaml", place / "start/model"
-    recipe.write_text(RECIPE.replace("ROOT", str(ROOT)))
-    program = ["train", "--config", str(recipe), "--override", "run.max_steps=5", "--folder"]
-    started([*program, str(model.parent)], place).join()
+    model = model_in(place)
     (place / "noise").mkdir()
     hum = np.random.default_rng(given.seed).normal(0, 0.1, 12 * 16_000)
     soundfile.write(place / "noise/hum.wav", hum, 16_000)
     # What a fork of this process finds.
     verdict.PAIRS, checking._STRETCHES = 2, 4
     Verdict.accepted = property(lambda _: True)  # type: ignore[assignment]
-    program = ["adapt", str(place / "noise")]
-    program += ["--speech", str(ROOT / "samples/clean"), "-m", str(model)]
-    program += ["--steps", str(given.steps), "-o"]
+    program = ["adapt", str(place / "noise"), "--speech", str(ROOT / "samples/clean")]
+    program += ["-m", str(model), "--steps", str(given.steps), "-o"]
     return Task(lambda out: [*program, str(out)], files, makes_once=False)
+
+
+TASKS = {"enhance": enhancing, "train": training, "adapt": adapting}
 
 
 def started(arguments: list[str], place: Path) -> BaseProcess:
@@ -191,25 +193,18 @@ def of_run(out: Path) -> Content:
 
 def digest(state: dict[str, Any]) -> bytes:
     """Of weights, optimiser, averages and place."""
-    hashed = sha256()
+    parts = ("state_dict", "optimizer_states", "lr_schedulers", "callbacks", "global_step")
+    text = repr(plain([state[part] for part in (*parts, "examples_seen")]))
+    return sha256(text.encode()).digest()
 
-    def add(value: object) -> None:
-        if isinstance(value, torch.Tensor):
-            hashed.update(value.contiguous().numpy().tobytes())
-        elif isinstance(value, dict):
-            for key in value:
-                hashed.update(repr(key).encode())
-                add(value[key])
-        elif isinstance(value, list | tuple):
-            for one in value:
-                add(one)
-        else:
-            hashed.update(repr(value).encode())
 
-    for part in ("state_dict", "optimizer_states", "lr_schedulers", "callbacks", "global_step"):
-        add(state[part])
-    add(state["examples_seen"])
-    return hashed.digest()
+def plain(value: Any) -> Any:
+    """With the bytes of tensors in their places."""
+    if isinstance(value, torch.Tensor):
+        return value.contiguous().numpy().tobytes()
+    if isinstance(value, dict):
+        return {key: plain(one) for key, one in value.items()}
+    return [plain(one) for one in value] if isinstance(value, list | tuple) else value
 
 
 class Round:

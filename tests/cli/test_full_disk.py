@@ -140,7 +140,7 @@ def test_training(tmp_path: Path, root: Path, disk: Disk) -> None:
     assert run(*command, "--override", "run.max_minutes=1e-9").exit_code == 0
     before = content(place)
     fill(place)
-    refused(run(*command), f"cannot write {place}/run/log.jsonl")
+    refused(run(*command), f"cannot write to {place}/run", "free disk space")
     kept = content(place)
     assert {name: kept.get(name) for name in before if "events" not in name} == {
         name: text for name, text in before.items() if "events" not in name
