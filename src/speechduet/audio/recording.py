@@ -39,7 +39,7 @@ class Recording:
         """Length at its own rate."""
         self.channels = 0
         self._storage = storage
-        self._name = name
+        self.name = name
         peaks = np.zeros(1, np.float32)
         checked = self._checked(blocks)
         steady = checked if keep_offset else without_offset(checked, sample_rate)
@@ -82,7 +82,7 @@ class Recording:
             if not np.isfinite(block).all():
                 first = int(np.argmin(np.isfinite(block).all(axis=1)))
                 raise AudioError(
-                    f"sample {self.samples + first} of {self._name} is NaN or infinite",
+                    f"sample {self.samples + first} of {self.name} is NaN or infinite",
                     "finite samples",
                 )
             self.samples += len(block)
