@@ -31,9 +31,9 @@ _LOCAL = {
     # Ray's workers would give way to everything else on the machine, `enhance` does not.
     "RAY_worker_niceness": "0",
     # A busy machine takes longer than Ray waits for its own processes: 20 s for its server, 30 s
-    # for what starts workers, which ends itself if its agent takes as long, 60 s for a worker.
+    # for what starts workers, as long for the agent of that, and 60 s for a worker.
     "RAY_NUM_REDIS_GET_RETRIES": "60",
-    "RAY_raylet_start_wait_time_s": "300",
+    "RAY_raylet_start_wait_time_s": "60",
     "RAY_agent_register_timeout_ms": "300000",
     "RAY_worker_register_timeout_seconds": "300",
     # Its metrics have no reader here.
@@ -85,7 +85,11 @@ def cluster(address: str | None, cores: int) -> Iterator[Any]:
     with Attempt("Ray") as attempt, _silenced():
         known = ray.init(address=address or "local", **quiet, **({} if address else local))
     if attempt.failure and address is None:
-        raise SettingError(f"cannot start Ray on this machine: {attempt.failure}"[:1000])
+        raise SettingError(
+            f"cannot start Ray on this machine: {attempt.failure}"[:1000],
+            # Ray 2.60 ends itself if its agent has not started after 15 s, whatever it is told.
+            remedy="run it again when less else runs" if "timed out" in attempt.failure else "",
+        )
     if attempt.failure:
         raise SettingError(
             f"cannot use Ray at {address}: {attempt.failure}"[:1000],
