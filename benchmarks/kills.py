@@ -96,6 +96,7 @@ def main() -> None:
             most = min(given.kills - kills.total(), 10)
             round_ = Round(task, place / f"round-{rounds}", whole_s, chance)
             kills += round_.disturbed(most)
+            whole_s = round_.whole_s
             found = round_.faults(wanted)
             faults += found
             print(f"round {rounds}: {dict(kills)} killed so far", *found, sep="\n  ", flush=True)
@@ -214,13 +215,13 @@ class Round:
         self.task, self.place, self.whole_s, self.chance = task, place, whole_s, chance
         self.out, self.temporary = place / "out", place / "tmp"
         place.mkdir()
-        self.told: list[str] = []
-        self.seen: dict[Path, tuple[int, int]] = {}
+        self.told, self.seen = list[str](), dict[Path, tuple[int, int]]()
 
     def disturbed(self, most: int) -> Counter[str]:
         """What was killed, at most so often, until a run came to its end."""
         kills = Counter[str]()
         for start in range(10 + 3 * most):
+            begun = time.monotonic()
             process = started(self.task.arguments(self.out), self.place)
             victim = self.killed(process) if kills.total() < most else ""
             process.join()
@@ -232,6 +233,8 @@ class Round:
             if self.task.makes_once:
                 self.note_what_is_there()
             if status == 0:
+                # The machine may be busier, or less so, than it was.
+                self.whole_s = time.monotonic() - begun if start == 0 else self.whole_s
                 return kills
         self.told.append("it does not come to an end")
         return kills
@@ -240,9 +243,9 @@ class Round:
         """Kill at a random moment, and say what; empty if it has ended before."""
         whole_s = self.whole_s
         if self.chance.random() < 0.5:
-            self.wait_for_a_change(process, self.chance.uniform(0, whole_s))
+            self.wait_for_a_change(process, self.chance.uniform(0, 0.5 * whole_s))
             whole_s = AT_ONCE
-        process.join(self.chance.uniform(0, whole_s))
+        process.join(self.chance.uniform(0, 0.7 * whole_s))
         if process.exitcode is not None or process.pid is None:
             return ""
         workers = list(descendants(process.pid))
