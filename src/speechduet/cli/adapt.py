@@ -53,8 +53,10 @@ def adapt(
     try:
         from speechduet.adaptation import Adaptation
         from speechduet.adaptation import adapt as run
+        from speechduet.adaptation import check_new
     except ImportError as error:
         raise missing(error, "lightning", "train") from None
+    check_new(output)
     check_folder(output.parent)
     talk = speech or _SAMPLES
     if not talk.is_dir():

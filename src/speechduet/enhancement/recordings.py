@@ -53,7 +53,7 @@ LOUDEST = 100.0
 
 def bounded(enhanced: Samples) -> NDArray[np.bool_]:
     """Of each segment ``[batch, samples]``, whether it is finite and no louder than `LOUDEST`."""
-    found: NDArray[np.bool_] = (np.abs(enhanced) <= LOUDEST).all(axis=-1)  # NaN is not
+    found: NDArray[np.bool_] = np.all(np.abs(enhanced) <= LOUDEST, axis=-1)  # NaN is not
     return found
 
 
