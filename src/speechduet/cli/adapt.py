@@ -51,9 +51,8 @@ def adapt(
     """
     need("lightning", "pesq", "pystoi")
     try:
-        from speechduet.adaptation import Adaptation
+        from speechduet.adaptation import Adaptation, check_new
         from speechduet.adaptation import adapt as run
-        from speechduet.adaptation import check_new
     except ImportError as error:
         raise missing(error, "lightning", "train") from None
     check_new(output)
