@@ -58,14 +58,14 @@ def signals_later() -> Iterator[None]:
         usual[signal.SIGHUP] = signal.getsignal(signal.SIGHUP)
     held = {number: handler for number, handler in usual.items() if callable(handler)}
     for number in held:
-        signal.signal(number, lambda number, _: arrived.append(number))
+        signal.signal(number, lambda received, _: arrived.append(received))
     try:
         yield
     finally:
         for number, handler in held.items():
             signal.signal(number, handler)
-        for number in arrived:
-            signal.raise_signal(number)
+        for received in arrived:
+            signal.raise_signal(received)
 
 
 def _begin(prepare: Callable[[], None] | None) -> None:
