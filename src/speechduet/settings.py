@@ -111,13 +111,15 @@ def check_names(found: Iterable[Any], expected: Iterable[str], place: str = "") 
     for name in found:
         if name not in names:
             raise SettingError(
-                f"unknown key {name!r}{where}", ", ".join(names), nearest(name, names)
+                f"unknown key {_written(name)}{where}", ", ".join(names), nearest(name, names)
             )
 
 
 def nearest(found: Any, names: list[str]) -> str:
     """The remedy for a misspelt name; empty if no other is like it."""
-    close = get_close_matches(str(found), names, n=1)
+    if not isinstance(found, str) or len(found) > _LONGEST_VALUE:
+        return ""
+    close = get_close_matches(found, names, n=1)
     return f"did you mean {close[0]!r}?" if close else ""
 
 
@@ -175,6 +177,9 @@ def _check_keys(found: Mapping[Any, Any], kind: type[Settings]) -> None:
             raise SettingError(f"{member.name!r} is missing")
 
 
+_LONGEST_VALUE = 500
+"""Characters of a wrong value in a message."""
+
 _EXPECTED = {
     "int_type": "a whole number",
     "float_type": "a number",
@@ -219,8 +224,17 @@ def _refusal(error: "ValidationError", values: Any, place: str = "") -> SettingE
     shown = {key: f"{n:g}" if isinstance(n, float) else n for key, n in context.items()}
     template = _EXPECTED.get(kind)
     expected = template.format(**shown, names=", ".join(names)) if template else wrong["msg"]
-    value = " ".join(repr(found).split())  # An array's has several lines.
+    value = _written(found)
     return SettingError(f"{where or 'it'} is {value}", expected, nearest(found, names))
+
+
+def _written(value: Any) -> str:
+    """A value on one line, as far as it is worth reading: files of strangers hold any."""
+    try:
+        text = " ".join(repr(value).split())  # An array's has several lines.
+    except (RecursionError, ValueError):  # Lists in lists, and whole numbers of many digits.
+        return f"{type(value).__name__} beyond all bounds"
+    return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}..."
 
 
 def _path(steps: tuple[int | str, ...], values: Any) -> Iterator[str]:

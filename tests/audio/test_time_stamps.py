@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 
 from speechduet.audio import probe, read, read_blocks
-from speechduet.audio.timeline import LIMIT_S, Frame, Timeline
+from speechduet.audio.timeline import (
+    LIMIT_S,
+    MOST_SILENCE_RATIO,
+    MOST_SILENCE_S,
+    Frame,
+    Timeline,
+)
 from speechduet.errors import AudioError
 
 RATE = 48_000
@@ -140,6 +146,16 @@ def test_what_is_known_to_be_lost_is_filled_however_short() -> None:
     assert placed(stamps).position_s == pytest.approx(0.98)
     assert placed(stamps, {20: 0.02}).position_s == pytest.approx(1.0)
     assert placed([None] * 49, {20: 0.02}).position_s == pytest.approx(1.0)
+
+
+def test_a_few_packets_do_not_stand_for_years() -> None:
+    timeline = placed([599.0 * index for index in range(200)])
+    silence_s = sum(length_s for _, length_s in timeline.gaps)
+    assert MOST_SILENCE_S - LIMIT_S < silence_s < MOST_SILENCE_S + MOST_SILENCE_RATIO * 4
+    assert timeline.position_s == pytest.approx(silence_s + 4)
+    assert "not followed" in timeline.remarks()[1]
+    lost = placed([None] * 49, {20: 1e9})
+    assert lost.position_s == pytest.approx(0.98) and len(lost.jumps) == 1
 
 
 # Several tracks

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
+from stat import S_ISDIR, S_ISREG
 
 import numpy as np
 import numpy.typing as npt
@@ -107,12 +108,14 @@ def read_mono(path: Path | str) -> tuple[npt.NDArray[np.float64], int]:
 
 def _check_readable(path: Path) -> None:
     try:
+        mode = path.stat().st_mode
+        # Before it is opened: at a pipe that would wait for who writes to it.
+        if not S_ISREG(mode) and not S_ISDIR(mode):
+            raise AudioError(f"{path} is not a regular file", remedy="use - to read a stream")
         with path.open("rb") as file:
-            empty = not file.read(1) if path.is_file() else False
+            empty = not file.read(1)
     except OSError as error:
         raise AudioError(f"cannot read {path}: {error.strerror or error}") from error
-    if not path.is_file():
-        raise AudioError(f"{path} is not a regular file", remedy="use - to read a stream")
     if empty:
         raise AudioError(f"{path} is empty (0 bytes)", "an audio file")
     if path.suffix.lower() == ".raw":

@@ -4,7 +4,7 @@ import re
 from typing import NamedTuple
 
 MAGIC = b"NIST_1A\n"
-_HEADER = re.compile(MAGIC + rb" *(\d+)\n")
+_HEADER = re.compile(MAGIC + rb" *(\d{1,15})\n")
 _FIELD = re.compile(rb"^(\w+) -(?:i|s\d+) (\S+)", re.MULTILINE)
 
 

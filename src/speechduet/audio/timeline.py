@@ -5,7 +5,9 @@ they fall: that covers coarse stamps and the jitter of recorders, and is less th
 notice between picture and sound (45 ms, ITU-R BT.1359). A stamp that is later is a gap, which
 becomes silence; one that is earlier, by up to `OVERLAP_S`, is sound that was there already, and is
 left out. A stamp that the next one does not bear out is an error of one stamp and is ignored. Gaps
-beyond `LIMIT_S` and larger steps back are taken for a clock that was set anew.
+beyond `LIMIT_S` and larger steps back are taken for a clock that was set anew; and so are gaps once
+they are an hour together and `MOST_SILENCE_RATIO` times the sound, for a few bytes of stamps could
+otherwise stand for years.
 """
 
 from collections.abc import Iterable, Iterator
@@ -15,6 +17,8 @@ from typing import Any, NamedTuple
 TOLERANCE_S = 0.04
 OVERLAP_S = 1.0
 LIMIT_S = 600.0
+MOST_SILENCE_S = 3600.0
+MOST_SILENCE_RATIO = 100.0
 
 
 class Frame(NamedTuple):
@@ -50,6 +54,9 @@ class Timeline:
     jumps: list[tuple[float, float]] = field(default_factory=list)
     """Steps of the clock that were not followed."""
     _offset_s: float | None = None
+    _silence_s: float = 0.0
+    """In all gaps."""
+    _sound_s: float = 0.0
 
     def place(self, frames: Iterable[Frame]) -> Iterator[Placed]:
         """Each frame, in order; one whose stamp is off waits for the next."""
@@ -99,6 +106,13 @@ class Timeline:
 
     def _placed(self, frame: Frame, shift_s: float) -> Placed:
         shift_s = max(shift_s, -frame.duration_s)
+        if self._silence_s + shift_s > MOST_SILENCE_S + MOST_SILENCE_RATIO * self._sound_s:
+            self.jumps.append((self.position_s, shift_s))
+            if self._offset_s is not None:
+                self._offset_s += shift_s
+            shift_s = 0.0
+        self._silence_s += max(shift_s, 0.0)
+        self._sound_s += frame.duration_s
         if shift_s > 0:
             self.gaps.append((self.position_s, shift_s))
         elif shift_s < 0:

@@ -15,6 +15,8 @@ from speechduet.audio.promises import BEHIND_SAMPLES, NEVER_BEHIND, TAGS, TOLERA
 from speechduet.audio.wav_stream import WavHeader, decode
 
 _BLOCK_S = 1.0
+_MOST_BYTES = 1 << 26
+"""Read at once or held back, however many channels at whatever rate a header claims."""
 _CHUNK_HEAD = 9
 """Bytes of a chunk's name and size, and one before it that makes an odd size even."""
 _CHUNK_BEHIND = re.compile(rb"LIST....(?:INFO|adtl)|id3 ....ID3", re.DOTALL)
@@ -74,7 +76,8 @@ class _Source:
         self._stream = stream
         self._header = header
         self._width = header.sample_bytes
-        self._most = max(1, int(_BLOCK_S * header.sample_rate)) * self._width
+        block = min(int(_BLOCK_S * header.sample_rate), _MOST_BYTES // self._width)
+        self._most = max(1, block) * self._width
         self._pending = b""
         self.samples = 0
         """Samples that were given."""
@@ -120,7 +123,8 @@ class _Source:
         """What comes behind all that the header promises, if it is sound."""
         outer = self._header.behind
         agreed = outer is not None and not self._header.doubtful
-        enough = TOLERATED_S * self._header.sample_rate * self._width if agreed else _CHUNK_HEAD
+        tolerated = min(TOLERATED_S * self._header.sample_rate * self._width, _MOST_BYTES)
+        enough = tolerated if agreed else _CHUNK_HEAD
         while len(self._pending) < enough and (more := self._arrived(self._most)):
             self._pending += more
             if _begins_chunk(self._pending, outer):

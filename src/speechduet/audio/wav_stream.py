@@ -22,6 +22,7 @@ if sys.platform != "win32":
 
 _PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
 _FORMAT_BYTES = 16
+_MOST_HEADER_BYTES = 1 << 26
 _UNKNOWN = 0xFFFFFFFF
 """The length that FFmpeg writes for one that it does not know."""
 
@@ -81,8 +82,8 @@ class WavHeader:
 def read_header(stream: BinaryIO) -> tuple[WavHeader | None, bytes]:
     """The header at the beginning of a stream, and the bytes that were read of it.
 
-    None stands for what `speechduet.audio.wav_arrival` cannot read: another container, or
-    compressed samples.
+    None stands for what `speechduet.audio.wav_arrival` cannot read: another container,
+    compressed samples, or a header of more than 64 MiB, which is not held in memory.
     """
     read = bytearray()
 
@@ -108,6 +109,8 @@ def read_header(stream: BinaryIO) -> tuple[WavHeader | None, bytes]:
             if header is not None:
                 header = replace(header, layout=layout, chunks=bytes(chunks))
             return header, bytes(read)
+        if len(read) + size > _MOST_HEADER_BYTES:
+            break
         body = take(size + size % 2)
         if name == b"fmt ":
             layout = body

@@ -132,13 +132,14 @@ def _at_rate(blocks: Iterable[Samples], from_rate: int, to_rate: int) -> Iterato
     if from_rate == to_rate:
         yield from blocks
         return
-    given = made = 0
+    given = made = channels = 0
     held: Samples | None = None
 
     def counted() -> Iterator[Samples]:
-        nonlocal given
+        nonlocal given, channels
         for block in blocks:
             given += len(block)
+            channels = block.shape[1]
             yield block
 
     for block in resampled(counted(), from_rate, to_rate):
@@ -149,7 +150,7 @@ def _at_rate(blocks: Iterable[Samples], from_rate: int, to_rate: int) -> Iterato
             yield held
         held = block
     if held is not None or given:
-        held = np.zeros((0, 1), np.float32) if held is None else held
+        held = np.zeros((0, channels), np.float32) if held is None else held
         rest = max(1, round(given * to_rate / from_rate)) - made
         yield np.pad(held, ((0, max(0, rest - len(held))), (0, 0)))[:rest]
 

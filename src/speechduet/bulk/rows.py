@@ -77,7 +77,7 @@ def _columns(manifest: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
         try:
             for number, columns in read(file):
                 yield f"{manifest}, row {number}", columns
-        except (ValueError, OSError, csv.Error) as error:
+        except (ValueError, OSError, RecursionError, csv.Error) as error:
             if isinstance(error, SettingError):
                 raise
             reason = " ".join(str(error).split())

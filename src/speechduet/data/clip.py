@@ -2,6 +2,7 @@
 
 import io
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -186,7 +187,7 @@ def _ignored(text: str) -> None:
 
 def _copy(clip: Clip, target: IO[bytes]) -> None:
     with _Window(clip) as window:
-        target.write(window.read())
+        shutil.copyfileobj(window, target)
 
 
 class _Window(io.RawIOBase):

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import os
 import tarfile
 from collections import Counter
 from collections.abc import Iterable
@@ -13,9 +14,11 @@ from speechduet.audio import READABLE_SUFFIXES
 from speechduet.audio.folders import find_recordings
 from speechduet.data.clip import Clip, Shape
 from speechduet.errors import AudioError, SettingError
+from speechduet.files.bounded import BoundedFile
 from speechduet.files.text import read_text
 
 _COLUMNS = ("clean", "noisy")
+_MOST_HEADER_BYTES = 1 << 20
 
 
 class ClipPair(NamedTuple):
@@ -66,7 +69,10 @@ def from_manifest(path: Path) -> list[ClipPair]:
         if not all(isinstance(row.get(column), str) and row[column] for column in _COLUMNS):
             found = ", ".join(str(key) for key, value in row.items() if value) or "nothing"
             raise SettingError(f"line {number} of {path} has {found}", "columns clean and noisy")
-        clean, noisy = (path.parent / str(row[column]) for column in _COLUMNS)
+        try:
+            clean, noisy = (path.parent / _checked(str(row[column])) for column in _COLUMNS)
+        except ValueError as error:
+            raise SettingError(f"line {number} of {path} names no file ({error})") from None
         pairs.append(ClipPair(str(row["clean"]), Clip(clean), Clip(noisy)))
     if not pairs:
         raise AudioError(f"{path} lists no pairs", "at least one")
@@ -87,9 +93,13 @@ def from_shards(shards: Iterable[Path]) -> list[ClipPair]:
     paths = list(shards)
     for path in paths:
         try:
-            with tarfile.open(path, "r:") as shard:
-                members = [member for member in shard if member.isfile()]
-        except (OSError, tarfile.TarError) as error:
+            # Only headers are read: no whole members, whatever they declare.
+            with (
+                BoundedFile(path, _MOST_HEADER_BYTES) as file,
+                tarfile.open(fileobj=file, mode="r:") as shard,
+            ):
+                members = [member for member in shard if _is_file(member)]
+        except (OSError, ValueError, ArithmeticError, tarfile.TarError) as error:
             raise AudioError(f"cannot read {path} ({error})", "an uncompressed tar file") from error
         for member in members:
             folder, _, base = member.name.rpartition("/")
@@ -126,6 +136,20 @@ def check_shapes(pair: ClipPair, clean: Shape, noisy: Shape, sample_rate: int | 
     return clean.samples
 
 
+def _is_file(member: tarfile.TarInfo) -> bool:
+    if member.size < 0:  # With that, tarfile would come back to it for ever.
+        raise tarfile.ReadError(f"{member.name} has {member.size} bytes")
+    return member.isfile()
+
+
+def _checked(name: str) -> str:
+    """ValueError for what no file can be called; JSON can say it."""
+    if "\0" in name:
+        raise ValueError("a name with a zero byte")
+    os.fsencode(name)
+    return name
+
+
 def _matched(clean: dict[str, Clip], noisy: dict[str, Clip], *places: str) -> list[ClipPair]:
     if not clean and not noisy:
         raise AudioError(f"no recordings in {places[0]} and {places[1]}", "pairs of them")
@@ -158,14 +182,17 @@ def _shards(folder: Path) -> list[Path]:
 def _rows(path: Path, text: str) -> Iterable[tuple[int, dict[str, object]]]:
     if path.suffix.lower() == ".csv":
         reader = csv.DictReader(io.StringIO(text, newline=""))
-        for row in reader:
-            yield reader.line_num, row
+        try:
+            for row in reader:
+                yield reader.line_num, row
+        except csv.Error as error:
+            raise SettingError(f"line {reader.line_num} of {path} is not CSV ({error})") from error
         return
     for number, line in enumerate(text.split("\n"), start=1):
         if line.strip():
             try:
                 row = json.loads(line)
-            except json.JSONDecodeError as error:
+            except (ValueError, RecursionError) as error:
                 raise SettingError(f"line {number} of {path} is not JSON ({error})") from error
             yield number, row if isinstance(row, dict) else {}
 

@@ -13,12 +13,13 @@ from torch import nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from speechduet.errors import SettingError
+from speechduet.network.backbone import Backbone
 from speechduet.network.compact import Compact
 from speechduet.network.dual_path import DualPath
 from speechduet.network.layout import Layout
 from speechduet.network.ncsnpp import NCSNpp
 from speechduet.network.system import System
-from speechduet.process import FlowMatching, OrnsteinUhlenbeck, SchroedingerBridge
+from speechduet.process import FlowMatching, OrnsteinUhlenbeck, Process, SchroedingerBridge
 from speechduet.sampler import Sampling
 from speechduet.sampling import MODES
 from speechduet.settings import Settings, check_names, read
@@ -87,13 +88,14 @@ class Config(Settings):
         """Which parts the system has."""
         return self.system.layout
 
-    def build(self) -> System:
+    def build(self, device: str = "cpu") -> System:
         """The system with random weights; the global random state stays as it was.
 
+        On the device ``meta`` it has the shapes of its weights alone, and takes no memory for them.
         SettingError if it is too large, or if its sizes do not fit each other.
         """
-        with torch.random.fork_rng(devices=[]), _of_bounded_size():
-            return System(self.layout, self.process, self.network, self.predictive_network)
+        parts = (self.layout, self.process, self.network, self.predictive_network)
+        return build(*parts, device=device)
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON values."""
@@ -109,6 +111,19 @@ class Config(Settings):
         if found != FORMAT or isinstance(found, bool):
             raise SettingError(f"model format {found!r}", str(FORMAT), "update speechduet")
         return read(cls, rest)
+
+
+def build(
+    layout: Layout,
+    process: Process | None,
+    network: Backbone,
+    predictive_network: Backbone | None = None,
+    *,
+    device: str = "cpu",
+) -> System:
+    """As `Config.build`, of parts that no config describes yet."""
+    with torch.random.fork_rng(devices=[]), torch.device(device), _of_bounded_size():
+        return System(layout, process, network, predictive_network)
 
 
 @contextmanager

@@ -4,14 +4,14 @@ A model that was calibrated for 8-bit numbers has ``activation_ranges.json`` too
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from safetensors.torch import save as to_bytes
 from torch import Tensor
@@ -27,6 +27,7 @@ from speechduet.spectrogram import Spectrogram
 
 CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
 RANGES = "activation_ranges.json"
+_MOST_JSON_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -121,26 +122,55 @@ def load(folder: str | Path) -> Pretrained:
             f"{path} is incomplete: it has no {name}", remedy="copy the whole folder again"
         )
     try:
-        values = json.loads((path / CONFIG).read_text(encoding="utf-8-sig"))
-    except (ValueError, OSError, RecursionError) as error:
+        values = read_json(path / CONFIG)
+    except (ValueError, OSError) as error:
         raise ModelError(
             f"{path / CONFIG} is damaged ({error})", "a JSON file", "copy it again"
         ) from None
     try:
         config = Config.from_json(values)
-        system = config.build()
+        outline = config.build("meta")
     except SettingError as error:
         raise ModelError(f"{path / CONFIG}: {error}") from None
     try:
+        # Before there is memory for either.
+        check_shapes(outline, _shapes_in(path / WEIGHTS), str(path / WEIGHTS))
         weights = load_file(path / WEIGHTS)
-    except (SafetensorError, OSError) as error:
+    except (SafetensorError, OSError, RuntimeError) as error:  # the last: no room to map it
         raise ModelError(
             f"{path / WEIGHTS} is damaged ({error})", "a safetensors file", "copy it again"
         ) from None
+    system = config.build()
     fill(system, weights, str(path / WEIGHTS))
     if (path / RANGES).is_file():
         system = system.calibrated(_read_ranges(path / RANGES, system))
     return Pretrained(config.name, system, config.spectrogram, config.modes, config.metadata)
+
+
+def read_json(path: Path) -> Any:
+    """The values of a JSON file of up to 1 MiB, which says a lot of a model.
+
+    ValueError for what is none, OSError for what cannot be read.
+    """
+    with path.open("rb") as file:
+        data = file.read(_MOST_JSON_BYTES + 1)
+    if len(data) > _MOST_JSON_BYTES:
+        raise ValueError(f"it has more than {_MOST_JSON_BYTES:,} bytes")
+    try:
+        return json.loads(data.decode("utf-8-sig"))
+    except RecursionError:
+        raise ValueError("values within values without end") from None
+
+
+def _shapes_in(path: Path) -> dict[str, tuple[int, ...]]:
+    """The shapes of the weights in a file, by name."""
+    with path.open("rb") as file:
+        header_bytes = int.from_bytes(file.read(8), "little")
+    if header_bytes > _MOST_JSON_BYTES:
+        raise OSError(f"a header of {header_bytes:,} bytes")
+    with safe_open(path, "pt") as weights:
+        names = weights.keys()
+        return {name: tuple(weights.get_slice(name).get_shape()) for name in names}
 
 
 def _ranges_text(ranges: Mapping[str, ActivationRange]) -> str:
@@ -154,7 +184,7 @@ def _ranges_text(ranges: Mapping[str, ActivationRange]) -> str:
 
 def _read_ranges(path: Path, system: System) -> dict[str, ActivationRange]:
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = read_json(path)
         layers = {name for name, _ in system.named_modules()}
         ranges: dict[str, ActivationRange] = {}
         for name, edges in found.items():
@@ -164,26 +194,32 @@ def _read_ranges(path: Path, system: System) -> dict[str, ActivationRange]:
             if not (name in layers and read and made):
                 raise ValueError(f"{name}: {edges}")
             ranges[name] = (least, greatest, least_out, greatest_out)
-    except (ValueError, TypeError, AttributeError, OSError) as error:
+    except (ValueError, TypeError, ArithmeticError, AttributeError, OSError) as error:
         raise ModelError(
             f"{path} is damaged ({error})", "the model's own file", "copy the whole folder again"
         ) from None
     return ranges
 
 
-def fill(system: System, weights: Mapping[str, Tensor], source: str) -> None:
-    """Put all of a system's weights in place and make it ready for use."""
+def check_shapes(system: System, shapes: Mapping[str, Sequence[int]], source: str) -> None:
+    """Raise ModelError unless weights of these names and shapes are all that a system has."""
     state = system.state_dict()
-    for found, expected, problem in ((weights, state, "unknown"), (state, weights, "lacks")):
+    for found, expected, problem in ((shapes, state, "unknown"), (state, shapes, "lacks")):
         for name in found:
             if name not in expected:
                 raise ModelError(f"{source} does not fit its configuration ({problem} {name})")
-    for name, tensor in weights.items():
-        if tensor.shape != state[name].shape:
+    for name, shape in shapes.items():
+        if [*shape] != [*state[name].shape]:
             raise ModelError(
-                f"{source} does not fit its configuration: {name} is {[*tensor.shape]}",
+                f"{source} does not fit its configuration: {name} is {[*shape]}",
                 f"{[*state[name].shape]}",
             )
+
+
+def fill(system: System, weights: Mapping[str, Tensor], source: str) -> None:
+    """Put all of a system's weights in place and make it ready for use."""
+    check_shapes(system, {name: tensor.shape for name, tensor in weights.items()}, source)
+    for name, tensor in weights.items():
         if not tensor.isfinite().all():
             raise ModelError(f"{source} holds weights that are no numbers ({name})", "finite ones")
     system.load_state_dict(dict(weights))

@@ -5,7 +5,6 @@ All is left to huggingface_hub, so its environment variables mean here what they
 """
 
 import hashlib
-import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +14,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from speechduet.errors import ModelError
-from speechduet.model.folder import CARD, CONFIG, RANGES, WEIGHTS, Pretrained, load, save
+from speechduet.model.folder import CARD, CONFIG, RANGES, WEIGHTS, Pretrained, load, read_json, save
 
 WANTED = [CONFIG, WEIGHTS, RANGES, CARD]
 """The files of a model; nothing else is ever fetched or published."""
@@ -114,7 +113,7 @@ def import_hub(name: str) -> None:
 
 def _is_model(folder: Path) -> bool:
     try:
-        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+        config = read_json(folder / CONFIG)
     except (OSError, ValueError):
         return False
     return (folder / WEIGHTS).is_file() and isinstance(config, dict) and "spectrogram" in config

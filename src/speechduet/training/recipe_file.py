@@ -84,8 +84,15 @@ MODEL_SECTIONS = (
 )
 
 
-_UNREADABLE = (yaml.YAMLError, ValueError, LookupError, TypeError, AttributeError, RecursionError)
+_UNREADABLE = (
+    *(yaml.YAMLError, ValueError, LookupError, TypeError, AttributeError, RecursionError),
+    ArithmeticError,
+)
 """What PyYAML raises for what is nearly a date, a number, a tag or a list, too."""
+
+_MOST_BYTES = 1 << 18
+_MOST_VALUES = 50_000
+"""Of a recipe, aliases counted as often as they stand for something."""
 
 Made = TypeVar("Made")
 
@@ -99,6 +106,12 @@ class _Loader(yaml.SafeLoader):  # type: ignore[misc]
     NON_PRINTABLE = re.compile(
         "[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\udc80-\udcff\ue000-\ufffd\U00010000-\U0010ffff]"
     )
+
+    def get_single_node(self) -> yaml.Node | None:
+        node = super().get_single_node()
+        if node is not None:
+            _check_unfolded(node, {})
+        return node
 
     def compose_mapping_node(self, anchor: str | None) -> yaml.MappingNode:
         node = super().compose_mapping_node(anchor)
@@ -202,7 +215,7 @@ def with_row(values: dict[str, Any]) -> dict[str, Any]:
 
 def load(path: Path) -> dict[str, Any]:
     """The named sections of a YAML file."""
-    values = _parse(read_text(path, "a YAML file"), str(path))
+    values = _parse(read_text(path, "a YAML file", _MOST_BYTES), str(path))
     if not isinstance(values, dict):
         raise SettingError(f"{path} holds {type(values).__name__}", "named sections")
     return values
@@ -222,6 +235,24 @@ def change(values: dict[str, Any], overrides: Iterable[str]) -> None:
                 found = "empty in this system" if place is None else "a value, not a section"
                 raise SettingError(f"{section} is {found}", "a section", f"give {section}=VALUE")
         place[name] = _parse(text, "the value")
+
+
+def _check_unfolded(node: yaml.Node, known: dict[int, int]) -> int:
+    """How many values a node stands for; YAMLError if they are too many, or without end.
+
+    A few aliases of aliases stand for more values than any memory holds once they are copied or
+    written out.
+    """
+    if id(node) not in known:
+        known[id(node)] = _MOST_VALUES + 1  # while it is counted: it may not hold itself
+        count = 1
+        for part in [] if isinstance(node, yaml.ScalarNode) else node.value:
+            for one in part if isinstance(part, tuple) else (part,):
+                count += _check_unfolded(one, known)
+                if count > _MOST_VALUES:
+                    raise yaml.YAMLError(f"its aliases stand for more than {_MOST_VALUES:,} values")
+        known[id(node)] = count
+    return known[id(node)]
 
 
 def _parse(text: str, source: str) -> Any:

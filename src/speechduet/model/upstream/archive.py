@@ -10,16 +10,17 @@ import zipfile
 from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
 from io import BytesIO
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from speechduet.errors import ModelError
+from speechduet.files.bounded import BoundedFile
+from speechduet.model.upstream.program import check_program
 
 DTYPES = {
     "DoubleStorage": torch.float64,
@@ -75,6 +76,12 @@ UNREADABLE = (
 DAMAGED_ZIP = (zipfile.BadZipFile, NotImplementedError, ValueError)
 """What a damaged zip archive raises."""
 
+MOST_AT_ONCE = 1 << 26
+"""Bytes of a pickle, or of the list of an archive's entries: a hundred times what is usual."""
+_PIECE = 1 << 20
+_MOST_UNUSED = 4
+"""How many times as large as a tensor its storage may be, if it has more than `MOST_AT_ONCE`."""
+
 
 class _Called(type):
     """Decides what happens when a pickle *calls* a placeholder instead of building an instance."""
@@ -108,17 +115,18 @@ class Placeholder(dict[Any, Any], metaclass=_Called):
         """Ignore the items of a list."""
 
 
-@dataclass(frozen=True)
-class Storage:
+class Storage(NamedTuple):
     """A block of raw numbers in the archive."""
 
     key: str
     dtype: torch.dtype
 
 
-@dataclass(frozen=True)
-class StoredTensor:
-    """Where in the archive a tensor lies; `Archive.tensor` reads it."""
+class StoredTensor(NamedTuple):
+    """Where in the archive a tensor lies; `Archive.tensor` reads it.
+
+    Like `Storage` it has no attributes that a pickle could set once it is checked.
+    """
 
     storage: Storage
     offset: int
@@ -131,9 +139,8 @@ class Archive:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._zip = _open(path)
         with ExitStack() as unless_read:
-            unless_read.callback(self._zip.close)
+            self._zip = _open(path, unless_read)
             pickles = [name for name in self._zip.namelist() if name.endswith("/data.pkl")]
             if len(pickles) != 1:
                 raise ModelError(
@@ -141,19 +148,21 @@ class Archive:
                 )
             self._prefix = pickles[0].removesuffix("data.pkl")
             self.content = self._unpickle()
-            unless_read.pop_all()
+            self._opened = unless_read.pop_all()
 
     def __enter__(self) -> "Archive":
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._zip.close()
+        self._opened.close()
 
     def tensor(self, stored: StoredTensor) -> Tensor:
         """Read one tensor."""
         if prod(stored.size) == 0:
             return torch.zeros(stored.size, dtype=stored.storage.dtype)
-        data = bytearray(self._read(f"data/{stored.storage.key}"))
+        own_bytes = prod(stored.size) * stored.storage.dtype.itemsize
+        most = max(MOST_AT_ONCE, _MOST_UNUSED * own_bytes)
+        data = self._read(f"data/{stored.storage.key}", most)
         held = len(data) // stored.storage.dtype.itemsize
         reach = stored.offset + sum(
             (size - 1) * stride for size, stride in zip(stored.size, stored.stride, strict=True)
@@ -166,22 +175,29 @@ class Archive:
 
     def _unpickle(self) -> Any:
         recorded = self._prefix + "byteorder" in self._zip.namelist()
-        if recorded and self._read("byteorder") != b"little":
+        if recorded and self._read("byteorder", MOST_AT_ONCE) != b"little":
             raise ModelError(f"{self._path} was saved in big-endian order", "little-endian numbers")
         try:
-            return _Unpickler(BytesIO(self._read("data.pkl"))).load()
+            return _unpickled(BytesIO(self._read("data.pkl", MOST_AT_ONCE)))
         except ModelError as error:
             raise ModelError(f"{self._path}: {error}") from None
         except UNREADABLE as error:
             raise self._damaged(f"{type(error).__name__}: {error}") from None
 
-    def _read(self, name: str) -> bytes:
+    def _read(self, name: str, most_bytes: int) -> bytearray:
+        """All of an entry, whose checksum is right; ModelError if it declares more bytes."""
+        data = bytearray()
         try:
             entry = self._zip.getinfo(self._prefix + name)
             # torch.save stores plainly; a compressed entry could unfold beyond all memory.
             if entry.compress_type != zipfile.ZIP_STORED:
                 raise self._damaged(f"entry {name} is compressed")
-            return self._zip.read(entry)
+            if entry.file_size > most_bytes:
+                raise self._damaged(f"entry {name} declares {entry.file_size:,} bytes")
+            with self._zip.open(entry) as stream:
+                while piece := stream.read(_PIECE):
+                    data += piece
+            return data
         except KeyError:
             raise self._damaged(f"entry {name} is missing") from None
         except (*DAMAGED_ZIP, EOFError, OSError, RuntimeError) as error:
@@ -203,11 +219,11 @@ class _Unpickler(pickle.Unpickler):
         if qualified in CONTAINERS:
             return CONTAINERS[qualified]
         if qualified == "torch._utils._rebuild_tensor_v2":
-            return _describe_tensor
+            return Described()
         if qualified == "torch._utils._rebuild_parameter":
-            return _take_first
+            return First()
         if qualified == "_codecs.encode":
-            return _encode
+            return Encoded()
         if module.partition(".")[0] in RUNNING_MODULES:
             raise refusal(qualified)
         return _Called(name, (Placeholder,), {"qualified_name": qualified})
@@ -229,33 +245,64 @@ def refusal(name: str) -> ModelError:
     )
 
 
-def _describe_tensor(
-    storage: Storage, offset: int, size: tuple[int, ...], stride: tuple[int, ...], *_: Any
-) -> StoredTensor:
-    if not isinstance(storage, Storage) or len(size) != len(stride) or min(size, default=0) < 0:
-        raise pickle.UnpicklingError("a tensor that is none")
-    return StoredTensor(storage, int(offset), tuple(map(int, size)), tuple(map(int, stride)))
+# Functions that a pickle may call. They are no Python functions: of those it could set attributes,
+# such as defaults, which would last.
 
 
-def _take_first(data: Any, *_: Any) -> Any:
-    return data
+class Described:
+    """Makes a description of a tensor."""
+
+    __slots__ = ()
+
+    def __call__(
+        self, storage: Storage, offset: int, size: tuple[int, ...], stride: tuple[int, ...], *_: Any
+    ) -> StoredTensor:
+        """The tensor's place in its storage."""
+        if not isinstance(storage, Storage) or len(size) != len(stride) or min(size, default=0) < 0:
+            raise pickle.UnpicklingError("a tensor that is none")
+        return StoredTensor(storage, int(offset), tuple(map(int, size)), tuple(map(int, stride)))
 
 
-def _encode(text: str, encoding: str) -> bytes:
-    # How protocol 2 writes bytes.
-    if encoding != "latin1":
-        raise pickle.UnpicklingError(f"bytes in {encoding}")
-    return text.encode("latin1")
+class First:
+    """Takes the first argument: of a parameter, its tensor."""
+
+    __slots__ = ()
+
+    def __call__(self, data: Any, *_: Any) -> Any:
+        """The first argument."""
+        return data
+
+
+class Encoded:
+    """Makes bytes of text, which is how protocol 2 writes them."""
+
+    __slots__ = ()
+
+    def __call__(self, text: str, encoding: str) -> bytes:
+        """The bytes."""
+        if encoding != "latin1":
+            raise pickle.UnpicklingError(f"bytes in {encoding}")
+        return text.encode("latin1")
+
+
+def _unpickled(stream: BytesIO) -> Any:
+    """What a pickle builds here, once its program is known to be of bounded size."""
+    start = stream.tell()
+    check_program(stream)
+    stream.seek(start)
+    return _Unpickler(stream).load()
 
 
 def _refuse_calls(path: Path) -> None:
     """Say by name what a bare pickle would run, if anything."""
-    with path.open("rb") as file, suppress(*UNREADABLE):
+    with path.open("rb") as file:
+        stream = BytesIO(file.read(MOST_AT_ONCE))
+    with suppress(*UNREADABLE):
         while True:
-            _Unpickler(file).load()
+            _unpickled(stream)
 
 
-def _open(path: Path) -> zipfile.ZipFile:
+def _open(path: Path, opened: ExitStack) -> zipfile.ZipFile:
     expected = "a checkpoint of torch.save in its zip format (torch 1.6 or newer)"
     try:
         with path.open("rb") as file:
@@ -271,10 +318,12 @@ def _open(path: Path) -> zipfile.ZipFile:
             )
         if start != b"PK\x03\x04":
             raise ModelError(f"{path} is no checkpoint", expected)
-        return zipfile.ZipFile(path)
+        bounded = opened.enter_context(BoundedFile(path, MOST_AT_ONCE))
+        return opened.enter_context(zipfile.ZipFile(bounded))
     except DAMAGED_ZIP:
         raise ModelError(f"{path} is truncated or damaged", expected, "download it again") from None
     except FileNotFoundError:
         raise ModelError(f"{path} does not exist", expected) from None
     except OSError as error:
-        raise ModelError(f"{path} cannot be read ({error.strerror})", expected) from None
+        reason = error.strerror or error
+        raise ModelError(f"{path} cannot be read ({reason})", expected) from None

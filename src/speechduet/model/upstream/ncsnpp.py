@@ -71,7 +71,7 @@ def rename(
         layer, parts = order[index]
         if part not in parts:
             raise ModelError(f"unknown weights {name}", f"the parts of {layer}")
-        if kind == "W" and part:
+        if kind == "W" and part and tensor.ndim == 2:
             tensor, kind = tensor.t(), "weight"
         names = {"W": "frequencies", "b": "bias"}
         if layer:
@@ -138,7 +138,7 @@ def _kinds(weights: Mapping[str, Tensor]) -> str:
 
 
 def _split(name: str) -> tuple[int, str, str]:
-    found = re.fullmatch(r"all_modules\.(\d+)\.(?:(\w+)\.)?(\w+)", name)
+    found = re.fullmatch(r"all_modules\.(\d{1,6})\.(?:(\w+)\.)?(\w+)", name)
     if found is None:
         raise ModelError(f"unknown weights {name}", "the layers of an NCSN++")
     return int(found[1]), found[2] or "", found[3]
@@ -147,4 +147,7 @@ def _split(name: str) -> tuple[int, str, str]:
 def _shape(weights: Mapping[str, Tensor], name: str) -> tuple[int, ...]:
     if name not in weights:
         raise ModelError(f"the weights lack {name}", "a complete NCSN++")
-    return tuple(weights[name].shape)
+    shape = tuple(weights[name].shape)
+    if min(shape, default=0) < 1:
+        raise ModelError(f"{name} has no numbers", "the weights of an NCSN++")
+    return shape

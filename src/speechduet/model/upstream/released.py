@@ -4,25 +4,30 @@ Dimensions come from the shapes of the weights, which say more than the recorded
 recorded settings that change what the network or the process means are checked.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import prod
 from pathlib import Path
+from reprlib import repr
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from speechduet.errors import ModelError, SettingError
-from speechduet.model.folder import Pretrained, fill, save
+from speechduet.model.config import MOST_PARAMETERS, build
+from speechduet.model.folder import Pretrained, check_shapes, fill, save
 from speechduet.model.upstream.archive import Archive, StoredTensor
 from speechduet.model.upstream.checkpoint_files import checkpoint_file
 from speechduet.model.upstream.ncsnpp import dimensions, rename
 from speechduet.network.ncsnpp import NCSNpp
-from speechduet.network.system import System
 from speechduet.process import OrnsteinUhlenbeck
 from speechduet.recipe import Recipe, system_named
 from speechduet.sampler import Sampling
 from speechduet.spectrogram import Spectrogram
+
+_LARGEST = 1e9
+"""Of recorded numbers: the settings that they become have narrower bounds."""
 
 
 @dataclass(frozen=True)
@@ -70,8 +75,7 @@ def load(path: str | Path) -> Pretrained:
     file = Path(path)
     with Archive(file) as archive:
         try:
-            recorded = _section(archive, "hyper_parameters")
-            return _pretrained(file, upstream_weights(archive), recorded)
+            return _pretrained(file, archive, _section(archive, "hyper_parameters"))
         except (ModelError, SettingError) as error:
             raise ModelError(f"{file}: {error}") from None
 
@@ -85,11 +89,17 @@ def convert(path: str | Path, folder: str | Path) -> Pretrained:
 
 def upstream_weights(archive: Archive) -> dict[str, Tensor]:
     """Weights by the names that the public code gives them, averaged (EMA) if there are such."""
+    return {name: archive.tensor(one).float() for name, one in _stored_weights(archive).items()}
+
+
+def _stored_weights(archive: Archive) -> dict[str, StoredTensor]:
     state = _section(archive, "state_dict")
     ema = archive.content.get("ema")
     chosen = dict(state)
     averages = ema.get("shadow_params") if isinstance(ema, dict) else None
     if averages:
+        if not isinstance(averages, list | tuple):
+            raise ModelError("averaged (EMA) parameters that are no list", "a list of tensors")
         # torch_ema lists parameters in order, without names; before 0.3 without the fixed ones.
         names = list(state)
         if len(averages) < len(names):
@@ -99,10 +109,12 @@ def upstream_weights(archive: Archive) -> dict[str, Tensor]:
         chosen.update(zip(names, averages, strict=True))
     for name, stored in chosen.items():
         if not isinstance(name, str) or not isinstance(stored, StoredTensor):
-            raise ModelError(f"weights {name!r} are no tensor", "a tensor")
+            raise ModelError(f"weights {repr(name)} are no tensor", "a tensor")
         if stored.size != getattr(state[name], "size", None):
             raise ModelError(f"the averaged (EMA) {name} differs in shape from {name}")
-    return {name: archive.tensor(stored).float() for name, stored in chosen.items()}
+        if prod(stored.size) > MOST_PARAMETERS:
+            raise ModelError(f"{name} is {[*stored.size]}", f"{MOST_PARAMETERS:,} numbers at most")
+    return chosen
 
 
 def _section(archive: Archive, name: str) -> dict[Any, Any]:
@@ -112,11 +124,18 @@ def _section(archive: Archive, name: str) -> dict[Any, Any]:
     return section
 
 
-def _pretrained(file: Path, weights: dict[str, Tensor], recorded: dict[Any, Any]) -> Pretrained:
+def _pretrained(file: Path, archive: Archive, recorded: dict[Any, Any]) -> Pretrained:
+    # What is known of the weights without memory for them.
+    weights = {
+        name: torch.empty(stored.size, device="meta")
+        for name, stored in _stored_weights(archive).items()
+    }
     kind = _kind(weights)
     for name, understood in MEANINGS.items():
         if recorded.get(name, understood[0]) not in understood:
-            raise ModelError(f"{name} is {recorded[name]!r}", " or ".join(map(repr, understood)))
+            raise ModelError(
+                f"{name} is {repr(recorded[name])}", " or ".join(map(repr, understood))
+            )
     usual = kind.recipe.spectrogram
     spectrogram = Spectrogram(
         sample_rate=_number(recorded, "sr", usual.sample_rate),
@@ -140,15 +159,11 @@ def _pretrained(file: Path, weights: dict[str, Tensor], recorded: dict[Any, Any]
             sigma_max=_number(recorded, "sigma_max", process.sigma_max),
             t_min=_number(recorded, "t_eps", process.t_min),
         )
-    with torch.random.fork_rng(devices=[]):
-        system = System(kind.recipe.layout, process, *sizes)
-    named: dict[str, Tensor] = {}
-    if score:
-        named |= rename(score, sizes[0], True, "encoder", "generative_decoder")
-    if predictive:
-        network = "predictive_network"
-        named |= rename(predictive, sizes[-1], False, f"{network}.encoder", f"{network}.decoder")
-    fill(system, named, f"a {kind.name} of these dimensions")
+    source = f"a {kind.name} of these dimensions"
+    outline = build(kind.recipe.layout, process, *sizes, device="meta")
+    check_shapes(outline, {n: w.shape for n, w in _named(kind, weights, sizes).items()}, source)
+    system = build(kind.recipe.layout, process, *sizes)
+    fill(system, _named(kind, upstream_weights(archive), sizes), source)
     metadata = {"licence": "other", "source": f"{kind.name} checkpoint {file.name}, converted"}
     settings: Mapping[str, Any] = {}
     if (known := checkpoint_file(file.name, kind.name)) is not None:
@@ -160,12 +175,23 @@ def _pretrained(file: Path, weights: dict[str, Tensor], recorded: dict[Any, Any]
     return Pretrained(file.stem, system, spectrogram, kind.modes(settings), metadata)
 
 
+def _named(kind: Kind, weights: Mapping[str, Tensor], sizes: Sequence[NCSNpp]) -> dict[str, Tensor]:
+    """The weights by the names that they have here."""
+    named: dict[str, Tensor] = {}
+    if score := _part(weights, kind.score):
+        named |= rename(score, sizes[0], True, "encoder", "generative_decoder")
+    if predictive := _part(weights, kind.predictive):
+        network = "predictive_network"
+        named |= rename(predictive, sizes[-1], False, f"{network}.encoder", f"{network}.decoder")
+    return named
+
+
 def _kind(weights: Mapping[str, Tensor]) -> Kind:
     networks = {name.partition(".")[0] for name in weights}
     if networks == {"score_net", "denoiser_net"}:
         return STORM
     output = weights.get("dnn.output_layer.weight")
-    if networks == {"dnn"} and output is not None:
+    if networks == {"dnn"} and output is not None and output.ndim > 1:
         # Input channels: real and imaginary part of y alone, or of x_t and y.
         return PREDICTIVE if output.shape[1] == 2 else SGMSE_PLUS
     raise ModelError(
@@ -191,12 +217,12 @@ def _compare(size: NCSNpp, recorded: Mapping[Any, Any]) -> None:
     ):
         stated = recorded.get(name, found)
         if (tuple(stated) if isinstance(stated, list) else stated) != found:
-            raise ModelError(f"recorded {name} is {stated}, but the weights' is {found}")
+            raise ModelError(f"recorded {name} is {repr(stated)}, but the weights' is {found}")
 
 
 def _number(recorded: Mapping[Any, Any], name: str, default: Any) -> Any:
     """A recorded number of the default's type."""
     value = recorded.get(name, default)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
-        raise ModelError(f"{name} is {value!r}", "a number above 0")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < _LARGEST:
+        raise ModelError(f"{name} is {repr(value)}", "a number above 0")
     return type(default)(value)
