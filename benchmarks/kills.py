@@ -63,12 +63,11 @@ Content = dict[str, bytes]
 
 
 class Task(NamedTuple):
-    """A command that is killed: its arguments for an output, and what that must hold."""
+    """A command, what its output must hold, and whether a file is never made again once there."""
 
     arguments: Callable[[Path], list[str]]
     content: Callable[[Path], Content]
     makes_once: bool
-    """Whether no file is ever made again once it is there."""
 
 
 def main() -> None:
@@ -282,12 +281,9 @@ class Round:
         there = self.task.content(self.out)
         found = [f"{name} is missing" for name in wanted.keys() - there.keys()]
         found += [f"{name} is left" for name in there.keys() - wanted.keys()]
-        found += [
-            f"{name} differs" for name in there if there[name] != wanted.get(name, there[name])
-        ]
-        beside = [
-            p for p in self.place.iterdir() if p.name not in ("out", "tmp", "stdout", "stderr")
-        ]
+        found += [f"{n} differs" for n in there if there[n] != wanted.get(n, there[n])]
+        own = ("out", "tmp", "stdout", "stderr")
+        beside = [path for path in self.place.iterdir() if path.name not in own]
         left = [*beside, *(path for path in self.temporary.rglob("*") if path.is_file())]
         return [*self.told, *found, *(f"{path} is left" for path in left)]
 
@@ -297,8 +293,7 @@ def descendants(process: int) -> Iterator[int]:
     with suppress(OSError):
         for path in Path(f"/proc/{process}/task").iterdir():
             for child in map(int, (path / "children").read_text().split()):
-                yield child
-                yield from descendants(child)
+                yield from (child, *descendants(child))
 
 
 if __name__ == "__main__":
