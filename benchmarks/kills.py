@@ -63,12 +63,11 @@ Content = dict[str, bytes]
 
 
 class Task(NamedTuple):
-    """A command that is killed: its arguments for an output, and what that must hold."""
+    """A command, what its output must hold, and whether a file is never made again once there."""
 
     arguments: Callable[[Path], list[str]]
     content: Callable[[Path], Content]
     makes_once: bool
-    """Whether no file is ever made again once it is there."""
 
 
 def main() -> None:
@@ -96,6 +95,7 @@ def main() -> None:
             most = min(given.kills - kills.total(), 10)
             round_ = Round(task, place / f"round-{rounds}", whole_s, chance)
             kills += round_.disturbed(most)
+            whole_s = round_.whole_s
             found = round_.faults(wanted)
             faults += found
             print(f"round {rounds}: {dict(kills)} killed so far", *found, sep="\n  ", flush=True)
@@ -214,13 +214,13 @@ class Round:
         self.task, self.place, self.whole_s, self.chance = task, place, whole_s, chance
         self.out, self.temporary = place / "out", place / "tmp"
         place.mkdir()
-        self.told: list[str] = []
-        self.seen: dict[Path, tuple[int, int]] = {}
+        self.told, self.seen = list[str](), dict[Path, tuple[int, int]]()
 
     def disturbed(self, most: int) -> Counter[str]:
         """What was killed, at most so often, until a run came to its end."""
         kills = Counter[str]()
         for start in range(10 + 3 * most):
+            begun = time.monotonic()
             process = started(self.task.arguments(self.out), self.place)
             victim = self.killed(process) if kills.total() < most else ""
             process.join()
@@ -232,6 +232,8 @@ class Round:
             if self.task.makes_once:
                 self.note_what_is_there()
             if status == 0:
+                # The machine may be busier, or less so, than it was.
+                self.whole_s = time.monotonic() - begun if start == 0 else self.whole_s
                 return kills
         self.told.append("it does not come to an end")
         return kills
@@ -240,9 +242,9 @@ class Round:
         """Kill at a random moment, and say what; empty if it has ended before."""
         whole_s = self.whole_s
         if self.chance.random() < 0.5:
-            self.wait_for_a_change(process, self.chance.uniform(0, whole_s))
+            self.wait_for_a_change(process, self.chance.uniform(0, 0.5 * whole_s))
             whole_s = AT_ONCE
-        process.join(self.chance.uniform(0, whole_s))
+        process.join(self.chance.uniform(0, 0.7 * whole_s))
         if process.exitcode is not None or process.pid is None:
             return ""
         workers = list(descendants(process.pid))
@@ -279,12 +281,9 @@ class Round:
         there = self.task.content(self.out)
         found = [f"{name} is missing" for name in wanted.keys() - there.keys()]
         found += [f"{name} is left" for name in there.keys() - wanted.keys()]
-        found += [
-            f"{name} differs" for name in there if there[name] != wanted.get(name, there[name])
-        ]
-        beside = [
-            p for p in self.place.iterdir() if p.name not in ("out", "tmp", "stdout", "stderr")
-        ]
+        found += [f"{n} differs" for n in there if there[n] != wanted.get(n, there[n])]
+        own = ("out", "tmp", "stdout", "stderr")
+        beside = [path for path in self.place.iterdir() if path.name not in own]
         left = [*beside, *(path for path in self.temporary.rglob("*") if path.is_file())]
         return [*self.told, *found, *(f"{path} is left" for path in left)]
 
@@ -294,8 +293,7 @@ def descendants(process: int) -> Iterator[int]:
     with suppress(OSError):
         for path in Path(f"/proc/{process}/task").iterdir():
             for child in map(int, (path / "children").read_text().split()):
-                yield child
-                yield from descendants(child)
+                yield from (child, *descendants(child))
 
 
 if __name__ == "__main__":

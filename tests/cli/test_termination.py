@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from speechduet.cli.termination import ENDING, as_usual, ended_in_order
+from speechduet.cli.termination import ENDING, _end_now, as_usual, ended_in_order
 
 PROC = Path("/proc")
 pytestmark = [
@@ -171,3 +171,16 @@ def test_workers_end_with_the_command(
     finally:
         for left in filter(running, begun):
             os.kill(left, signal.SIGKILL)
+
+
+def test_a_signal_within_a_write_ends_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Busy:
+        def flush(self) -> None:
+            raise RuntimeError("reentrant call inside <_io.BufferedWriter>")
+
+    ended: list[int] = []
+    monkeypatch.setattr(os, "_exit", ended.append)
+    monkeypatch.setattr(sys, "stdout", Busy())
+    monkeypatch.setattr(sys, "stderr", Busy())
+    _end_now(130)
+    assert ended == [130]

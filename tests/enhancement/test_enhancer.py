@@ -140,8 +140,8 @@ def longer(rule: Rule, **machine: Any) -> tuple[Enhancer, np.ndarray[Any, Any]]:
 def test_segments_give_what_one_piece_gives(rule: Rule) -> None:
     cut, waveform = longer(rule)
     whole = enhancer(rule)
-    # One piece mirrors its end, and a last segment may have a few zeros there.
-    end = 50_001 if rule is noisy else 49_000
+    # Frames that only reach beyond the end may see it mirrored at the last frame instead.
+    end = 50_001 if rule is noisy else 49_600
     np.testing.assert_allclose(
         cut(waveform, 16_000)[:, :end], whole(waveform, 16_000)[:, :end], atol=1e-4
     )

@@ -1,6 +1,6 @@
 """Adaptation of a model to a user's own noise: minutes of fine-tuning, then a check."""
 
-from speechduet.adaptation.run import Adaptation, adapt
+from speechduet.adaptation.run import Adaptation, adapt, check_new
 from speechduet.adaptation.verdict import Verdict
 
-__all__ = ["Adaptation", "Verdict", "adapt"]
+__all__ = ["Adaptation", "Verdict", "adapt", "check_new"]

@@ -64,8 +64,7 @@ def adapt(
     predictive decoder.
     """
     settings = settings or Adaptation()
-    if output.exists():
-        raise SettingError(f"{output} is there", "a new folder for the adapted model")
+    check_new(output)
     before = load_any(model)
     _check_model(before)
     run = output.with_name(f"{output.name}.adapting")
@@ -99,6 +98,12 @@ def adapt(
         _discard(run)
         unnamed.rename(output)
     return found
+
+
+def check_new(output: Path) -> None:
+    """Raise SettingError if there is anything of this name already."""
+    if output.exists():
+        raise SettingError(f"{output} is there", "a new folder for the adapted model")
 
 
 def _check_model(pretrained: Pretrained) -> None:

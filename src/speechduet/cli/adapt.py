@@ -51,10 +51,11 @@ def adapt(
     """
     need("lightning", "pesq", "pystoi")
     try:
-        from speechduet.adaptation import Adaptation
+        from speechduet.adaptation import Adaptation, check_new
         from speechduet.adaptation import adapt as run
     except ImportError as error:
         raise missing(error, "lightning", "train") from None
+    check_new(output)
     check_folder(output.parent)
     talk = speech or _SAMPLES
     if not talk.is_dir():

@@ -135,8 +135,8 @@ class Batches:
         notify: Notify,
     ) -> None:
         """Put the predictive estimate where the reverse process has left all bounds."""
-        diverged = np.flatnonzero(~bounded(clean))
-        if not len(diverged):
+        diverged = np.flatnonzero(~bounded(clean)).tolist()
+        if not diverged:
             return
         predicts = bool(sampling.steps) and self.system.layout.predictive != "none"
         if predicts:

@@ -53,7 +53,7 @@ LOUDEST = 100.0
 
 def bounded(enhanced: Samples) -> NDArray[np.bool_]:
     """Of each segment ``[batch, samples]``, whether it is finite and no louder than `LOUDEST`."""
-    found: NDArray[np.bool_] = (np.abs(enhanced) <= LOUDEST).all(axis=-1)  # NaN is not
+    found: NDArray[np.bool_] = np.all(np.abs(enhanced) <= LOUDEST, axis=-1)  # NaN is not
     return found
 
 
@@ -81,7 +81,7 @@ def _segments(
     for first in range(0, len(jobs), size):
         batch = jobs[first : first + size]
         starts = [start for start, _ in batch]
-        noisy = [recording.read(start, start + plan.length)[c] for start, c in batch]
+        noisy = [_read(recording, start, plan.length)[c] for start, c in batch]
         peaks = np.array([[recording.peaks[c]] for _, c in batch])
         clean = enhance(np.stack(noisy) / peaks, starts)
         for (_, channel), piece in zip(batch, clean * peaks, strict=True):
@@ -89,3 +89,10 @@ def _segments(
             if channel == audible[-1]:
                 yield segment
                 segment = np.zeros_like(segment)
+
+
+def _read(recording: Recording, start: int, length: int) -> Samples:
+    """A segment ``[channels, length]``; beyond the recording's end, its mirror image."""
+    there = min(length, recording.length - start)
+    # As one piece is continued, so that the end is the same however a recording is cut.
+    return np.pad(recording.read(start, start + there), ((0, 0), (0, length - there)), "reflect")

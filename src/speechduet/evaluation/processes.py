@@ -5,8 +5,9 @@ import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from multiprocessing import get_context, parent_process
-from threading import Thread
+from threading import Thread, current_thread, main_thread
 from typing import TypeVar
 
 from speechduet.audio.notices import show_warnings_as_lines
@@ -33,13 +34,38 @@ def in_processes(
     context = get_context("spawn")
     with ProcessPoolExecutor(min(jobs, len(items)), context, _begin, (prepare,)) as executor:
         try:
-            yield from executor.map(work, items)
+            # A worker that is only half started is known to nobody, and could not be ended.
+            with signals_later():
+                outputs = executor.map(work, items)
+            yield from outputs
         except BrokenProcessPool as error:
             raise SpeechduetError(
                 "a worker process was killed", remedy="if memory ran out, use fewer (--jobs)"
             ) from error
         finally:
             executor.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def signals_later() -> Iterator[None]:
+    """Signals that Python code handles are handled at its end; of the main thread, as ever."""
+    if current_thread() is not main_thread():
+        yield
+        return
+    arrived: list[int] = []
+    usual = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    if hasattr(signal, "SIGHUP"):
+        usual[signal.SIGHUP] = signal.getsignal(signal.SIGHUP)
+    held = {number: handler for number, handler in usual.items() if callable(handler)}
+    for number in held:
+        signal.signal(number, lambda received, _: arrived.append(received))
+    try:
+        yield
+    finally:
+        for number, handler in held.items():
+            signal.signal(number, handler)
+        for received in arrived:
+            signal.raise_signal(received)
 
 
 def _begin(prepare: Callable[[], None] | None) -> None:
