@@ -152,7 +152,7 @@ def test_arrays_and_tensors(
     assert np.isfinite(np.asarray(enhanced)).all()
 
 
-@pytest.mark.parametrize("peak", [1e-45, 1e-38, 1e30, 1e38, 3.4e38])
+@pytest.mark.parametrize("peak", [1e-45, 1e-38, 1e29, 1e31, 3.4e38])
 def test_the_ends_of_what_floats_can_hold(
     tmp_path: Path, enhancer: Enhancer, rng: np.random.Generator, peak: float
 ) -> None:
@@ -161,8 +161,8 @@ def test_the_ends_of_what_floats_can_hold(
     try:
         enhance_file(tmp_path / "in.wav", tmp_path / "out.wav", enhancer, "fast")
     except SpeechduetError as error:
-        assert peak > 1e6 and "\n" not in str(error)
+        assert peak > 1e30 and "is beyond 1e+30; expected finite samples" in str(error)
         assert not (tmp_path / "out.wav").exists()
     else:
         enhanced, _ = soundfile.read(tmp_path / "out.wav", dtype="float32")
-        assert len(enhanced) == 800 and np.isfinite(enhanced).all()
+        assert peak < 1e30 and len(enhanced) == 800 and np.isfinite(enhanced).all()
