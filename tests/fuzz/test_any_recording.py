@@ -57,15 +57,16 @@ def samples_of(content: str, length: int, channels: int, seed: int) -> np.ndarra
 @st.composite
 def recordings(draw: st.DrawFn) -> tuple[np.ndarray, int]:
     rate = draw(st.sampled_from(RATES) | st.integers(1, 384_000))
-    channels = draw(st.sampled_from([1, 1, 2, 6, 64]) | st.integers(1, 64))
-    most = min(MOST_VALUES // channels, max(3, math.ceil(LONGEST_S * rate)))
+    # Each channel is enhanced by itself: seconds of all of them together are what takes time.
+    channels = min(draw(st.sampled_from([1, 1, 2, 6, 64]) | st.integers(1, 64)), max(1, rate // 8))
+    most = min(MOST_VALUES // channels, max(2, math.ceil(LONGEST_S * rate / channels)))
     length = draw(st.sampled_from([0, 1, 2, most]) | st.integers(0, most))
     content = draw(st.sampled_from(CONTENTS))
     return samples_of(content, length, channels, draw(st.integers(0, 9))), rate
 
 
 QUICK = settings(
-    max_examples=60,
+    max_examples=30,
     deadline=None,
     derandomize=True,
     database=None,
@@ -126,7 +127,7 @@ def test_what_is_no_number_is_named(
         with pytest.raises(AudioError, match=f"sample {index // samples.shape[1]} of .*in.wav is"):
             enhance_file(source, target, enhancer, "fast")
         assert not target.exists()
-    with pytest.raises(AudioError, match="is NaN or infinite"):
+    with pytest.raises(AudioError, match="is NaN or infinite|transpose it"):
         enhancer(samples.T, rate, mode="fast")
 
 
