@@ -2,9 +2,10 @@
 
     python benchmarks/bulk_kills.py --kills 50 --model DIR
 
-Killed (SIGKILL) is a worker, the driver, or everything, Ray included. After each round every result
-must be there and the same, byte for byte, as ``speechduet enhance`` makes it; what was there at a
-kill must not have been made again; and no file but results and ledger may be left. Needs /proc.
+Killed (SIGKILL) is a worker, all workers at once, the driver, or everything, Ray included. After
+each round every result must be there and the same, byte for byte, as ``speechduet enhance`` makes
+it; what was there at a kill must not have been made again; and no file but results and ledger may
+be left. Needs /proc.
 """
 
 import argparse
@@ -17,15 +18,17 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import soundfile
 
+from speechduet.bulk.cluster import cluster
+
 # Starting a driver takes far longer than starting a worker.
-VICTIMS = ("worker", "worker", "worker", "worker", "driver", "all")
+VICTIMS = ("worker", "worker", "worker", "workers", "workers", "driver", "all")
 WORKER = b"ray::MapWorker"
 
 
@@ -59,9 +62,14 @@ def main() -> None:
     faults: list[str] = []
     starts = rounds = 0
     ends = time.monotonic() + 60 * given.minutes
-    given.address = started(given.workers) if given.keep_ray else None
-    with tempfile.TemporaryDirectory(prefix="bulk-kills-") as name:
-        place = Path(name)
+    os.environ.update(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=secrets.token_hex(32))
+    with ExitStack() as stack:
+        given.address = None
+        if given.keep_ray:
+            ray = stack.enter_context(cluster(None, given.workers + 1))
+            given.address = ray.get_runtime_context().gcs_address
+        folder = tempfile.TemporaryDirectory(prefix="bulk-kills-")
+        place = Path(stack.enter_context(folder))
         wanted = reference(place, given)
         while kills.total() < given.kills and time.monotonic() < ends:
             seed = given.seed + rounds
@@ -78,18 +86,6 @@ def main() -> None:
     )
     print(f"{starts} starts, {len(faults)} faults")
     sys.exit(bool(faults))
-
-
-def started(workers: int) -> str:
-    """The address of a Ray that ends with this process."""
-    os.environ.update(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=secrets.token_hex(32))
-    from speechduet.bulk.cluster import import_ray
-
-    context = import_ray().init(
-        **{"address": "local", "num_cpus": workers + 1, "include_dashboard": False},
-        **{"object_store_memory": 100 << 20, "log_to_driver": False},
-    )
-    return str(context.address_info["gcs_address"])
 
 
 def reference(place: Path, given: argparse.Namespace) -> dict[str, bytes]:
@@ -134,13 +130,17 @@ def disturbed(
         starts += 1
         driver = subprocess.Popen(command, start_new_session=True)
         while driver.poll() is None:
+            # Most are killed at work, some while they start.
+            early = chance.random() < 0.1
+            while not early and driver.poll() is None and not workers_of(driver, given):
+                wait_for(driver, 1)
             wait_for(driver, chance.expovariate(1 / given.between))
             if driver.poll() is not None or kills.total() >= most or time.monotonic() > ends:
                 driver.wait()
                 break
             victim = chance.choice(VICTIMS)
             faults += made_again(out, seen)
-            if kill(driver, victim, chance, own_ray=given.address is None):
+            if kill(driver, victim, chance, given):
                 kills[victim] += 1
                 print(f"  {victim} killed with {len(seen)} results there", flush=True)
         if driver.returncode == 0:
@@ -162,23 +162,29 @@ def wait_for(driver: "subprocess.Popen[bytes]", seconds: float) -> None:
 
 
 def kill(
-    driver: "subprocess.Popen[bytes]", victim: str, chance: random.Random, own_ray: bool
+    driver: "subprocess.Popen[bytes]", victim: str, chance: random.Random, given: argparse.Namespace
 ) -> bool:
-    """Kill a worker, the driver, or both with all workers and their Ray; whether one was there."""
-    # Only what this script has started.
-    below = descendants(driver.pid if own_ray else os.getpid())
-    workers = [one for one in below if WORKER in command_of(one)]
-    if victim == "worker":
-        if not workers:
-            return False
-        end(chance.choice(workers))
-        return True
+    """Kill a worker, all workers, the driver, or all with their Ray; whether one was there."""
+    own_ray = given.address is None
+    workers = workers_of(driver, given)
+    if victim in ("worker", "workers"):
+        chance.shuffle(workers)
+        for one in workers if victim == "workers" else workers[:1]:
+            end(one)
+        return bool(workers)
+    below = descendants(driver.pid) if own_ray else workers
     end(driver.pid)
     if victim == "all":
-        for one in below if own_ray else workers:
+        for one in below:
             end(one)
     driver.wait()
     return True
+
+
+def workers_of(driver: "subprocess.Popen[bytes]", given: argparse.Namespace) -> list[int]:
+    """The processes that enhance. Only those that this script has started."""
+    below = descendants(driver.pid if given.address is None else os.getpid())
+    return [one for one in below if WORKER in command_of(one)]
 
 
 def end(process: int) -> None:

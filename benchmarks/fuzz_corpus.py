@@ -59,6 +59,7 @@ def audio() -> Iterator[tuple[str, bytes]]:
         with av.open(stream_file, "w", format=name) as video:
             video.metadata["title"] = "a click"
             stream = video.add_stream(codec, rate=rate, layout="mono")
+            assert isinstance(stream, av.AudioStream)
             frame = av.AudioFrame.from_ndarray(sound.T.copy(), "flt", "mono")
             frame.sample_rate, frame.pts = rate, 0
             for part in av.AudioResampler(stream.format.name, "mono", rate).resample(frame):

@@ -23,7 +23,7 @@ SOURCES = [
 # The order in which data flows. A module imports from rooms above its own, or from its own.
 ROOMS = (
     {"errors", "extras", "seed", "framing", "settings", "attempt", "names", "files", "audio"},
-    {"sampling", "spectrogram"},
+    {"sampling", "spectrogram", "expected_error"},
     {"process"},
     {"sampler"},
     {"network"},

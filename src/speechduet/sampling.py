@@ -36,6 +36,9 @@ class Sampling(Settings):
 
     ``start`` below 1 truncates the process. Its first state is drawn from the kernel around the
     noisy speech or, for one evaluation more, around the predictive estimate.
+
+    ``faithful (1 - confidence)`` of each frame of the result is replaced by the mean of predictive
+    estimate, if one was made, and noisy speech; see `speechduet.enhancement.confidence`.
     """
 
     steps: Annotated[int, Ge(0), Le(10_000)] = 30
@@ -60,6 +63,8 @@ class Sampling(Settings):
     """Use the first predictive estimate wherever one is needed, instead of one for each state."""
     framings: Annotated[int, Ge(1), Le(1_000)] = 1
     """Average over this many positions of the frames; each costs as much as one."""
+    faithful: Share = 0.0
+    """How much to lean on prediction and input where the result is least sure; 0: not at all."""
 
     def check(self) -> None:
         """The paper's grid goes with its predictor alone."""

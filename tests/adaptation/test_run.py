@@ -1,5 +1,7 @@
 """Adaptation from end to end with a very small model, and what one cannot adapt to."""
 
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +11,11 @@ from typer.testing import CliRunner
 
 from speechduet.adaptation import Adaptation, Verdict, adapt, verdict
 from speechduet.adaptation.checking import check_noise, kept_energy
+from speechduet.adaptation.run import _claim, _discard
 from speechduet.cli import app
 from speechduet.data import Recordings
 from speechduet.errors import AudioError, SettingError
+from speechduet.files.partial import _host
 from speechduet.model.find import load_any
 from speechduet.model.folder import load
 
@@ -145,3 +149,51 @@ def test_wrong_usage_is_said(noise: Path, speech: Path, tiny_model: Path, tmp_pa
     inside = command(noise, speech, noise / "model", tiny_model)
     assert inside.exit_code == 2 and "apart from the folders that are read" in inside.stderr
     assert not list(noise.glob("model*"))
+
+
+def test_one_that_was_killed_before_it_began_is_begun(tmp_path: Path) -> None:
+    place = tmp_path / "adapted.adapting"
+    place.mkdir()
+    left = f".speechduet-{_host()}-{2**22 + 1}-1-0123abcd"
+    (place / f"{left}.partial").touch()
+    (tmp_path / f"{left}.folder").mkdir()
+    _claim(place, {"steps": 2})
+    assert [path.name for path in place.iterdir()] == ["adaptation.json"]
+    assert [path.name for path in tmp_path.iterdir()] == ["adapted.adapting"]
+
+
+def test_a_folder_of_somebody_elses_is_refused(tmp_path: Path) -> None:
+    place = tmp_path / "adapted.adapting"
+    place.mkdir()
+    (place / "diary.txt").touch()
+    with pytest.raises(SettingError, match="delete it to start again"):
+        _claim(place, {"steps": 2})
+
+
+def test_what_is_gone_on_from_is_known_until_nothing_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = tmp_path / "adapted.adapting"
+    _claim(place, {"steps": 2})
+    (place / "best").mkdir()
+    for name in ("last.ckpt", "best/config.json"):
+        (place / name).touch()
+    with monkeypatch.context() as context, pytest.raises(KeyboardInterrupt):
+        # As if it were killed before the last of it is removed.
+        context.setattr("speechduet.adaptation.run.shutil.rmtree", interrupted_at(place))
+        _discard(place)
+    assert [path.name for path in place.iterdir()] == ["adaptation.json"]
+    _claim(place, {"steps": 2})
+    _discard(place)
+    assert not place.exists()
+
+
+def interrupted_at(place: Path) -> Callable[[Path], None]:
+    remove = shutil.rmtree
+
+    def rmtree(path: Path) -> None:
+        if path == place:
+            raise KeyboardInterrupt
+        remove(path)
+
+    return rmtree

@@ -13,9 +13,10 @@ from typer.testing import CliRunner
 pytest.importorskip("ray", reason="needs the extra ray")
 
 from speechduet.bulk import cluster as subject
+from speechduet.bulk.begun import Begun
 from speechduet.bulk.cluster import cluster, import_ray
 from speechduet.bulk.rows import Row
-from speechduet.bulk.run import Begun, Fleet, Pieces
+from speechduet.bulk.run import Fleet, Pieces
 from speechduet.cli import app
 from speechduet.errors import SettingError
 
@@ -42,6 +43,55 @@ def test_a_ray_that_is_too_old(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(subject.importlib, "import_module", lambda name: old)
     with pytest.raises(SettingError, match="Ray is 2.9.3; expected 2.60 or later; pip install"):
         import_ray()
+
+
+class Standing:
+    """What stands in for the module of Ray."""
+
+    def __init__(self, folder: Path, failure: str = "") -> None:
+        self.folder, self.failure = folder, failure
+        current = SimpleNamespace(get_current=SimpleNamespace)
+        self.data = SimpleNamespace(DataContext=current)
+
+    def is_initialized(self) -> bool:
+        return False
+
+    def init(self, **_: object) -> object:
+        if self.failure:
+            raise RuntimeError(self.failure)
+        return SimpleNamespace(address_info={"session_dir": str(self.folder)})
+
+    def shutdown(self) -> None:
+        pass
+
+
+def test_nothing_of_a_ray_of_our_own_stays(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "restored afterwards")
+    (tmp_path / "session/logs").mkdir(parents=True)
+    monkeypatch.setattr(subject, "import_ray", lambda: Standing(tmp_path / "session"))
+    with cluster(None, 1):
+        assert (tmp_path / "session/logs").is_dir()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_ray_that_does_not_start(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "restored afterwards")
+    monkeypatch.setattr(subject, "import_ray", lambda: Standing(tmp_path, "no\nmemory"))
+    with (
+        pytest.raises(SettingError, match="cannot start Ray on this machine: .*no memory"),
+        cluster(None, 1),
+    ):
+        pass
+
+
+def test_a_cluster_of_another_version(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    other = Standing(tmp_path, "Version mismatch: Ray: 2.55.0")
+    monkeypatch.setattr(subject, "import_ray", lambda: other)
+    with socket.socket() as answering:
+        answering.bind(("127.0.0.1", 0))
+        answering.listen()
+        said = refused(f"127.0.0.1:{answering.getsockname()[1]}")
+    assert "Version mismatch: Ray: 2.55.0; expected the address of a running cluster of the" in said
 
 
 def test_nothing_is_told_to_other_hosts() -> None:

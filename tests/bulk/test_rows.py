@@ -11,7 +11,7 @@ import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from speechduet.bulk.planning import check_distinct
+from speechduet.bulk.planning import check_rows
 from speechduet.bulk.rows import Row, rows_of
 from speechduet.cli.naming import Naming
 from speechduet.errors import SettingError
@@ -113,12 +113,12 @@ def test_an_empty_parquet_without_the_column(tmp_path: Path) -> None:
 def test_results_have_different_names(tmp_path: Path) -> None:
     twice = manifest(tmp_path, {"path": "/x/a.wav"}, {"path": "/y/b.wav"}, {"path": "/y/a.wav"})
     with pytest.raises(SettingError, match="/x/a.wav and /y/a.wav would both become a.wav"):
-        check_distinct(lambda: iter(rows(twice)), "out")
+        check_rows(lambda: iter(rows(twice)), "out")
     same = manifest(tmp_path, {"path": "/x/a.wav"}, {"path": "/x/a.wav"})
     with pytest.raises(SettingError, match="/x/a.wav and /x/a.wav would both"):
-        check_distinct(lambda: iter(rows(same)), "out")
+        check_rows(lambda: iter(rows(same)), "out")
     other = manifest(tmp_path, {"path": "/x/a.wav", "output": "1.wav"}, {"path": "/x/a.wav"})
-    assert check_distinct(lambda: iter(rows(other)), "out") == 2
+    assert check_rows(lambda: iter(rows(other)), "out") == 2
 
 
 def test_no_result_replaces_a_source(tmp_path: Path) -> None:
@@ -126,7 +126,7 @@ def test_no_result_replaces_a_source(tmp_path: Path) -> None:
         tmp_path, {"path": "/o/b.wav", "output": "a.wav"}, {"path": "/i/b.wav", "output": "b.wav"}
     )
     with pytest.raises(SettingError, match="/o/b.wav would be replaced"):
-        check_distinct(lambda: iter(rows(chained)), "/o")
+        check_rows(lambda: iter(rows(chained)), "/o")
 
 
 def test_a_folder_is_named_as_by_enhance(recordings: Path, tmp_path: Path) -> None:

@@ -1,4 +1,7 @@
-"""Whole runs on a local Ray of two workers: files, a store of S3, shards, and kills."""
+"""Whole runs on a local Ray: files, a store of S3, shards, and kills.
+
+Each run starts workers anew, which import PyTorch: there are few runs, and most have one worker.
+"""
 
 import json
 import os
@@ -7,9 +10,10 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import pytest
@@ -21,6 +25,10 @@ pytest.importorskip("ray", reason="needs the extra ray")
 import ray
 
 from speechduet.bulk.cluster import import_ray
+from speechduet.bulk.planning import Piece
+from speechduet.bulk.rows import Row, rows_of
+from speechduet.bulk.shards import write_shard
+from speechduet.bulk.work import Request, Worker
 from speechduet.cli import app
 from speechduet.enhancement.enhancer import Enhancer
 from speechduet.enhancement.files import enhance_file
@@ -71,25 +79,25 @@ def address(request: pytest.FixtureRequest) -> Iterator[str]:
 def many(tmp_path: Path, rng: np.random.Generator) -> Path:
     """A folder with recordings, and one file that is none."""
     (tmp_path / "in/deep").mkdir(parents=True)
-    for number in range(8):
+    for number in range(5):
         name = f"{'deep/' if number % 2 else ''}{number}.wav"
-        samples = rng.uniform(-0.3, 0.3, 16_000 + 900 * number)
+        samples = rng.uniform(-0.3, 0.3, 8_000 + 900 * number)
         soundfile.write(tmp_path / "in" / name, samples, 16_000)
     return tmp_path / "in"
 
 
-def bulk(model: Path, *arguments: object) -> Result:
-    given = ["bulk", *map(str, arguments), "-m", str(model), "--workers", "2"]
+def bulk(model: Path, *arguments: object, workers: int = 1) -> Result:
+    given = ["bulk", *map(str, arguments), "-m", str(model), "--workers", str(workers)]
     return CliRunner().invoke(app, given)
 
 
-def wanted(folder: Path, model: Path, place: Path) -> dict[str, bytes]:
+def wanted(folder: Path, model: Path, place: Path, **settings: int) -> dict[str, bytes]:
     """What ``enhance`` makes of the recordings of a folder."""
     enhancer = Enhancer.from_pretrained(model, "cpu", 1)
     made = {}
     for source in sorted(folder.rglob("*.wav")):
         name = source.relative_to(folder).as_posix()
-        enhance_file(source, place / name, enhancer)
+        enhance_file(source, place / name, enhancer, **settings)
         made[name] = (place / name).read_bytes()
     return made
 
@@ -112,14 +120,14 @@ def test_a_folder_and_what_is_left_of_it(
     expected = wanted(many, tiny_model, tmp_path / "wanted")
     (many / "bad.wav").write_bytes(b"no sound")
     out = tmp_path / "out"
-    first = bulk(tiny_model, many, "-o", out, "--spool", tmp_path / "spool")
+    first = bulk(tiny_model, many, "-o", out, "--spool", tmp_path / "spool", workers=2)
     assert first.exit_code == 1, first.output
-    assert "8 enhanced" in first.stderr and "1 failed" in first.stderr
+    assert "5 enhanced" in first.stderr and "1 failed" in first.stderr
     assert results(out) == expected
     assert all(one.name.startswith("part-") for one in (out / "_ledger").iterdir())
     assert not list(out.rglob(".speechduet*"))
     told = status(out)
-    assert (told["done"], told["failed"], told["found"]) == (8, 1, 0)
+    assert (told["done"], told["failed"], told["found"]) == (5, 1, 0)
 
     # One is deleted, one is mended, one was made by a process that did not live to note it.
     (out / "deep/3.wav").unlink()
@@ -130,7 +138,7 @@ def test_a_folder_and_what_is_left_of_it(
     assert second.exit_code == 0 and "2 enhanced" in second.stderr, second.output
     assert results(out) == expected | {"bad.wav": expected["0.wav"]}
     told = status(out)
-    assert (told["done"], told["failed"], told["found"]) == (2, 0, 7)
+    assert (told["done"], told["failed"], told["found"]) == (2, 0, 4)
 
 
 def test_a_store_of_s3(
@@ -142,22 +150,22 @@ def test_a_store_of_s3(
     files.mkdir("noisy")
     files.put(str(many) + "/", "noisy/", recursive=True)
     files.mkdir("clean")
-    # Enhanced folder to folder, then by a manifest in which some rows lead nowhere.
-    done = bulk(tiny_model, "s3://noisy", "-o", "s3://clean/a", "--spool", tmp_path / "spool")
-    assert done.exit_code == 0, done.output
+    listed = list(rows_of("s3://noisy", "s3://clean", None, lambda found: []))
     expected = wanted(many, tiny_model, tmp_path / "wanted")
-    for name, content in expected.items():
-        assert files.cat_file(f"clean/a/{name}") == content
-    lines = ["path", "s3://noisy/0.wav", "s3://noisy/gone.wav", "s3://nobody/1.wav"]
+    assert [row.output for row in listed] == sorted(expected, key=lambda name: ("/" in name, name))
+    # A manifest in the store, in which some rows lead nowhere.
+    lines = ["path,output", "s3://noisy/gone.wav,", "s3://nobody/1.wav,"]
+    lines += [f"{row.source},{row.output}" for row in listed]
     files.pipe_file("noisy/list.csv", "\n".join(lines).encode())
-    done = bulk(tiny_model, "s3://noisy/list.csv", "-o", "s3://clean/b", "--quiet")
+    spool = tmp_path / "spool"
+    done = bulk(tiny_model, "s3://noisy/list.csv", "-o", "s3://clean/b", "--spool", spool)
     assert done.exit_code == 1, done.output
-    assert files.cat_file("clean/b/0.wav") == expected["0.wav"]
+    assert {name: files.cat_file(f"clean/b/{name}") for name in expected} == expected
     told = status("s3://clean/b")
-    assert (told["done"], told["failed"]) == (1, 2)
+    assert (told["done"], told["failed"]) == (len(expected), 2)
     assert "nothing is there" in str(told["failures"])
     assert not [name for name in files.find("clean") if name.endswith(("left.parquet", "part"))]
-    assert not list((tmp_path / "spool").iterdir())
+    assert not list(spool.iterdir())
     for given, output in (("s3://vanished", "s3://clean/c"), ("s3://noisy", "s3://vanished/c")):
         done = bulk(tiny_model, given, "-o", output)
         assert done.exit_code == 2 and "vanished" in done.output, done.output
@@ -166,14 +174,24 @@ def test_a_store_of_s3(
 def test_shards_of_an_interrupted_run_are_those_of_another(
     address: str, tiny_model: Path, many: Path, tmp_path: Path
 ) -> None:
-    arguments = ("--shards", "tar", "--shard-size", "3", "--spool", tmp_path / "spool")
-    assert bulk(tiny_model, many, "-o", tmp_path / "a", *arguments).exit_code == 0
-    shards = {path.name: path.read_bytes() for path in (tmp_path / "a").glob("*.tar")}
-    assert sorted(shards) == [f"shard-00000{number}.tar" for number in range(3)]
-    (tmp_path / "a/shard-000001.tar").unlink()
-    again = bulk(tiny_model, many, "-o", tmp_path / "a", *arguments)
-    assert again.exit_code == 0 and "3 enhanced" in again.stderr, again.output
-    assert {path.name: path.read_bytes() for path in (tmp_path / "a").glob("*.tar")} == shards
+    # What one worker makes in one go, without Ray.
+    spool, whole = tmp_path / "spool", tmp_path / "whole"
+    rows = [Row(str(many / name), name) for name in ("0.wav", "2.wav", "4.wav")]
+    rows += [Row(str(many / name), name) for name in ("deep/1.wav", "deep/3.wav")]
+    worker = Worker(Request(str(tiny_model), "cpu"), str(whole), spool, 1)
+    for number, members in enumerate((rows[:3], rows[3:])):
+        piece = Piece(f"shard-{number:06d}.tar", tuple(members))
+        assert all(r.status == "done" for r in write_shard(worker, piece, str(whole), spool, _no))
+    shards = {path.name: path.read_bytes() for path in whole.glob("*.tar")}
+    (whole / "shard-000001.tar").unlink()
+    arguments = ("--shards", "tar", "--shard-size", "3", "--spool", spool)
+    again = bulk(tiny_model, many, "-o", whole, *arguments)
+    assert again.exit_code == 0 and "2 enhanced" in again.stderr, again.output
+    assert {path.name: path.read_bytes() for path in whole.glob("*.tar")} == shards
+
+
+def _no(row: Row) -> str:
+    return ""
 
 
 def workers() -> list[int]:
@@ -188,37 +206,44 @@ def workers() -> list[int]:
 def test_workers_and_drivers_that_are_killed(
     address: str, tiny_model: Path, many: Path, tmp_path: Path
 ) -> None:
-    expected = wanted(many, tiny_model, tmp_path / "wanted")
-    out = tmp_path / "out"
-    command = [sys.executable, "-m", "speechduet", "bulk", str(many), "-o", str(out)]
-    command += ["-m", str(tiny_model), "--workers", "2", "--address", address, "--tries", "9"]
-    command += ["--mode", "balanced", "--steps", "150", "--spool", str(tmp_path / "spool")]
-    reference = tmp_path / "reference"
-    for name in expected:
-        enhancer = Enhancer.from_pretrained(tiny_model, "cpu", 1)
-        enhance_file(many / name, reference / name, enhancer, steps=150)
+    # A worker whose driver is killed ends what it was given: two recordings at most.
+    for number in range(5, 9):
+        (many / f"{number}.wav").write_bytes((many / "4.wav").read_bytes())
+    expected = wanted(many, tiny_model, tmp_path / "wanted", steps=100)
+    out, spool = tmp_path / "out", tmp_path / "spool"
+    asked = [many, "-o", out, "--tries", "9", "--steps", "100", "--spool", spool]
 
-    def killed(number: int, driver: "subprocess.Popen[str]") -> None:
-        ends = time.monotonic() + 240
-        before = len(results(out))
-        while len(results(out)) == before and driver.poll() is None and time.monotonic() < ends:
-            time.sleep(0.05)
-        victim = workers()[0] if number != signal.SIGTERM and number < 0 else driver.pid
-        os.kill(victim, abs(number))
+    def once_there_is_one_more(victim: Callable[[], int], number: int) -> None:
+        ends, before = time.monotonic() + 240, len(results(out))
+        while len(results(out)) == before and time.monotonic() < ends:
+            time.sleep(0.02)
+        os.kill(victim(), number)
 
-    # A driver, SIGKILL; then one that is asked to end; then a worker of one that goes on.
+    # A driver, SIGKILL; then one that is asked to end.
     kept: dict[str, int] = {}
-    for number in (signal.SIGKILL, signal.SIGTERM, -signal.SIGKILL):
-        driver = subprocess.Popen(command, text=True, stderr=subprocess.PIPE)
-        killed(number, driver)
+    command = [sys.executable, "-m", "speechduet", "bulk", *map(str, asked), "-m", str(tiny_model)]
+    for number in (signal.SIGKILL, signal.SIGTERM):
+        driver = subprocess.Popen(
+            [*command, "--workers", "1", "--address", address], text=True, stderr=subprocess.PIPE
+        )
+        once_there_is_one_more(lambda driver=driver: driver.pid, number)  # type: ignore[misc]
         _, said = driver.communicate(timeout=300)
         assert "Traceback" not in said, said
-        assert driver.returncode == {signal.SIGKILL: -9, signal.SIGTERM: 143}.get(number, 0), said
+        assert driver.returncode == (143 if number == signal.SIGTERM else -9), said
         states = {name: (out / name).stat().st_mtime_ns for name in results(out)}
         assert kept.items() <= states.items(), "what was there was made again"
         kept = states
-    assert results(out) == results(reference)
+    # The only worker of a driver that goes on, which has to start another.
+    killer = Thread(
+        target=once_there_is_one_more, args=(lambda: workers()[0], signal.SIGKILL), daemon=True
+    )
+    killer.start()
+    done = bulk(tiny_model, *asked)
+    killer.join(10)
+    assert done.exit_code == 0 and not killer.is_alive(), done.output
+    assert kept.items() <= {name: (out / name).stat().st_mtime_ns for name in kept}.items()
+    assert results(out) == expected
     assert not list(out.rglob(".speechduet*")) and not list(out.rglob("left.parquet"))
-    assert list((tmp_path / "spool").iterdir()) == []
+    assert list(spool.iterdir()) == []
     told = status(out)
     assert told["failed"] == 0 and told["unreadable"] == []

@@ -75,6 +75,12 @@ def wait_for(reached: Callable[[], bool], what: str) -> None:
         time.sleep(0.1)
 
 
+def heed_signals() -> None:
+    """For a new process: nohup, and a shell's &, make the tests and all they start ignore some."""
+    for number in ENDING:
+        signal.signal(number, signal.SIG_DFL)
+
+
 WAITING = """
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -94,8 +100,7 @@ def test_two_signals_at_once_end_what_waits_for_its_threads() -> None:
         subprocess.Popen(
             [sys.executable, "-c", WAITING],
             stdout=subprocess.PIPE,
-            # A shell that starts the tests in the background makes them ignore interruptions.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+            preexec_fn=heed_signals,
         )
         for _ in range(8)
     ]
@@ -145,7 +150,7 @@ def test_workers_end_with_the_command(
         stderr=subprocess.PIPE,
         # Ctrl-C reaches all of a terminal's processes: this one and its workers, and no other.
         start_new_session=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        preexec_fn=heed_signals,
     )
     # Two workers, and the process in which multiprocessing keeps its records.
     wait_for(lambda: len(children(process.pid)) >= 3, "no workers")

@@ -59,7 +59,9 @@ def test_an_identity_system_gives_back_the_input(samples: int, mode: str) -> Non
 
 
 @pytest.mark.parametrize("channels", [1, 2, 8])
-@pytest.mark.parametrize("sample_rate", [8000, 44_100, 96_000])
+@pytest.mark.parametrize(
+    "sample_rate", [8000, 11_025, 12_345, 16_000, 22_050, 44_100, 48_000, 96_000]
+)
 def test_rates_and_channels(channels: int, sample_rate: int) -> None:
     times = np.arange(sample_rate // 2) / sample_rate
     pitches = 300 * np.arange(1, channels + 1)[:, None]

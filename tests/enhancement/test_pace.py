@@ -241,3 +241,13 @@ def test_a_microphone_is_not_and_what_is_too_old_is_left_out() -> None:
         arrivals.put(block(0.5))
         assert arrivals.wait_for_room(0)
     assert arrivals.pace.counters.left_out_s == 15 - MOST_HELD_S
+
+
+@pytest.mark.parametrize("step_s", [0.0, -0.5], ids=["still", "back"])
+def test_a_clock_that_does_not_go_on_does_no_harm(step_s: float) -> None:
+    readings = iter(100 + step_s * reading for reading in range(10_000))
+    pace = Pace(LEVELS, 0.5, True, readings.__next__)
+    assert all(pace.take(pace.arrive(BLOCK_S), BLOCK_S) for _ in range(500))
+    counters = pace.counters
+    assert (counters.level, counters.falls, counters.left_out_s) == ("best", 0, 0)
+    assert counters[1:3] == (0, 0)

@@ -1,5 +1,6 @@
 import json
 import math
+import multiprocessing
 import resource
 import signal
 from collections.abc import Iterator
@@ -85,6 +86,27 @@ def test_weights_that_are_not_finite_are_not_kept(
     with pytest.raises(TrainingError, match="not finite after step 4"):
         train(read_recipe(recipe), tmp_path / "run")
     assert saved(tmp_path / "run")["global_step"] == 2
+
+
+def test_a_worker_that_is_killed_ends_the_run_in_one_line(
+    recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step = Training.training_step
+
+    def killing(module: Training, batch: Batch, index: int) -> Tensor:
+        for worker in multiprocessing.active_children() if 10 in batch.examples else ():
+            worker.kill()
+            worker.join(30)
+        return step(module, batch, index)
+
+    monkeypatch.setattr(Training, "training_step", killing)
+    settings = read_recipe(recipe, ["run.workers=1"])
+    with pytest.raises(TrainingError, match=r"was killed; start again: .*lower run\.workers"):
+        train(settings, tmp_path / "run")
+    assert saved(tmp_path / "run")["global_step"] == 4
+    monkeypatch.setattr(Training, "training_step", step)
+    train(settings, tmp_path / "run")
+    assert saved(tmp_path / "run")["global_step"] == 9
 
 
 @contextmanager

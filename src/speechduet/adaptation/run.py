@@ -17,13 +17,14 @@ from speechduet.audio.folders import find_recordings
 from speechduet.audio.notices import Notify
 from speechduet.backend.fast_convolutions import fast_convolutions
 from speechduet.data import Mixing, Recordings
-from speechduet.errors import SettingError
+from speechduet.errors import ModelError, SettingError
 from speechduet.files.atomic import write_text
+from speechduet.files.partial import remove_leftovers, unfinished_folder
 from speechduet.model.find import load_any
 from speechduet.model.folder import Pretrained, describe, load, save
 from speechduet.settings import Count, Positive, Seed, Settings
 from speechduet.training.draws import TrainingTime
-from speechduet.training.errors import TrainingError
+from speechduet.training.errors import TrainingError, is_full
 from speechduet.training.losses import LossSettings
 from speechduet.training.optimisation import Optimisation
 from speechduet.training.progress import print_note
@@ -32,6 +33,7 @@ from speechduet.training.run import train
 from speechduet.training.settings import DataSettings, RunSettings
 
 _EXCERPT_S = 2.0
+_NOTE = "adaptation.json"
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,8 @@ def adapt(
     predictive decoder.
     """
     settings = settings or Adaptation()
+    if output.exists():
+        raise SettingError(f"{output} is there", "a new folder for the adapted model")
     before = load_any(model)
     _check_model(before)
     run = output.with_name(f"{output.name}.adapting")
@@ -81,10 +85,19 @@ def adapt(
     after = load(train(recipe, run, notify, made.training))
     notify("scoring the adapted model on the same")
     found = verdict(scores, judge(_fast(after), held_out, mode))
-    if found.accepted:
-        metadata = _metadata(before, recordings, rate, found)
-        save(replace(after, metadata=metadata), output, torch.float16)
-    shutil.rmtree(run)
+    if not found.accepted:
+        _discard(run)
+        return found
+    metadata = _metadata(before, recordings, rate, found)
+    with unfinished_folder(output.parent) as unnamed:
+        try:
+            save(replace(after, metadata=metadata), unnamed, torch.float16)
+        except ModelError as error:
+            # Nothing is wrong with what was asked for.
+            raise TrainingError(str(error), remedy="the same call goes on from here") from error
+        # Whenever it is killed, the same call can go on: what it goes on from disappears first.
+        _discard(run)
+        unnamed.rename(output)
     return found
 
 
@@ -115,9 +128,12 @@ def _identity(
 
 def _claim(run: Path, identity: Mapping[str, Any]) -> None:
     """A run folder for this adaptation, new or with what is left of an interrupted one."""
-    note = run / "adaptation.json"
-    text = json.dumps(identity)
-    if run.exists() and (not note.is_file() or note.read_text() != text):
+    note, text = run / _NOTE, json.dumps(identity)
+    for folder in (run.parent, run):
+        remove_leftovers(folder)
+    # One that was killed before its note was there has left nothing.
+    begun = run.exists() and any(run.iterdir())
+    if begun and (not note.is_file() or note.read_text() != text):
         raise SettingError(
             f"{run} holds an adaptation to other recordings, of another model or with other steps",
             remedy="delete it to start again, or give the same as before to go on",
@@ -125,8 +141,20 @@ def _claim(run: Path, identity: Mapping[str, Any]) -> None:
     try:
         run.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise SettingError(f"cannot create {run} ({error.strerror})", "a writable folder") from None
+        raise is_full(error, run) or SettingError(
+            f"cannot create {run} ({error.strerror})", "a writable folder"
+        ) from None
     write_text(note, text, TrainingError)
+
+
+def _discard(run: Path) -> None:
+    """Remove a run folder, the note last, without which nobody could go on from the rest."""
+    for path in run.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif path.name != _NOTE:
+            path.unlink()
+    shutil.rmtree(run)
 
 
 def _excerpt_s(pretrained: Pretrained) -> float:

@@ -17,6 +17,18 @@ def warn(text: str) -> None:
     warnings.warn(text, AudioWarning, stacklevel=3)
 
 
+def once(notify: Notify, name: str) -> Notify:
+    """Tells the same of a recording of this name no more than once."""
+    told: set[str] = set()
+
+    def tell(text: str) -> None:
+        if text not in told:
+            told.add(text)
+            notify(f"{name}: {text}")
+
+    return tell
+
+
 def show_warnings_as_lines() -> None:
     """Let every AudioWarning be one line on stderr, without the place in the code; for programs.
 

@@ -42,7 +42,7 @@ class Recording:
         """Length at its own rate."""
         self.channels = 0
         self._storage = storage
-        self._name = name
+        self.name = name
         peaks = np.zeros(1, np.float32)
         checked = self._checked(blocks)
         steady = checked if keep_offset else without_offset(checked, sample_rate)
@@ -87,7 +87,7 @@ class Recording:
                 first = int(np.argmin(usable))
                 finite = np.isfinite(block[first]).all()
                 raise AudioError(
-                    f"sample {self.samples + first} of {self._name} is "
+                    f"sample {self.samples + first} of {self.name} is "
                     + (f"beyond {LARGEST:g}" if finite else "NaN or infinite"),
                     "finite samples, full scale at 1",
                 )

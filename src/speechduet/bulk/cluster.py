@@ -3,6 +3,7 @@
 import importlib
 import logging
 import os
+import shutil
 import signal
 import socket
 from collections.abc import Iterator
@@ -29,8 +30,10 @@ _LOCAL = {
     "RAY_BACKEND_LOG_LEVEL": "fatal",
     # Ray's workers would give way to everything else on the machine, `enhance` does not.
     "RAY_worker_niceness": "0",
-    # A busy machine takes longer than the 20 s that Ray waits for its own server.
+    # A busy machine takes longer than the 20 s that Ray waits for its own server, and the 30 s that
+    # it waits for the process that starts workers.
     "RAY_NUM_REDIS_GET_RETRIES": "60",
+    "RAY_raylet_start_wait_time_s": "300",
     # Its metrics have no reader here.
     "RAY_enable_metrics_collection": "0",
 }
@@ -78,7 +81,7 @@ def cluster(address: str | None, cores: int) -> Iterator[Any]:
     local |= {"object_store_memory": _STORE_BYTES, "_node_ip_address": "127.0.0.1"}
     quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
     with Attempt("Ray") as attempt, _silenced():
-        ray.init(address=address or "local", **quiet, **({} if address else local))
+        known = ray.init(address=address or "local", **quiet, **({} if address else local))
     if attempt.failure and address is None:
         raise SettingError(f"cannot start Ray on this machine: {attempt.failure}"[:1000])
     if attempt.failure:
@@ -94,6 +97,9 @@ def cluster(address: str | None, cores: int) -> Iterator[Any]:
         yield ray
     finally:
         ray.shutdown()
+        if address is None:
+            # Ray would leave its logs and sockets in the folder for temporary files for ever.
+            shutil.rmtree(known.address_info["session_dir"], ignore_errors=True)
 
 
 def _check_address(address: str) -> None:

@@ -1,8 +1,10 @@
 """Where recordings are read from and results go to: a local folder, or anything fsspec reaches."""
 
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from errno import EDQUOT, ENOSPC
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +34,12 @@ def joined(place: str, name: str) -> str:
     if "://" in place:
         return f"{place.rstrip('/')}/{name}"
     return str(Path(place, *name.split("/")))
+
+
+def canonical(place: str) -> str:
+    """One way to write a place, without links being followed; so that two can be compared."""
+    path = local_path(place)
+    return place if path is None else os.path.abspath(path)  # noqa: PTH100
 
 
 def filesystem(place: str) -> tuple[Any, str]:
@@ -89,12 +97,31 @@ def readable(place: str, spool: Path) -> Iterator[Path]:
                     f"{place} has {size} bytes and the spool {spool} room for {free}",
                     remedy="give a larger folder as --spool",
                 )
-            with files.open(name, "rb", cache_type="readahead") as source, copy.open("wb") as held:
+            with (
+                room_in(spool),
+                files.open(name, "rb", cache_type="readahead") as source,
+                copy.open("wb") as held,
+            ):
                 shutil.copyfileobj(source, held, _CHUNK_BYTES)
         except (FileNotFoundError, PermissionError) as error:
             reason = "nothing is there" if isinstance(error, FileNotFoundError) else "no permission"
             raise AudioError(f"cannot read {place}: {reason}") from error
         yield copy
+
+
+@contextmanager
+def room_in(spool: Path) -> Iterator[None]:
+    """Within it what fails because the disk is full is an AudioError that names the spool."""
+    try:
+        yield
+    except (OSError, AudioError) as error:
+        if not any(
+            getattr(one, "errno", None) in (ENOSPC, EDQUOT) for one in (error, error.__cause__)
+        ):
+            raise
+        raise AudioError(
+            f"the spool {spool} is full", remedy="give a larger folder as --spool"
+        ) from error
 
 
 def publish(file: Path, place: str) -> None:

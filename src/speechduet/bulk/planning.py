@@ -2,7 +2,7 @@
 
 import io
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from speechduet.attempt import Attempt
 from speechduet.bulk.ledger import Hashes, Known, hash_of, within, write_whole
-from speechduet.bulk.places import filesystem, joined, local_path
+from speechduet.bulk.places import canonical, filesystem, joined, local_path
 from speechduet.bulk.rows import LEDGER, Row
 from speechduet.errors import FileError, SettingError
 
@@ -23,6 +23,7 @@ ROWS_OF_A_PIECE = 4
 
 _SMALL = 256
 _GROUP_PIECES = 256
+_FOUND_ROWS = 1000
 
 _SCHEMA = pa.schema(
     [
@@ -48,31 +49,38 @@ class Sharding(NamedTuple):
 
 
 Rows = Callable[[], Iterator[Row]]
+Found = Callable[[Sequence[Row]], None]
 
 
-def check_distinct(rows: Rows, output: str) -> int:
-    """How many rows there are.
+def check_rows(rows: Rows, output: str, known: Known) -> None:
+    """Go through all rows before any work.
 
-    Raises SettingError for one that cannot be meant, for two that have one result, and for a
-    result that would replace a source.
+    Raises SettingError for one that cannot be meant, for two that have one result, for a result
+    that would replace a source, and for a source that is a result of an earlier run.
     """
+    below = canonical(joined(output, "x")).removesuffix("x")
     sources, outputs = array("Q"), array("Q")
     for row in rows():
-        sources.append(hash_of(row.source))
-        outputs.append(hash_of(joined(output, row.output)))
+        source = canonical(row.source)
+        if source.startswith(below) and within(known.outputs, source.removeprefix(below)):
+            raise SettingError(
+                f"{row.source} is a result of an earlier run",
+                "recordings that are to be enhanced",
+            )
+        sources.append(hash_of(source))
+        outputs.append(hash_of(below + row.output))
     made = np.sort(np.frombuffer(outputs, np.uint64))
     twice = made[1:][made[1:] == made[:-1]]
     if len(twice):
-        _refuse_twice(row for row in rows() if within(twice, joined(output, row.output)))
+        _refuse_twice(row for row in rows() if within(twice, below + row.output))
     read = np.sort(np.frombuffer(sources, np.uint64))
     if np.isin(made, read).any():
         for row in rows():
-            if within(read, joined(output, row.output)):
+            if within(read, below + row.output):
                 raise SettingError(
                     f"{joined(output, row.output)} would be replaced by a result",
                     "results apart from what is read",
                 )
-    return len(made)
 
 
 def _refuse_twice(suspects: Iterator[Row]) -> None:
@@ -124,11 +132,11 @@ def planned(
     known: Known,
     sharding: Sharding | None,
     overwrite: bool,
-    found: Callable[[Row], None],
+    found: Found,
 ) -> Iterator[Left]:
     """The list of what is left, beside the ledger as long as the context lasts.
 
-    ``found`` is called with each row whose result is there but not in the ledger. Raises
+    ``found`` is called with the rows whose results are there but not in the ledger. Raises
     SettingError if nothing can be written there.
     """
     place = joined(output, f"{LEDGER}/left.parquet")
@@ -155,16 +163,19 @@ def _files(
     output: str,
     known: Known,
     overwrite: bool,
-    found: Callable[[Row], None],
+    found: Found,
     counts: dict[str, int],
 ) -> Iterator[Piece]:
     is_there, finished = written_results(output), known.finished()
-    held: list[Row] = []
+    held, unnoted = list[Row](), list[Row]()
     for row in rows():
         if not overwrite and is_there(row.output):
             counts["skipped"] += 1
             if not within(finished, row.output):
-                found(row)
+                unnoted.append(row)
+            if len(unnoted) == _FOUND_ROWS:
+                found(unnoted)
+                unnoted = []
             continue
         counts["rows"] += 1
         held.append(row)
@@ -173,6 +184,8 @@ def _files(
             held = []
     if held:
         yield Piece(None, tuple(held))
+    if unnoted:
+        found(unnoted)
 
 
 def _shards(

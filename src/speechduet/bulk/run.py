@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from speechduet.attempt import Attempt
+from speechduet.bulk.begun import Begun
 from speechduet.bulk.ledger import Record, table_of
 from speechduet.bulk.planning import Left, Piece, piece_of, read_pieces
 from speechduet.bulk.rows import Row
@@ -37,26 +38,6 @@ class Fleet:
 
 class BulkError(SpeechduetError):
     """Work that came to an end before all was tried."""
-
-
-class Begun:
-    """An actor that knows what has been begun and not ended, and how often.
-
-    An exception is caught where it occurs; this is for recordings of which a worker dies.
-    """
-
-    def __init__(self) -> None:
-        self._begun: dict[str, int] = {}
-
-    def begin(self, output: str) -> int:
-        """How often this was begun before, and its worker did not live to end it."""
-        self._begun[output] = self._begun.get(output, 0) + 1
-        return self._begun[output] - 1
-
-    def end(self, outputs: list[str]) -> None:
-        """These are done, or have failed."""
-        for output in outputs:
-            self._begun.pop(output, None)
 
 
 class Pieces:

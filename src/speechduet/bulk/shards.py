@@ -7,19 +7,18 @@ its bytes do not depend on who wrote it, or on how often it was begun.
 import io
 import shutil
 import tarfile
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import Protocol
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from speechduet.attempt import Attempt
 from speechduet.bulk.ledger import Record
-from speechduet.bulk.places import is_written, joined, local_path, publish, readable
+from speechduet.bulk.places import is_written, joined, local_path, publish, readable, room_in
 from speechduet.bulk.planning import Piece
 from speechduet.bulk.rows import Row
 from speechduet.bulk.work import Worker
@@ -38,16 +37,6 @@ _SCHEMA = pa.schema(
 """``audio`` as Hugging Face's `datasets` has it; ``path`` is the name of the result."""
 
 _GROUP_BYTES = 16 << 20
-
-
-class Pack(Protocol):
-    """A shard that is being written."""
-
-    def add(self, name: str, content: bytes) -> None:
-        """Append a file."""
-
-    def close(self) -> None:
-        """Write what is held."""
 
 
 class TarPack:
@@ -108,32 +97,44 @@ def write_shard(
     """
     assert piece.shard is not None
     place = joined(output, piece.shard)
-    records: list[Record] = []
     with Attempt(place) as attempt, ExitStack() as stack:
         folder = stack.enter_context(unfinished_folder(spool))
         old: dict[str, Callable[[], bytes]] = {}
         if not overwrite and is_written(place):
             old = _members(stack.enter_context(readable(place, spool)))
         if {row.output for row in piece.rows} <= old.keys():
-            return iter([_found(row, piece.shard) for row in piece.rows])
+            return iter([Record(*row, "found", shard=piece.shard) for row in piece.rows])
         packed = folder / piece.shard
-        pack: Pack = TarPack(packed) if piece.shard.endswith(".tar") else ParquetPack(packed)
-        for row in piece.rows:
-            if row.output in old:
-                pack.add(row.output, old[row.output]())
-                records.append(_found(row, piece.shard))
-                continue
-            reason = begun(row)
-            result = folder / f"result{PurePosixPath(row.output).suffix}"
-            record = _failed(row, reason) if reason else worker.tried(row, result)
-            if record.status == "done":
-                pack.add(row.output, result.read_bytes())
-            records.append(replace(record, shard=piece.shard))
-        pack.close()
+        with room_in(spool):
+            records = _pack(worker, piece, packed, old, begun)
         _publish(packed, place)
     if attempt.failure:
         records = [_failed(row, attempt.failure) for row in piece.rows]
     return iter(records)
+
+
+def _pack(
+    worker: Worker,
+    piece: Piece,
+    packed: Path,
+    old: Mapping[str, Callable[[], bytes]],
+    begun: Callable[[Row], str],
+) -> list[Record]:
+    """Write the shard into the spool; what became of each of its recordings."""
+    records: list[Record] = []
+    with closing(TarPack(packed) if packed.suffix == ".tar" else ParquetPack(packed)) as pack:
+        for row in piece.rows:
+            if row.output in old:
+                pack.add(row.output, old[row.output]())
+                records.append(Record(*row, "found", shard=packed.name))
+                continue
+            reason = begun(row)
+            result = packed.with_name(f"result{PurePosixPath(row.output).suffix}")
+            record = _failed(row, reason) if reason else worker.tried(row, result)
+            if record.status == "done":
+                pack.add(row.output, result.read_bytes())
+            records.append(replace(record, shard=packed.name))
+    return records
 
 
 def _publish(packed: Path, place: str) -> None:
@@ -143,10 +144,6 @@ def _publish(packed: Path, place: str) -> None:
         return
     with replacing(path, AudioError) as unfinished:
         shutil.copyfile(packed, unfinished)
-
-
-def _found(row: Row, shard: str) -> Record:
-    return Record(*row, "found", shard=shard)
 
 
 def _failed(row: Row, reason: str) -> Record:

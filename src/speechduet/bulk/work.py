@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 from hashlib import sha256
@@ -16,7 +17,7 @@ from speechduet.audio import Samples, read_blocks
 from speechduet.audio.recording import Recording, mixed
 from speechduet.backend import BackendName, BackendPrecision
 from speechduet.bulk.ledger import Record
-from speechduet.bulk.places import is_written, joined, local_path, publish, readable
+from speechduet.bulk.places import is_written, joined, local_path, publish, readable, room_in
 from speechduet.bulk.rows import Row
 from speechduet.enhancement.confidence import MeanDisagreement
 from speechduet.enhancement.enhancer import Enhancer
@@ -100,9 +101,14 @@ class Worker:
         path = local_path(target)
         if path is not None:
             return self.tried(row, path)
-        with unfinished_folder(self._spool) as folder:
+        with (
+            Attempt(target) as kept,
+            room_in(self._spool),
+            unfinished_folder(self._spool) as folder,
+        ):
             result = folder / PurePosixPath(row.output).name
             return self.tried(row, result, place=target)
+        return Record(*row, "failed", error=kept.failure)
 
     def tried(self, row: Row, target: Path, place: str | None = None) -> Record:
         """Enhance into a local file, and upload that to a place; again if something unforeseen
@@ -112,7 +118,7 @@ class Worker:
             begun = time.perf_counter()
             copy = ""
             with Attempt(row.source) as attempt:
-                with readable(row.source, self._spool) as source:
+                with readable(row.source, self._spool) as source, self._room_for(target):
                     copy = str(source)
                     measured = self._rewrite(source, target, row.source)
                 if place is not None:
@@ -130,6 +136,10 @@ class Worker:
         error = attempt.failure.replace(copy, row.source) if copy else attempt.failure
         failed = Record(*row, "failed", tries=number, error=error)
         return replace(failed, **self._made_by._asdict())
+
+    def _room_for(self, target: Path) -> AbstractContextManager[None]:
+        """What says that the spool is full, if the target lies there and it is."""
+        return room_in(self._spool) if self._spool in target.parents else nullcontext()
 
     def _rewrite(self, source: Path, target: Path, name: str) -> "_Measured":
         """Enhance a local file into another; what was measured on the way."""

@@ -55,8 +55,6 @@ def adapt(
         from speechduet.adaptation import adapt as run
     except ImportError as error:
         raise missing(error, "lightning", "train") from None
-    if output.exists():
-        raise SettingError(f"{output} is there", "a new folder for the adapted model")
     check_folder(output.parent)
     talk = speech or _SAMPLES
     if not talk.is_dir():

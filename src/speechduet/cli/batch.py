@@ -55,6 +55,8 @@ def enhance_files(
             remove_leftovers(folder)
         wanted = [job for job in jobs if overwrite or not is_there(job.target)]
         report.skipped(len(jobs) - len(wanted))
+        if plot:
+            _draw_missing([job for job in jobs if job not in wanted], request, report)
         if wanted:
             enhancer = load()
             _check(enhancer, request)
@@ -66,6 +68,26 @@ def enhance_files(
 def picture_of(target: Path) -> Path:
     """Where the picture of a result is drawn; the whole name, for a.wav and a.mp3 are two."""
     return target.with_name(f"{target.name}.png")
+
+
+def _draw_missing(jobs: list["Job"], request: dict[str, Any], report: BatchProgress) -> None:
+    """Pictures of results that are there: a run may have ended between a result and its picture."""
+    for job in jobs:
+        if not is_there(picture_of(job.target)):
+            with Attempt(str(job.source)) as attempt:
+                _draw(job, request)
+            if attempt.failure:
+                report.failed(attempt.failure)
+
+
+def _draw(job: "Job", request: dict[str, Any]) -> None:
+    from speechduet.comparison import draw_comparison
+
+    draw_comparison(
+        *(job.source, job.target, picture_of(job.target)),
+        track=request["track"],
+        salvage=request["salvage"],
+    )
 
 
 def _check(enhancer: "Enhancer", request: dict[str, Any]) -> None:
@@ -111,13 +133,7 @@ def _enhance(
                 **request,
             )
             if plot:
-                from speechduet.comparison import draw_comparison
-
-                draw_comparison(
-                    *(job.source, job.target, picture_of(job.target)),
-                    track=request["track"],
-                    salvage=request["salvage"],
-                )
+                _draw(job, request)
             report.finished(duration_s, line)
         if attempt.failure:
             report.failed(attempt.failure, line, attempt.trace if verbose else "")

@@ -1,29 +1,19 @@
 """``speechduet bulk``: recordings without number, on Ray."""
 
 import json
-from collections.abc import Mapping
+from glob import has_magic
 from pathlib import Path
 from tempfile import gettempdir
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
-from speechduet.attempt import Attempt
 from speechduet.audio import suffix_of
-from speechduet.audio.folders import resolved
+from speechduet.audio.folders import is_there, resolved, split_pattern
 from speechduet.cli import options
-from speechduet.cli.bulk_progress import BulkProgress
-from speechduet.cli.naming import Naming
 from speechduet.errors import SettingError
 from speechduet.extras import need
 from speechduet.names import shown
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-
-    from speechduet.bulk.planning import Sharding
-    from speechduet.bulk.rows import Row
-    from speechduet.bulk.work import Request
 
 _RAY = "Ray"
 
@@ -150,117 +140,23 @@ def bulk(
         raise typer.BadParameter("give a folder, a manifest or a glob", param_hint="INPUT")
     if output is None:
         raise typer.BadParameter("say where results go", param_hint="'-o' / '--output'")
+    # They need the packages of the extra.
     from speechduet.bulk.planning import Sharding
     from speechduet.bulk.work import Request
+    from speechduet.cli.bulk_run import Asked, enhance_all
 
-    suffix = None if container is None else suffix_of(container)
     _check_apart(given, output)
     request = Request(
         *(_absolute(model), device, threads, segment, batch_size, backend, precision),
         *(mode, strength, seed, track, salvage, expert),
     )
-    sharding = None if shards is None else Sharding(shards, shard_size)
-    fleet = (workers, gpus, tries, spool or Path(gettempdir()) / "speechduet-bulk")
-    failures = _run(given, output, suffix, request, sharding, overwrite, address, fleet, quiet)
-    if failures:
+    asked = Asked(
+        *(given, output, None if container is None else suffix_of(container), request),
+        *(None if shards is None else Sharding(shards, shard_size), overwrite, quiet),
+        *(address, workers, gpus, tries, spool or Path(gettempdir()) / "speechduet-bulk"),
+    )
+    if enhance_all(asked):
         raise typer.Exit(1)
-
-
-def _run(
-    given: str,
-    output: str,
-    suffix: str | None,
-    request: "Request",
-    sharding: "Sharding | None",
-    overwrite: bool,
-    address: str | None,
-    asked: tuple[int | None, float | None, int, Path],
-    quiet: bool,
-) -> int:
-    """Do what is left; how many recordings failed."""
-    from speechduet.bulk.cluster import cluster
-    from speechduet.bulk.ledger import Ledger, Record, read_ledger, table_of
-    from speechduet.bulk.planning import check_distinct, planned
-    from speechduet.bulk.rows import is_manifest, rows_of
-    from speechduet.bulk.run import Fleet, cores_here, enhance_left
-    from speechduet.bulk.sweeping import sweep
-
-    workers, gpus, tries, spool = asked
-    out = Path(output) if "://" not in output else Path(output.replace("://", "/"))
-
-    def name(found: Mapping[Path, Path]) -> list[Path]:
-        return [target.relative_to(out) for target in Naming(out, suffix).targets(found)]
-
-    def rows() -> "Any":
-        return rows_of(given, output, suffix, name)
-
-    if is_manifest(given):
-        check_distinct(rows, output)
-    model_hash = request.check()
-    sweep(output, spool)
-    ledger = Ledger(output)
-    known = read_ledger(output)
-    progress = BulkProgress(quiet)
-    found: list[Record] = []
-
-    def note(row: "Row") -> None:
-        found.append(Record(*row, "found"))
-        if len(found) == 1000:
-            ledger.append(table_of(found))
-            found.clear()
-
-    for damaged in known.unreadable:
-        progress.say(f"a part of the ledger is left out: {damaged}")
-    completed = False
-    try:
-        with planned(rows, output, known, sharding, overwrite, note) as left:
-            if found:
-                ledger.append(table_of(found))
-                ledger.flush()
-            progress.begin(left.rows, left.skipped)
-            if left.rows:
-                cores = (workers or cores_here() // request.threads or 1) * request.threads
-                # One more for what reads the list of what is left.
-                with cluster(address, cores + 1) as ray:
-                    there = ray.cluster_resources()
-                    each = _gpus_each(gpus, request.device, there.get("GPU", 0))
-                    most = _most_workers(there, request.threads, each)
-                    fleet = Fleet(workers or most, request.threads, each, tries, spool)
-                    if fleet.workers > most:
-                        raise SettingError(
-                            f"{fleet.workers} workers where {most} fit", f"at most {most}"
-                        )
-
-                    def take(table: "pa.Table") -> None:
-                        ledger.append(table)
-                        progress.take(table)
-
-                    with progress:
-                        enhance_left(
-                            *(ray, left, request, output, fleet, overwrite, model_hash, take)
-                        )
-        completed = True
-    finally:
-        # Whatever ends it: what is known goes into the ledger, and nothing half-written stays.
-        with Attempt("the ledger") as written:
-            ledger.flush()
-        if written.failure:
-            progress.say(written.failure)
-        sweep(output, spool, wait=not completed)
-    progress.end()
-    return progress.failures
-
-
-def _gpus_each(asked: float | None, device: str, there: float) -> float:
-    if asked is not None:
-        return asked
-    return 1.0 if there and (device == "auto" or device.startswith("cuda")) else 0.0
-
-
-def _most_workers(there: Mapping[str, float], threads: int, gpus: float) -> int:
-    """How many workers fit, with a core left for what feeds them."""
-    fit = int(max(there.get("CPU", 1) - 1, 1) // threads)
-    return min(fit, int(there.get("GPU", 0) // gpus)) if gpus else fit
 
 
 def _check_apart(given: str, output: str) -> None:
@@ -270,7 +166,10 @@ def _check_apart(given: str, output: str) -> None:
             output.rstrip("/") + "/"
         )
     else:
-        source, out = resolved(Path(given)), resolved(Path(output))
+        path = Path(given)
+        if has_magic(given) and not is_there(path):
+            path = split_pattern(path)[0]
+        source, out = resolved(path), resolved(Path(output))
         inside = source.is_dir() and (out == source or out in source.parents)
     if inside:
         raise SettingError(

@@ -4,6 +4,8 @@ from datetime import timedelta
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from rich.progress import MofNCompleteColumn, TextColumn
+
 from speechduet.cli.progress import Bars
 
 if TYPE_CHECKING:
@@ -14,39 +16,39 @@ _TELL_S = 30.0
 
 
 class BulkProgress(Bars):
-    """Throughput, time left and failures, in a line now and then."""
+    """Throughput, time left and failures: a bar on a terminal, elsewhere a line now and then."""
 
     def __init__(self, quiet: bool) -> None:
-        super().__init__()
+        super().__init__(MofNCompleteColumn(), TextColumn("{task.fields[state]}"))
         self.progress.disable |= quiet
+        self._task = self.progress.add_task("Enhancing", state="")
         self._quiet = quiet
         self.failures = 0
         self._rows = self._skipped = self._done = self._enhanced = 0
         self._audio_s = 0.0
-        self._begun = self._told = self._first = monotonic()
+        self._begun = self._told = monotonic()
+        self._first: tuple[float, int] | None = None
 
     def begin(self, rows: int, skipped: int) -> None:
         """So many are left, and so many were done before."""
         self._rows, self._skipped = rows, skipped
         self._begun = self._told = monotonic()
+        self.progress.update(self._task, total=rows, state=self._state())
         if not self._quiet:
             self.say(f"{rows} recordings to enhance, {skipped} done before")
 
     def take(self, table: "pa.Table") -> None:
         """Rows of the ledger have come."""
-        if not self._done:
-            self._first = monotonic()
         for row in table.select(["status", "duration_s", "error"]).to_pylist():
             self._done += 1
             self._enhanced += row["status"] == "done"
             self._audio_s += row["duration_s"] or 0.0
             if row["status"] == "failed":
-                self.failures += 1
-                if self.failures <= _FAILURES_SHOWN:
-                    self.say(f"failed: {row['error']}")
-                elif self.failures == _FAILURES_SHOWN + 1:
-                    self.say("further failures are told by --status")
-        if not self._quiet and monotonic() - self._told > _TELL_S and self._done < self._rows:
+                self._fail(row["error"])
+        self._first = self._first or (monotonic(), self._done)
+        self.progress.update(self._task, completed=self._done, state=self._state())
+        lines = self.progress.disable and not self._quiet
+        if lines and monotonic() - self._told > _TELL_S and self._done < self._rows:
             self._told = monotonic()
             self.say(self._line())
 
@@ -58,14 +60,25 @@ class BulkProgress(Bars):
             parts += [f"{self.failures} failed"] if self.failures else []
             self.say(", ".join(parts))
 
+    def _fail(self, error: str) -> None:
+        self.failures += 1
+        if self.failures <= _FAILURES_SHOWN:
+            self.say(f"failed: {error}")
+        elif self.failures == _FAILURES_SHOWN + 1:
+            self.say("further failures are told by --status")
+
+    def _state(self) -> str:
+        return f"{self._speed()}, {self.failures} failed"
+
     def _line(self) -> str:
+        line = f"{self._done} of {self._rows} recordings, {self._state()}"
+        if self._first is None or self._first[1] == self._done:
+            return line
         # Not since the beginning: the workers took their time to load the model.
-        each_s = (monotonic() - self._first) / self._done
+        begun, before = self._first
+        each_s = (monotonic() - begun) / (self._done - before)
         left = timedelta(seconds=round(each_s * (self._rows - self._done)))
-        return (
-            f"{self._done} of {self._rows} recordings ({self._speed()}), "
-            f"{self.failures} failed, about {left} left"
-        )
+        return f"{line}, about {left} left"
 
     def _speed(self) -> str:
         hours = self._audio_s / 3600

@@ -21,8 +21,8 @@ from speechduet.evaluation import (
     Condition,
     Dnsmos,
     Evaluation,
+    FurtherMetric,
     Manifest,
-    Metric,
     ScoredPair,
     UnscoredFile,
     evaluate_pairs,
@@ -44,13 +44,14 @@ class _Further(Enum):
     LSD = "lsd"
     PESQ_NB = "pesq_nb"
     DNSMOS = "dnsmos"
+    CONFIDENCE = "confidence"
 
 
 class _Work(NamedTuple):
     """How pairs are scored: in this many processes, with these metrics beside the usual ones."""
 
     jobs: int
-    further: dict[str, Metric]
+    further: dict[str, FurtherMetric]
 
     def score(
         self, label: str, pairs: list[ScoredPair], unpaired: list[UnscoredFile]
@@ -152,6 +153,10 @@ def evaluate(
         raise typer.BadParameter(
             f"{report.name} is neither Markdown (.md) nor a page (.html)", param_hint="report"
         )
+    if noisy is None and _Further.CONFIDENCE in (metric or ()):
+        raise typer.BadParameter(
+            "confidence is about what was removed: give --noisy", param_hint="metric"
+        )
     need("pesq", "pystoi", *(("jinja2", "matplotlib") if as_page else ()))
     for written in (csv_file, json_file, report):
         check_output(written)
@@ -226,9 +231,9 @@ def _further(
     dnsmos: Path | None,
     recogniser: str | None,
     phoneme_recogniser: str | None,
-) -> dict[str, Metric]:
+) -> dict[str, FurtherMetric]:
     """The metrics that are asked for beside the usual ones."""
-    further: dict[str, Metric] = {name.value: FURTHER[name.value] for name in metrics or ()}
+    further: dict[str, FurtherMetric] = {name.value: FURTHER[name.value] for name in metrics or ()}
     if dnsmos is not None:
         further["dnsmos"] = Dnsmos(dnsmos)
     if recogniser is not None:

@@ -63,7 +63,7 @@ class Bars:
             reached = 10 * done // whole if whole else 0
             if self.progress.disable and reached > tenths:
                 tenths = reached
-                left = timedelta(seconds=round((perf_counter() - begun) * (whole - done) / done))
+                left = timedelta(seconds=round(_since(begun) * (whole - done) / done))
                 line = f"{label}: {done} of {whole} {unit}"
                 self.say(f"{line}, about {left} left" if done < whole else line)
 
@@ -72,6 +72,11 @@ class Bars:
     def say(self, text: str) -> None:
         """A line above the bars."""
         self.progress.console.print(shown(text))
+
+
+def _since(begun: float) -> float:
+    """Seconds; a clock that was set back, as those of some virtual machines are, shows none."""
+    return max(0.0, perf_counter() - begun)
 
 
 def track(items: Iterable[Item], label: str, unit: str, total: int) -> Iterator[Item]:
@@ -121,7 +126,7 @@ class BatchProgress(Bars):
     def advance(self, line: TaskID, done_s: float, whole_s: float) -> None:
         """``done_s`` seconds of the recording are enhanced, of ``whole_s``."""
         task = next(task for task in self.progress.tasks if task.id == line)
-        taken_s = perf_counter() - task.fields["begun"]
+        taken_s = _since(task.fields["begun"])
         factor = f"{taken_s / done_s:.2f}" if done_s else "-"
         self.progress.update(line, completed=done_s, total=whole_s, factor=factor)
 
@@ -163,7 +168,7 @@ class BatchProgress(Bars):
     def _end(self, line: TaskID) -> None:
         self.progress.remove_task(line)
         with self._lock:
-            self._taken_s = perf_counter() - (self._begun or perf_counter())
+            self._taken_s = 0.0 if self._begun is None else _since(self._begun)
 
     def _summary(self) -> str:
         speed = ""

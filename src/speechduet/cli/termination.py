@@ -98,7 +98,7 @@ def as_usual() -> None:
 def _end_now(status: int) -> None:
     discard_unfinished()
     for stream in (sys.stdout, sys.stderr):
-        # The terminal may be gone, or what reads the pipe.
-        with suppress(OSError, ValueError):
+        # The terminal may be gone, or what reads the pipe; or the signal came within a write.
+        with suppress(OSError, ValueError, RuntimeError):
             stream.flush()
     os._exit(status)

@@ -1,4 +1,9 @@
-"""Where the two decoders disagree: a map over frequency and time, and its files."""
+"""How sure a result is: a confidence for each frame, and a map of where the decoders disagree.
+
+The confidence is made of the energy that was removed from a frame and that which was kept. On
+recordings whose clean speech is known it ranks the true errors as well as the disagreement of the
+decoders does, and needs no second decoder (docs/results.md).
+"""
 
 from collections.abc import Sequence
 from importlib.util import find_spec
@@ -11,6 +16,7 @@ from torch import Tensor
 
 from speechduet.enhancement.segments import Segmentation
 from speechduet.errors import AudioError, SettingError
+from speechduet.expected_error import expected_error
 from speechduet.files.atomic import replacing
 from speechduet.sampler import Sampling
 from speechduet.spectrogram import Spectrogram
@@ -20,6 +26,16 @@ _FLOOR = 0.01
 _PICTURE_FRAMES = 4000
 
 Map = npt.NDArray[np.float32]
+
+
+def confidence(spectrogram: Spectrogram, result: Tensor, y: Tensor) -> Tensor:
+    """``1 / (1 + expected error)`` of each frame, from 0 to 1: ``[batch, 1, 1, frames]``.
+
+    From compressed spectrograms ``[batch, 1, bins, frames]`` of the enhanced and the noisy speech.
+    """
+    kept, noisy = spectrogram.expanded(result), spectrogram.expanded(y)
+    energies = (part.abs().square().sum(-2) for part in (kept, noisy - kept))
+    return (1 / (1 + expected_error(*energies)))[:, None, None]
 
 
 def disagreement(generative: Tensor, predictive: Tensor) -> Tensor:

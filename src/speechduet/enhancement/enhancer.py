@@ -11,6 +11,7 @@ import numpy as np
 from annotated_types import Ge, Le
 
 from speechduet.audio import Samples
+from speechduet.audio.notices import Notify, once, warn
 from speechduet.audio.recording import Recording, check_strength, mixed
 from speechduet.audio.waveform import Waveform, columns_of, like, rate_of
 from speechduet.backend import BackendName, BackendPrecision
@@ -216,11 +217,10 @@ class Enhancer:
         Raises SettingError for unusable settings, of which one is a latency that is too short.
         """
         sampling = self.sampling(mode, **expert)
-        batches, field = self._batches, self._noise(seed)
+        batches, field, notify = self._batches, self._noise(seed), once(warn, "the stream")
 
         def enhance(sampling: Sampling, noisy: Samples, start: int) -> Samples:
-            starts = [start] * len(noisy)
-            return batches.enhance(noisy, sampling, lambda: batches.draws(field, starts, None))[0]
+            return batches.enhance(noisy, sampling, [start] * len(noisy), field, notify)[0]
 
         fast = self.pretrained.modes.get("fast")
         layout = self.system.layout
@@ -254,16 +254,18 @@ class Enhancer:
         seed: int = 0,
         noise: Draw | None = None,
         disagreements: Disagreements | None = None,
+        notify: Notify = warn,
     ) -> Iterator[Samples]:
         """Enhance a recording of any length: blocks ``[samples, channels]`` at its own rate.
 
-        Where the decoders disagree is added to ``disagreements``, if given.
+        Where the decoders disagree is added to ``disagreements``, if given; ``notify`` learns if
+        something was done in another way than asked: see `Batches.enhance`.
         """
         plan, field, batches = self.segmentation(recording), self._noise(seed), self._batches
+        tell = once(notify, recording.name)
 
         def enhance(noisy: Samples, starts: Sequence[int]) -> Samples:
-            draws = partial(batches.draws, field, starts, noise)
-            clean, compared = batches.enhance(noisy, sampling, draws)
+            clean, compared = batches.enhance(noisy, sampling, starts, field, tell, noise)
             if disagreements is not None and compared is not None:
                 disagreements.add(starts, compared)
             return clean

@@ -77,7 +77,9 @@ def enhance_file(
     def enhanced(
         recording: Recording, disagreements: DisagreementMap | None = None
     ) -> Iterator[Samples]:
-        blocks = enhancer.enhanced(recording, sampling, seed, disagreements=disagreements)
+        blocks = enhancer.enhanced(
+            recording, sampling, seed, disagreements=disagreements, notify=notify
+        )
         return blocks if unmixed is None else _copied(blocks, unmixed)
 
     if confidence is None:

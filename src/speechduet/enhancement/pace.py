@@ -129,7 +129,7 @@ class Pace:
         source has ended, and nobody waits for more.
         """
         now = self._clock()
-        self._lag_s = now - arrived_s + unread_s
+        self._lag_s = max(0.0, now - arrived_s) + unread_s
         if self.is_live and not last:
             self._most_lag_s = max(self._most_lag_s, self._lag_s)
             self._decide(now, unread_s)

@@ -12,9 +12,10 @@ from torch import Tensor
 
 from speechduet.audio import Samples
 from speechduet.audio.offset import centred
+from speechduet.enhancement.confidence import confidence
 from speechduet.enhancement.noise import NoiseField
 from speechduet.network.system import System
-from speechduet.sampler import Draw, Sampling, Step, reverse
+from speechduet.sampler import Draw, Sampling, Step, fuse, reverse
 from speechduet.spectrogram import Spectrogram
 
 ResultOf = Callable[[Step, int], Tensor]
@@ -33,11 +34,23 @@ def reverse_steps(
     """Each reverse step of waveforms ``[batch, samples]`` of peak 1.
 
     The waveforms are first extended to `Spectrogram.covering`, and their frames are padded with
-    zeros to a multiple of the network's, as SGMSE+ does.
+    zeros to a multiple of the network's, as SGMSE+ does. With ``sampling.faithful`` the last step's
+    result leans on the predictive estimate and on the input where it is least sure.
     """
     y = spectrogram.encode(extended(noisy, spectrogram.covering(noisy.shape[-1])))
     y = torch.nn.functional.pad(y, (0, -y.shape[-1] % system.frame_multiple))
-    return reverse(system, system.process, y, sampling, draw)
+    last = max(sampling.steps, 1) - 1
+    for step in reverse(system, system.process, y, sampling, draw):
+        yield _faithful(step, y, spectrogram, sampling.faithful) if step.number == last else step
+
+
+def _faithful(step: Step, y: Tensor, spectrogram: Spectrogram, share: float) -> Step:
+    """The step with a result that leans on the predictive estimate and the input."""
+    if not share:
+        return step
+    safe = y if step.predictive is None else (step.predictive + y) / 2
+    sure = confidence(spectrogram, step.result, y)
+    return step._replace(result=fuse(step.result, safe, 1 - share * (1 - sure)))
 
 
 def enhance_piece(

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import BinaryIO, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from speechduet.audio import Samples
 from speechduet.audio.recording import Recording
@@ -46,9 +47,19 @@ def enhanced_recording(
     return recording.restored(block.T for block in plan.join(segments))
 
 
+LOUDEST = 100.0
+"""No speech in a segment of peak 1 is that loud: what is has diverged."""
+
+
+def bounded(enhanced: Samples) -> NDArray[np.bool_]:
+    """Of each segment ``[batch, samples]``, whether it is finite and no louder than `LOUDEST`."""
+    found: NDArray[np.bool_] = (np.abs(enhanced) <= LOUDEST).all(axis=-1)  # NaN is not
+    return found
+
+
 def check_bounded(enhanced: Samples) -> None:
-    """Raise SettingError if what came out of a reverse process is not finite."""
-    if not np.isfinite(enhanced).all():
+    """Raise SettingError if what came out of a reverse process has left all bounds."""
+    if not bounded(enhanced).all():
         raise SettingError(
             "the reverse process left all bounds",
             "settings with which it converges",

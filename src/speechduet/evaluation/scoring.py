@@ -31,6 +31,27 @@ function of a module, a `functools.partial` of one, or an instance of a class.
 """
 
 
+@dataclass(frozen=True)
+class OfAllThree:
+    """A further metric that needs the noisy recording too, and has no score where there is none."""
+
+    function: Callable[[Samples, Samples, Samples, int], Mapping[str, float]]
+    """Of estimate, reference and noisy recording ``[samples]`` at a sample rate: scores by name."""
+    names: tuple[str, ...]
+    """Of its scores."""
+
+    def __call__(
+        self, estimate: Samples, reference: Samples, noisy: Samples | None, sample_rate: int
+    ) -> Mapping[str, float | None]:
+        """The scores of one file."""
+        if noisy is None:
+            return dict.fromkeys(self.names)
+        return self.function(estimate, reference, noisy, sample_rate)
+
+
+FurtherMetric: TypeAlias = Metric | OfAllThree
+
+
 class Scores(NamedTuple):
     """The scores of one file; SI-SIR and SI-SAR are None without the noisy recording."""
 
@@ -40,7 +61,7 @@ class Scores(NamedTuple):
     si_sdr: float
     si_sir: float | None = None
     si_sar: float | None = None
-    further: Mapping[str, float | str] = {}
+    further: Mapping[str, float | str | None] = {}
     """What was asked for in addition, by name: scores, their weights, and texts."""
 
     def by_metric(self) -> dict[str, float | None]:
@@ -56,7 +77,7 @@ class Scores(NamedTuple):
         return {**{name: getattr(self, name) for name in METRICS}, **self.further}
 
 
-def score(pair: ScoredPair, further: Mapping[str, Metric] | None = None) -> Scores:
+def score(pair: ScoredPair, further: Mapping[str, FurtherMetric] | None = None) -> Scores:
     """All metrics of one enhanced recording; SpeechduetError if one of them has no value."""
     recordings = {"clean": read_mono(pair.clean), "enhanced": read_mono(pair.enhanced)}
     if pair.noisy is not None:
@@ -76,7 +97,7 @@ def score_samples(
     noisy: Samples | None = None,
     *,
     sample_rate: int,
-    further: Mapping[str, Metric] | None = None,
+    further: Mapping[str, FurtherMetric] | None = None,
 ) -> Scores:
     """All metrics of one enhanced waveform ``[samples]``; SpeechduetError if one has no value.
 
@@ -90,15 +111,21 @@ def score_samples(
     pesq_rate = 8_000 if sample_rate == 8_000 else 16_000
     pesq = _pesq_at(pesq_rate, enhanced, clean, sample_rate)
     estoi = metrics.estoi(enhanced, clean, sample_rate)
-    added: dict[str, float | str] = {}
+    added: dict[str, float | str | None] = {}
     for metric_name, metric in (further or {}).items():
-        value = metric(enhanced, clean, sample_rate)
+        value: float | Mapping[str, float | str] | Mapping[str, float | None]
+        if isinstance(metric, OfAllThree):
+            value = metric(enhanced, clean, noisy, sample_rate)
+        else:
+            value = metric(enhanced, clean, sample_rate)
         added |= value if isinstance(value, Mapping) else {metric_name: float(value)}
     return Scores(name, pesq, estoi, si_sdr, si_sir, si_sar, added)
 
 
 def evaluate_pairs(
-    pairs: list[ScoredPair], jobs: int = 1, further: Mapping[str, Metric] | None = None
+    pairs: list[ScoredPair],
+    jobs: int = 1,
+    further: Mapping[str, FurtherMetric] | None = None,
 ) -> Iterator[Scores | UnscoredFile]:
     """Scores or failure of each pair, in order, computed in ``jobs`` processes."""
     return in_processes(partial(_attempt, further=further), pairs, jobs)
@@ -125,16 +152,19 @@ class Dnsmos:
         return {f"dnsmos_{part}": score for part, score in rated.items()}
 
 
-FURTHER: dict[str, Metric] = {
+FURTHER: dict[str, FurtherMetric] = {
     "stoi": metrics.stoi,
     "lsd": metrics.log_spectral_distance,
     "pesq_nb": narrowband_pesq,
     "dnsmos": Dnsmos(),
+    "confidence": OfAllThree(metrics.confidence_scores, ("confidence_rank", "confidence_auc")),
 }
 """Metrics that are computed only if asked for; most add little to those that always are."""
 
 
-def _attempt(pair: ScoredPair, further: Mapping[str, Metric] | None) -> Scores | UnscoredFile:
+def _attempt(
+    pair: ScoredPair, further: Mapping[str, FurtherMetric] | None
+) -> Scores | UnscoredFile:
     """Scores or failure of a pair, whatever it raises; a wrong setting or model ends them all."""
     with Attempt(ends=(SettingError, ModelError)) as attempt:
         return score(pair, further)

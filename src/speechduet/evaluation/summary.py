@@ -90,7 +90,7 @@ def summarise(files: Iterable[Scores]) -> dict[str, Interval | None]:
         summary[name] = bootstrap(values) if values and len(values) == len(column) else None
         weight = WEIGHTS.get(name)
         if weight and all(weight in scores.further for scores in scored):
-            weights = [float(scores.further[weight]) for scores in scored]
+            weights = [float(scores.further[weight] or 0) for scores in scored]
             summary[f"{name}_corpus"] = bootstrap(values, weights=weights)
     return summary
 

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from speechduet.backend.export import OUTPUTS
+from speechduet.errors import SettingError
 from speechduet.network.system import Program, System
 from speechduet.onnx.description import NOISE, Plan, Run, Sum
 from speechduet.process import ratio
@@ -25,7 +26,14 @@ _EXACT = 1e-9
 
 
 def recorded(system: System, spectrogram: Spectrogram, sampling: Sampling) -> Plan:
-    """How these settings make the enhanced spectrogram out of the noisy one."""
+    """How these settings make the enhanced spectrogram out of the noisy one.
+
+    SettingError for ``faithful``, which is no weighted sum.
+    """
+    if sampling.faithful:
+        raise SettingError(
+            f"a mode with faithful {sampling.faithful}", "0, for what is exported lacks it"
+        )
     # An evaluation makes two estimates and takes one draw at most.
     evaluations = sampling.generative_evaluations + sampling.predictions
     recorder = _Recorder(width=8 + 3 * evaluations)

@@ -99,7 +99,10 @@ def _nameless(path: Path, kind: Kind) -> Iterator[Path]:
         raise kind(f"cannot write {path}: {error.strerror}") from error
     check_replaceable(path, kind)
     with unfinished(path.parent) as partial:
-        partial.touch()
+        try:
+            partial.touch()
+        except OSError as error:
+            raise kind(f"cannot write {path}: {error.strerror}") from error
         yield partial
         partial.replace(path)
 

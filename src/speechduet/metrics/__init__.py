@@ -1,5 +1,6 @@
 """Scores of enhanced speech, most of them against its clean reference."""
 
+from speechduet.metrics.confidence import confidence_scores
 from speechduet.metrics.dnsmos import DnsmosScores, dnsmos
 from speechduet.metrics.pesq_stoi import estoi, pesq, stoi
 from speechduet.metrics.si_sdr import EnergyRatios, energy_ratios, si_sdr
@@ -12,6 +13,7 @@ __all__ = [
     "EnergyRatios",
     "MetricError",
     "Recogniser",
+    "confidence_scores",
     "dnsmos",
     "energy_ratios",
     "estoi",

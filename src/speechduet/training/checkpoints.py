@@ -6,6 +6,7 @@ import shutil
 import zipfile
 from collections.abc import Mapping
 from contextlib import suppress
+from io import BytesIO
 from pathlib import Path
 from pickle import UnpicklingError
 from time import monotonic
@@ -14,6 +15,7 @@ from typing import Annotated, Any, NamedTuple
 import lightning
 import torch
 from annotated_types import Ge
+from lightning.pytorch.plugins.io import TorchCheckpointIO
 from pydantic import ConfigDict, TypeAdapter, with_config
 from torch import Tensor
 from typing_extensions import NotRequired, TypedDict
@@ -103,6 +105,24 @@ def newest(folder: Path, recipe: TrainingRecipe, notify: Notify = print_note) ->
     )
 
 
+class InPlace(TorchCheckpointIO):
+    """Checkpoints are written where they are to be, and brought to the disk.
+
+    Lightning writes them to /tmp first, which may be full, and where a killed run leaves them.
+    """
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None
+    ) -> None:
+        """Write a checkpoint. Raises OSError, which `torch.save` to a file turns into others."""
+        content = BytesIO()
+        torch.save(checkpoint, content)
+        with Path(path).open("wb") as file:
+            file.write(content.getbuffer())
+            file.flush()
+            os.fsync(file.fileno())
+
+
 class Checkpoints(AfterStep):
     """Saves the state of the run now and then, under a temporary name that is then changed.
 
@@ -150,7 +170,6 @@ class Checkpoints(AfterStep):
         try:
             trainer.save_checkpoint(part)
             if trainer.is_global_zero:
-                _flush(part)
                 if self._last_is_whole and last.exists():
                     last.replace(self.folder / PREVIOUS)
                 part.replace(last)
@@ -215,9 +234,3 @@ def _whole(path: Path) -> bool:
             return archive.testzip() is None
     except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError):
         return False
-
-
-def _flush(path: Path) -> None:
-    """Bring a file's contents to the disk before its name changes."""
-    with path.open("r+b") as file:  # Windows flushes only what may be written
-        os.fsync(file.fileno())

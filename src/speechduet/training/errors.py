@@ -1,5 +1,6 @@
 """What can go wrong while a system is being trained."""
 
+import re
 from errno import EDQUOT, EFBIG, ENOSPC
 from pathlib import Path
 
@@ -18,4 +19,16 @@ def is_full(error: OSError, folder: Path) -> TrainingError | None:
         f"cannot write to {folder} ({error.strerror})",
         "free disk space",
         "start again when there is: the run goes on from its last checkpoint",
+    )
+
+
+def is_killed(error: RuntimeError) -> TrainingError | None:
+    """What to say of a worker of PyTorch's DataLoader that was killed; None for any other error."""
+    # PyTorch has no type for it.
+    if not re.match(r"DataLoader worker \(pid.*\) (is killed|exited)", str(error)):
+        return None
+    return TrainingError(
+        "a process that prepares examples was killed",
+        remedy="start again: the run goes on from its last checkpoint; if memory ran out, lower "
+        "run.workers or run.batch_size",
     )

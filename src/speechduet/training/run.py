@@ -22,8 +22,8 @@ from speechduet.errors import AudioError, ModelError, SettingError
 from speechduet.model.find import load_any
 from speechduet.network.system import System
 from speechduet.training.averages import Averages
-from speechduet.training.checkpoints import Checkpoints, Resumed, newest, save_model
-from speechduet.training.errors import is_full
+from speechduet.training.checkpoints import Checkpoints, InPlace, Resumed, newest, save_model
+from speechduet.training.errors import is_full, is_killed
 from speechduet.training.loading import (
     Numbered,
     batch_of,
@@ -172,13 +172,13 @@ def _fit(
         try:
             trainer.fit(module, batches, ckpt_path=checkpoint, weights_only=True)
         except OSError as error:
-            if full := is_full(error, folder):
-                raise full from error
-            raise
+            raise is_full(error, folder) or error from None
         except AudioError as error:
             # A worker's error arrives with its traceback as its text; the last line is the error.
             line = str(error).strip().splitlines()[-1]
             raise AudioError(line.rpartition("AudioError: ")[2]) from None
+        except RuntimeError as error:
+            raise is_killed(error) or error from None
 
 
 def build(recipe: TrainingRecipe, with_weights: bool = True) -> Training:
@@ -277,6 +277,7 @@ def _trainer(
             gradient_clip_val=settings.gradient_clip or None,
             logger=loggers,
             callbacks=callbacks,
+            plugins=[InPlace()],
             use_distributed_sampler=False,
             enable_checkpointing=False,
             enable_progress_bar=False,

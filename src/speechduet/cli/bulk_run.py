@@ -1,0 +1,126 @@
+"""A run of ``speechduet bulk``: what is left is planned, enhanced on Ray, and noted."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+
+from speechduet.attempt import Attempt
+from speechduet.bulk.cluster import cluster
+from speechduet.bulk.ledger import Ledger, Record, read_ledger, table_of
+from speechduet.bulk.planning import Left, Sharding, check_rows, planned
+from speechduet.bulk.rows import Row, is_manifest, rows_of
+from speechduet.bulk.run import Fleet, cores_here, enhance_left
+from speechduet.bulk.sweeping import sweep
+from speechduet.bulk.work import Request
+from speechduet.cli.bulk_progress import BulkProgress
+from speechduet.cli.naming import Naming
+from speechduet.errors import SettingError
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the command line says."""
+
+    given: str
+    output: str
+    suffix: str | None
+    request: Request
+    sharding: Sharding | None
+    overwrite: bool
+    quiet: bool
+    address: str | None
+    workers: int | None
+    gpus: float | None
+    tries: int
+    spool: Path
+
+    def rows(self) -> Iterator[Row]:
+        """The rows of the input. Raises SettingError."""
+        out = Path(self.output.replace("://", "/"))
+
+        def name(found: Mapping[Path, Path]) -> list[Path]:
+            return [target.relative_to(out) for target in Naming(out, self.suffix).targets(found)]
+
+        return rows_of(self.given, self.output, self.suffix, name)
+
+
+def enhance_all(asked: Asked) -> int:
+    """Do what is left; how many recordings failed.
+
+    Raises SettingError or ModelError before any work, BulkError or FileError if it came to an end
+    before all was tried.
+    """
+    known = read_ledger(asked.output)
+    if is_manifest(asked.given):
+        check_rows(asked.rows, asked.output, known)
+    model_hash = asked.request.check()
+    sweep(asked.output, asked.spool)
+    ledger, progress = Ledger(asked.output), BulkProgress(asked.quiet)
+    for damaged in known.unreadable:
+        progress.say(f"a part of the ledger is left out: {damaged}")
+
+    def note(found: Sequence[Row]) -> None:
+        ledger.append(table_of([Record(*row, "found") for row in found]))
+
+    with (
+        _ended_in_order(asked, ledger, progress),
+        planned(*(asked.rows, asked.output, known, asked.sharding, asked.overwrite), note) as left,
+    ):
+        ledger.flush()
+        progress.begin(left.rows, left.skipped)
+        if left.rows:
+            _enhance_on_ray(asked, left, model_hash, ledger, progress)
+    progress.end()
+    return progress.failures
+
+
+@contextmanager
+def _ended_in_order(asked: Asked, ledger: Ledger, progress: BulkProgress) -> Iterator[None]:
+    """Whatever ends it: what is known goes into the ledger, and nothing half-written stays."""
+    completed = False
+    try:
+        yield
+        completed = True
+    finally:
+        with Attempt("the ledger") as written:
+            ledger.flush()
+        if written.failure:
+            progress.say(written.failure)
+        sweep(asked.output, asked.spool, wait=not completed)
+
+
+def _enhance_on_ray(
+    asked: Asked, left: Left, model_hash: str, ledger: Ledger, progress: BulkProgress
+) -> None:
+    threads = asked.request.threads
+    cores = (asked.workers or cores_here() // threads or 1) * threads
+
+    def take(table: pa.Table) -> None:
+        ledger.append(table)
+        progress.take(table)
+
+    # One more for what reads the list of what is left.
+    with cluster(asked.address, cores + 1) as ray, progress:
+        fleet = _fleet(asked, ray.cluster_resources())
+        enhance_left(
+            *(ray, left, asked.request, asked.output, fleet, asked.overwrite, model_hash, take)
+        )
+
+
+def _fleet(asked: Asked, there: Mapping[str, float]) -> Fleet:
+    """The workers that are asked for. Raises SettingError if they do not fit what is there."""
+    threads, device, gpus = asked.request.threads, asked.request.device, asked.gpus
+    if gpus is None:
+        wanted = device == "auto" or device.startswith("cuda")
+        gpus = 1.0 if there.get("GPU", 0) and wanted else 0.0
+    # A core is left for what feeds them.
+    most = int(max(there.get("CPU", 1) - 1, 1) // threads)
+    if gpus:
+        most = min(most, int(there.get("GPU", 0) // gpus))
+    workers = asked.workers or most
+    if workers > most or not most:
+        raise SettingError(f"{workers or 'no'} workers where {most} fit", f"at most {most}")
+    return Fleet(workers, threads, gpus, asked.tries, asked.spool)
