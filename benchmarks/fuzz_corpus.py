@@ -8,7 +8,9 @@ import io
 import json
 import pickle
 import struct
+import tarfile
 import tempfile
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,7 +18,6 @@ import av
 import numpy as np
 import soundfile
 import torch
-from fuzz_targets import SPLIT
 
 from speechduet.model.folder import CONFIG, WEIGHTS, Pretrained, save
 from speechduet.network.compact import Compact
@@ -27,6 +28,8 @@ from speechduet.sampler import Sampling
 from speechduet.spectrogram import Spectrogram
 
 CORPUS = Path(__file__).parents[1] / "tests/fuzz/corpus"
+SPLIT = b"\n--- weights ---\n"
+"""Between the two files of a model folder in one input, as in `fuzz_targets`."""
 RATE = 8000
 SOUNDFILE = (
     *(("WAV", "PCM_16"), ("WAV", "PCM_24"), ("WAVEX", "FLOAT"), ("WAV", "IMA_ADPCM")),
@@ -53,14 +56,15 @@ def audio() -> Iterator[tuple[str, bytes]]:
     for name, codec in FFMPEG:
         rate = 48_000 if codec == "libopus" else 11_025 if name == "flv" else 16_000
         stream_file = io.BytesIO()
-        with av.open(stream_file, "w", format=name) as container:
-            container.metadata["title"] = "a click"
-            stream = container.add_stream(codec, rate=rate, layout="mono")
+        with av.open(stream_file, "w", format=name) as video:
+            video.metadata["title"] = "a click"
+            stream = video.add_stream(codec, rate=rate, layout="mono")
+            assert isinstance(stream, av.AudioStream)
             frame = av.AudioFrame.from_ndarray(sound.T.copy(), "flt", "mono")
             frame.sample_rate, frame.pts = rate, 0
             for part in av.AudioResampler(stream.format.name, "mono", rate).resample(frame):
-                container.mux(stream.encode(part))
-            container.mux(stream.encode(None))
+                video.mux(stream.encode(part))
+            video.mux(stream.encode(None))
         yield f"{name}-{codec}", stream_file.getvalue()
     tagged = chunk(b"fmt ", struct.pack("<HHIIHH", 1, 1, RATE, 2 * RATE, 2, 16))
     tagged += chunk(b"bext", b"somebody".ljust(602, b"\0")) + chunk(b"LIST", b"INFOINAM\2\0\0\0a\0")
@@ -104,8 +108,6 @@ def checkpoint() -> Iterator[tuple[str, bytes]]:
     file = io.BytesIO()
     torch.save(content, file)
     yield "torch", file.getvalue()
-    import zipfile
-
     with zipfile.ZipFile(file) as archive:
         name = next(name for name in archive.namelist() if name.endswith("data.pkl"))
         yield "torch-pickle", archive.read(name)
@@ -122,8 +124,6 @@ def manifest() -> Iterator[tuple[str, bytes]]:
     yield "jsonl", b'{"clean": "a.wav", "noisy": "b.wav", "path": "c", "output": "d.wav"}\n'
     yield "jsonl-escapes", b'{"clean": "\\u0000a", "noisy": "\\ud800", "path": "\\u0000"}\n'
     yield "scp", b"one a.wav\ntwo /b/c d.flac\n"
-    import tarfile
-
     file = io.BytesIO()
     with tarfile.open(fileobj=file, mode="w", format=tarfile.USTAR_FORMAT) as shard:
         for role in ("clean", "noisy"):

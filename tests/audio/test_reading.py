@@ -1,5 +1,6 @@
 """Reading audio files: every container, good and bad."""
 
+import os
 from pathlib import Path
 
 import av
@@ -103,6 +104,13 @@ def test_a_missing_file(tmp_path: Path) -> None:
 def test_a_folder(tmp_path: Path) -> None:
     with pytest.raises(AudioError, match="Is a directory"):
         read(tmp_path)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes")
+def test_a_pipe_that_nobody_writes_to_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "x.wav")
+    with pytest.raises(AudioError, match=r"x\.wav is not a regular file; use -"):
+        probe(tmp_path / "x.wav")
 
 
 def test_an_empty_file(tmp_path: Path) -> None:

@@ -184,3 +184,27 @@ def test_clipped_samples_are_reported() -> None:
     block = np.array([[0.5, 1.2], [1.0, -1.5], [0, 0], [0.1, 0]], np.float32)
     write_stream(io.BytesIO(), header, [block], notify=notes.append)
     assert notes == ["stdout: 2 of 8 samples clipped (peak 1.50, +3.5 dB)"]
+
+
+class Modest(io.BytesIO):
+    """Refuses to be asked for more at once than a machine has memory for."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        assert size is not None and 0 <= size <= 1 << 26
+        return super().read(size)
+
+    def read1(self, size: int | None = -1) -> bytes:
+        assert size is not None and 0 <= size <= 1 << 26
+        return super().read1(size)
+
+
+def test_a_header_that_declares_gigabytes_is_not_believed() -> None:
+    layout = struct.pack("<HHIIHH", 1, 32_767, 4_000_000_000, 0, 65_534, 16)
+    data = b"RIFF\xff\xff\xff\x7fWAVEfmt \x10\0\0\0" + layout + b"data\xf0\xff\xef\x7f"
+    stream = Modest(data + bytes(65_534))
+    header, _ = read_header(stream)
+    assert header is not None
+    blocks = list(read_samples(stream, header, salvage=True, notify=lambda text: None))
+    assert [block.shape for block in blocks] == [(1, 32_767)]
+    long = b"RIFF\xff\xff\xff\x7fWAVELIST\xf0\xff\xff\xff"
+    assert read_header(Modest(long + bytes(100))) == (None, long)

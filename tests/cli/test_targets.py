@@ -193,3 +193,19 @@ def test_the_name_of_a_file_for_several_recordings(tmp_path: Path, name: str) ->
     for inputs in ([str(tmp_path)], both, [str(tmp_path / "*.wav")]):
         with pytest.raises(SettingError, match="the name of a file, for what may be several"):
             find_jobs(inputs, str(tmp_path / "out" / name), None)
+
+
+def test_links_do_not_lead_results_out_of_their_folder(tmp_path: Path) -> None:
+    touch("in/sub/a.wav", "in/b.wav")
+    (tmp_path / "elsewhere").mkdir()
+    Path("out").mkdir()
+    Path("out/sub").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(SettingError, match=r"out/sub is a link that leads out of out, to .*elsewh"):
+        find_jobs(["in"], "out", None)
+    assert planned(["in/b.wav"], "out") == {"in/b.wav": "out/b.wav"}
+    # A link that stays inside is as good as a folder, and the output may be a link itself.
+    Path("out/sub").unlink()
+    Path("out/sub").symlink_to("other")
+    Path("link").symlink_to("out")
+    for output in ("out", "link"):
+        assert planned(["in"], output)["in/sub/a.wav"] == f"{output}/sub/a.wav"

@@ -57,15 +57,16 @@ def samples_of(content: str, length: int, channels: int, seed: int) -> np.ndarra
 @st.composite
 def recordings(draw: st.DrawFn) -> tuple[np.ndarray, int]:
     rate = draw(st.sampled_from(RATES) | st.integers(1, 384_000))
-    channels = draw(st.sampled_from([1, 1, 2, 6, 64]) | st.integers(1, 64))
-    most = min(MOST_VALUES // channels, max(3, math.ceil(LONGEST_S * rate)))
+    # Each channel is enhanced by itself: seconds of all of them together are what takes time.
+    channels = min(draw(st.sampled_from([1, 1, 2, 6, 64]) | st.integers(1, 64)), max(1, rate // 8))
+    most = min(MOST_VALUES // channels, max(2, math.ceil(LONGEST_S * rate / channels)))
     length = draw(st.sampled_from([0, 1, 2, most]) | st.integers(0, most))
     content = draw(st.sampled_from(CONTENTS))
     return samples_of(content, length, channels, draw(st.integers(0, 9))), rate
 
 
 QUICK = settings(
-    max_examples=60,
+    max_examples=30,
     deadline=None,
     derandomize=True,
     database=None,
@@ -126,7 +127,7 @@ def test_what_is_no_number_is_named(
         with pytest.raises(AudioError, match=f"sample {index // samples.shape[1]} of .*in.wav is"):
             enhance_file(source, target, enhancer, "fast")
         assert not target.exists()
-    with pytest.raises(AudioError, match="is NaN or infinite"):
+    with pytest.raises(AudioError, match="is NaN or infinite|transpose it"):
         enhancer(samples.T, rate, mode="fast")
 
 
@@ -152,7 +153,7 @@ def test_arrays_and_tensors(
     assert np.isfinite(np.asarray(enhanced)).all()
 
 
-@pytest.mark.parametrize("peak", [1e-45, 1e-38, 1e30, 1e38, 3.4e38])
+@pytest.mark.parametrize("peak", [1e-45, 1e-38, 1e29, 1e31, 3.4e38])
 def test_the_ends_of_what_floats_can_hold(
     tmp_path: Path, enhancer: Enhancer, rng: np.random.Generator, peak: float
 ) -> None:
@@ -161,8 +162,8 @@ def test_the_ends_of_what_floats_can_hold(
     try:
         enhance_file(tmp_path / "in.wav", tmp_path / "out.wav", enhancer, "fast")
     except SpeechduetError as error:
-        assert peak > 1e6 and "\n" not in str(error)
+        assert peak > 1e30 and "is beyond 1e+30; expected finite samples" in str(error)
         assert not (tmp_path / "out.wav").exists()
     else:
         enhanced, _ = soundfile.read(tmp_path / "out.wav", dtype="float32")
-        assert len(enhanced) == 800 and np.isfinite(enhanced).all()
+        assert peak < 1e30 and len(enhanced) == 800 and np.isfinite(enhanced).all()

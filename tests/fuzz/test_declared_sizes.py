@@ -13,6 +13,7 @@ MOST_MB = 64
 """A few blocks of 1024 channels, and what decoders take."""
 READ = """
 import io, resource, sys
+from pathlib import Path
 from speechduet.audio import read_blocks
 from speechduet.audio.tags import read_tags
 from speechduet.audio.wav_arrival import read_samples

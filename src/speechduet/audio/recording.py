@@ -11,6 +11,9 @@ from speechduet.audio.offset import without_offset
 from speechduet.audio.resampling import resampled
 from speechduet.errors import AudioError, SettingError
 
+LARGEST = 1e30
+"""Magnitude of a sample: the filters and networks that it goes through stay within float32."""
+
 
 class Recording:
     """Samples at the model's rate in a file on disk or in memory, any stretch of which is read.
@@ -19,7 +22,7 @@ class Recording:
 
     Made from blocks ``[samples, channels]`` at their own rate, each of which is seen once, so
     that a long recording takes no more memory than a short one. Raises AudioError if there is no
-    sample, or one that is not a number.
+    sample, or one that is not a number or beyond `LARGEST`.
     """
 
     def __init__(
@@ -79,11 +82,14 @@ class Recording:
 
     def _checked(self, blocks: Iterable[Samples]) -> Iterator[Samples]:
         for block in blocks:
-            if not np.isfinite(block).all():
-                first = int(np.argmin(np.isfinite(block).all(axis=1)))
+            usable = (np.abs(block) <= LARGEST).all(axis=1)
+            if not usable.all():
+                first = int(np.argmin(usable))
+                finite = np.isfinite(block[first]).all()
                 raise AudioError(
-                    f"sample {self.samples + first} of {self.name} is NaN or infinite",
-                    "finite samples",
+                    f"sample {self.samples + first} of {self.name} is "
+                    + (f"beyond {LARGEST:g}" if finite else "NaN or infinite"),
+                    "finite samples, full scale at 1",
                 )
             self.samples += len(block)
             self.channels = block.shape[1]

@@ -60,7 +60,7 @@ def _manifest_rows(manifest: str, suffix: str | None) -> Iterator[Row]:
             raise SettingError(
                 f"{where}: there is no column path", "the columns path and output", f"found {known}"
             )
-        if not isinstance(source, str) or not source.strip():
+        if not isinstance(source, str) or not source.strip() or not PurePosixPath(source).name:
             raise SettingError(f"{where}: its path is {source!r}", "the path of a recording")
         if output is not None and not isinstance(output, str):
             raise SettingError(f"{where}: its output is {output!r}", "a name below the output")

@@ -17,9 +17,10 @@ from torch import Tensor
 from speechduet.errors import ModelError, SettingError
 from speechduet.model.config import MOST_PARAMETERS, build
 from speechduet.model.folder import Pretrained, check_shapes, fill, save
-from speechduet.model.upstream.archive import Archive, StoredTensor
+from speechduet.model.upstream.archive import Archive
 from speechduet.model.upstream.checkpoint_files import checkpoint_file
 from speechduet.model.upstream.ncsnpp import dimensions, rename
+from speechduet.model.upstream.stored import StoredTensor
 from speechduet.network.ncsnpp import NCSNpp
 from speechduet.process import OrnsteinUhlenbeck
 from speechduet.recipe import Recipe, system_named
