@@ -91,6 +91,16 @@ def test_without_a_predictive_decoder_it_is_an_error() -> None:
         ruled(system, ONLY_GENERATIVE)(sound(), RATE)
 
 
+def test_what_is_only_loud_is_the_result_of_a_model_without_a_predictive_decoder() -> None:
+    def loud(x_t: Tensor, y: Tensor) -> Tensor:
+        return 1e3 * y
+
+    system = Ruled(loud, None)
+    system.layout = Layout(True, "none")
+    enhanced = ruled(system, ONLY_GENERATIVE)(sound(), RATE)
+    assert np.isfinite(enhanced).all() and np.abs(enhanced).max() > 1e4
+
+
 def test_if_the_predictive_estimate_is_no_better_it_is_an_error() -> None:
     enhancer = ruled(Ruled(nothing, nothing), MODES)
     for mode in MODES:

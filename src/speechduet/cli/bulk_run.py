@@ -17,7 +17,7 @@ from speechduet.bulk.sweeping import sweep
 from speechduet.bulk.work import Request
 from speechduet.cli.bulk_progress import BulkProgress
 from speechduet.cli.naming import Naming
-from speechduet.errors import SettingError
+from speechduet.errors import FileError, SettingError
 
 
 @dataclass(frozen=True)
@@ -87,9 +87,11 @@ def _ended_in_order(asked: Asked, ledger: Ledger, progress: BulkProgress) -> Ite
     finally:
         with Attempt("the ledger") as written:
             ledger.flush()
-        if written.failure:
-            progress.say(written.failure)
         sweep(asked.output, asked.spool, wait=not completed)
+        if written.failure and completed:
+            raise FileError(written.failure, "a ledger with all rows", "run it again")
+        if written.failure:  # What has ended it is said as well.
+            progress.say(written.failure)
 
 
 def _enhance_on_ray(

@@ -15,7 +15,7 @@ from speechduet.backend.threads import threads
 from speechduet.enhancement.confidence import DisagreementMap, disagreement
 from speechduet.enhancement.noise import NoiseField
 from speechduet.enhancement.piece import draws_of, enhance_piece, reverse_steps
-from speechduet.enhancement.recordings import bounded, check_bounded
+from speechduet.enhancement.recordings import bounded, check_finite
 from speechduet.enhancement.segments import Segmentation, segment_frames
 from speechduet.errors import SpeechduetError
 from speechduet.network.system import System
@@ -73,12 +73,12 @@ class Batches:
         the last word; ``notify`` learns of both. Given ``noise``, whose draws have a fixed order,
         neither happens.
 
-        Raises SettingError for a result without bounds, SpeechduetError if memory is too small.
+        Raises SettingError for a result that is not finite, SpeechduetError if memory is too small.
         """
         draws = partial(self.draws, field, starts, noise)
         if noise is not None:
             clean, compared = self._enhanced(noisy, sampling, draws)
-            check_bounded(clean)
+            check_finite(clean)
             return clean, compared
         try:
             clean, compared = self._enhanced(noisy, sampling, draws)
@@ -143,7 +143,7 @@ class Batches:
             draws = partial(self.draws, field, [starts[index] for index in diverged])
             predicting = Sampling(steps=0, framings=sampling.framings)
             clean[diverged] = self._enhanced(noisy[diverged], predicting, draws)[0]
-        check_bounded(clean)
+        check_finite(clean)
         if predicts:
             notify(PREDICTED)
 

@@ -57,9 +57,12 @@ def bounded(enhanced: Samples) -> NDArray[np.bool_]:
     return found
 
 
-def check_bounded(enhanced: Samples) -> None:
-    """Raise SettingError if what came out of a reverse process has left all bounds."""
-    if not bounded(enhanced).all():
+def check_finite(enhanced: Samples) -> None:
+    """Raise SettingError if what came out of a reverse process is not finite.
+
+    What is only too loud may be that of a model at the beginning of its training.
+    """
+    if not np.isfinite(enhanced).all():
         raise SettingError(
             "the reverse process left all bounds",
             "settings with which it converges",

@@ -15,7 +15,7 @@ from speechduet.audio.recording import Recording, check_strength, mixed
 from speechduet.audio.waveform import Waveform, columns_of, like, rate_of
 from speechduet.backend.per_program import PerProgram
 from speechduet.enhancement.noise import Complexes, NoiseField
-from speechduet.enhancement.recordings import check_bounded, enhanced_recording, recording_for
+from speechduet.enhancement.recordings import check_finite, enhanced_recording, recording_for
 from speechduet.enhancement.rewriting import Progress, rewrite_file
 from speechduet.enhancement.segments import Segmentation, segment_frames
 from speechduet.errors import ModelError, SettingError
@@ -119,7 +119,7 @@ class Enhancer:
             result = carried_out(plan, y, draw, self._evaluate)
             framings.append(self.spectrogram.decode(result, framed.shape[-1])[:, offset:])
         enhanced: Samples = np.mean(framings, axis=0)
-        check_bounded(enhanced)
+        check_finite(enhanced)
         return enhanced
 
     def _evaluate(self, step: Run, inputs: Sequence[Complexes]) -> list[Complexes]:
