@@ -93,3 +93,59 @@ def test_an_output_that_cannot_be_a_folder(bulk: Bulk, recordings: Path, tmp_pat
     done = bulk(recordings, "-o", tmp_path / "file")
     assert done.exit_code == 2 and "file" in done.stderr and "Traceback" not in done.output
     assert (tmp_path / "file").is_file()
+
+
+@pytest.mark.parametrize("output", ["", "."])
+def test_one_recording_and_its_own_folder(
+    output: str, bulk: Bulk, recordings: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(recordings)
+    before = (recordings / "a.wav").read_bytes()
+    done = bulk("a.wav", "-o", output or recordings, "--overwrite")
+    assert done.exit_code == 2 and "lies in the folder of results" in done.stderr, done.output
+    assert (recordings / "a.wav").read_bytes() == before
+    assert not (recordings / "_ledger").exists()
+
+
+def test_a_link_that_leads_results_to_their_sources(
+    bulk: Bulk, recordings: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "out").symlink_to(recordings, target_is_directory=True)
+    manifest = tmp_path / "list.csv"
+    manifest.write_text(f"path,output\n{recordings}/a.wav,a.wav\n")
+    before = (recordings / "a.wav").read_bytes()
+    done = bulk(manifest, "-o", tmp_path / "out", "--overwrite")
+    assert done.exit_code == 2 and "would be replaced by a result" in done.stderr, done.output
+    assert (recordings / "a.wav").read_bytes() == before
+
+
+def test_what_is_empty_or_no_file_is_no_result(
+    bulk: Bulk, recordings: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    assert "3 enhanced" in bulk(recordings, "-o", out).stderr
+    whole = (out / "a.wav").read_bytes()
+    (out / "a.wav").write_bytes(b"")
+    again = bulk(recordings, "-o", out)
+    assert "1 enhanced" in again.stderr, again.output
+    assert (out / "a.wav").read_bytes() == whole
+
+
+def test_shards_of_another_list_are_refused(bulk: Bulk, recordings: Path, tmp_path: Path) -> None:
+    manifest, out = tmp_path / "list.csv", tmp_path / "out"
+
+    def run(names: str, size: int = 2, *more: str) -> Result:
+        rows = [f"{recordings}/{name}.wav,{name}.wav" for name in names]
+        manifest.write_text("\n".join(["path,output", *rows]) + "\n")
+        return bulk(manifest, "-o", out, "--shards", "tar", "--shard-size", size, *more)
+
+    for name in "bde":
+        (recordings / f"{name}.wav").write_bytes((recordings / "a.wav").read_bytes())
+    assert "2 enhanced" in run("ac").stderr
+    before = (out / "shard-000000.tar").read_bytes()
+    for refused in (run("abc"), run("de"), run("ac", 1)):
+        assert refused.exit_code == 2, refused.output
+        assert "of another list of recordings, or of another size" in refused.stderr
+    assert (out / "shard-000000.tar").read_bytes() == before
+    assert "0 recordings to enhance, 2 done before" in run("ac").stderr
+    assert "3 enhanced" in run("abc", 2, "--overwrite").stderr

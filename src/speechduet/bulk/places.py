@@ -1,6 +1,5 @@
 """Where recordings are read from and results go to: a local folder, or anything fsspec reaches."""
 
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ import fsspec
 from fsspec.core import url_to_fs
 
 from speechduet.attempt import Attempt
+from speechduet.audio.folders import resolved
 from speechduet.errors import AudioError, SettingError
 from speechduet.files.partial import unfinished
 
@@ -37,9 +37,9 @@ def joined(place: str, name: str) -> str:
 
 
 def canonical(place: str) -> str:
-    """One way to write a place, without links being followed; so that two can be compared."""
+    """One way to write a place, with links followed; so that two can be compared."""
     path = local_path(place)
-    return place if path is None else os.path.abspath(path)  # noqa: PTH100
+    return place if path is None else str(resolved(path))
 
 
 def filesystem(place: str) -> tuple[Any, str]:
@@ -69,12 +69,12 @@ def reachable(place: str) -> None:
 
 
 def is_written(place: str) -> bool:
-    """Whether there is a result of this name."""
+    """Whether there is a result of this name: a file, and no empty one."""
     path = local_path(place)
     if path is not None:
-        return path.exists()
+        return path.is_file() and path.stat().st_size > 0
     files, name = filesystem(place)
-    return bool(files.exists(name))
+    return bool(files.exists(name) and files.size(name) != 0)
 
 
 @contextmanager

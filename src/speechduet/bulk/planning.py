@@ -4,8 +4,8 @@ import io
 from array import array
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from hashlib import blake2b
 from itertools import islice
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,13 +14,14 @@ import pyarrow.parquet as pq
 
 from speechduet.attempt import Attempt
 from speechduet.bulk.ledger import Hashes, Known, hash_of, within, write_whole
-from speechduet.bulk.places import canonical, filesystem, joined, local_path
+from speechduet.bulk.places import canonical, filesystem, is_written, joined, local_path
 from speechduet.bulk.rows import LEDGER, Row
 from speechduet.errors import FileError, SettingError
 
 ROWS_OF_A_PIECE = 4
 """Recordings that a worker is given at once; fewer while there are but few."""
 
+_SHARDS = "shards.digest"
 _SMALL = 256
 _GROUP_PIECES = 256
 _FOUND_ROWS = 1000
@@ -99,7 +100,7 @@ def _refuse_twice(suspects: Iterator[Row]) -> None:
 def written_results(output: str) -> Callable[[str], bool]:
     """Whether a result of this name is there: of local ones asked, of others listed once."""
     if local_path(output) is not None:
-        return lambda name: Path(joined(output, name)).exists()
+        return lambda name: is_written(joined(output, name))
     files, root = filesystem(output)
     found = array("Q")
     with Attempt(output) as attempt:
@@ -147,6 +148,8 @@ def planned(
         else _files(rows, output, known, overwrite, found, counts)
     )
     try:
+        if sharding:
+            _check_shards(rows, output, sharding, overwrite)
         written, groups = _write(pieces, place)
     except FileError as error:
         raise SettingError(str(error), "an output that can be written to") from error
@@ -186,6 +189,26 @@ def _files(
         yield Piece(None, tuple(held))
     if unnoted:
         found(unnoted)
+
+
+def _check_shards(rows: Rows, output: str, sharding: Sharding, overwrite: bool) -> None:
+    """Raise SettingError if an earlier run has put other recordings into the shards, or else so.
+
+    What a shard holds follows from the whole list, whose digest is kept beside the ledger.
+    """
+    digest = blake2b(f"{sharding.kind} {sharding.recordings}".encode(), digest_size=16)
+    for row in rows():
+        digest.update(f"\n{row.output}".encode(errors="surrogatepass"))
+    place, made_of = joined(joined(output, LEDGER), _SHARDS), digest.hexdigest()
+    files, name = filesystem(place)
+    before = files.cat_file(name).decode(errors="replace") if files.exists(name) else made_of
+    if before != made_of and not overwrite:
+        raise SettingError(
+            f"the shards in {output} are of another list of recordings, or of another size",
+            "the same input with the same --shards and --shard-size",
+            "give another output, or --overwrite to make all of them anew",
+        )
+    write_whole(place, made_of.encode())
 
 
 def _shards(

@@ -168,6 +168,8 @@ def bulk(
 
 def _check_apart(given: str, output: str) -> None:
     """Raise SettingError if results would be among what is read."""
+    from speechduet.bulk.rows import is_manifest
+
     if "://" in given or "://" in output:
         inside = given.rstrip("/") == output.rstrip("/") or given.startswith(
             output.rstrip("/") + "/"
@@ -177,7 +179,9 @@ def _check_apart(given: str, output: str) -> None:
         if has_magic(given) and not is_there(path):
             path = split_pattern(path)[0]
         source, out = resolved(path), resolved(Path(output))
-        inside = source.is_dir() and (out == source or out in source.parents)
+        # The result of one recording lies in the output itself.
+        alone = source.is_file() and not is_manifest(given) and out == source.parent
+        inside = alone or (source.is_dir() and (out == source or out in source.parents))
     if inside:
         raise SettingError(
             f"{given} lies in the folder of results {output}", "a folder of results of its own"
