@@ -47,6 +47,11 @@ def results(out: Path) -> dict[str, bytes]:
     }
 
 
+def check_finished(done: Result, out: Path, wanted: dict[str, bytes]) -> None:
+    assert done.exit_code == 0, done.output
+    assert results(out) == wanted
+
+
 @pytest.mark.parametrize("size", ["4k", "12k", "24k", "48k"])
 def test_an_output_without_room(
     size: str,
@@ -63,9 +68,7 @@ def test_an_output_without_room(
     assert "No space left on device" in full.stderr and "Traceback" not in full.output
     assert results(out).items() <= wanted.items()
     disk(out, "16m")
-    done = bulk(recordings, "-o", out)
-    assert done.exit_code == 0, done.output
-    assert results(out) == wanted
+    check_finished(bulk(recordings, "-o", out), out, wanted)
 
 
 @pytest.mark.parametrize("size", ["4k", "8k", "12k"])
@@ -84,9 +87,7 @@ def test_a_ledger_without_room(
     assert "_ledger/" in full.stderr and "No space left on device" in full.stderr
     assert results(out).items() <= wanted.items()
     disk(out / "_ledger", "16m")
-    done = bulk(recordings, "-o", out)
-    assert done.exit_code == 0, done.output
-    assert results(out) == wanted
+    check_finished(bulk(recordings, "-o", out), out, wanted)
 
 
 @pytest.mark.parametrize("shards", [(), ("--shards", "tar"), ("--shards", "parquet")])

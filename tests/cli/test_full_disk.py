@@ -12,22 +12,17 @@ from typer.testing import CliRunner, Result
 from speechduet.adaptation import Verdict
 from speechduet.cli import app
 from speechduet.model.folder import load
+from tiny_recipe import SYSTEM_AND_DATA
 
 pytestmark = pytest.mark.slow
 RATE = 16_000
-RECIPE = """
-name: tiny
-system: {layout: {generative: true, predictive: shared, parametrisation: clean}}
-network: {kind: compact, channels: [4, 4], width: 8, encoder_blocks: 1, decoder_blocks: 1, bins: 64}
-process: {kind: ornstein_uhlenbeck}
-spectrogram: {n_fft: 126, hop: 64}
-modes: {fast: {steps: 0}}
-data: {pairs: ROOT/samples}
-mixing: {excerpt_s: 0.3}
-losses: {weighting: clean}
+RECIPE = (
+    SYSTEM_AND_DATA
+    + """
 run: {max_steps: 4, batch_size: 2, workers: 0, accelerator: cpu, precision: 32-true,
       checkpoint_every_steps: 2}
 """
+)
 
 Disk = Callable[[str], Path]
 """Gives the disk another size, or makes it read-only: options of mount."""

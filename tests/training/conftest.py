@@ -4,18 +4,11 @@ from pathlib import Path
 
 import pytest
 
-RECIPE = """
-name: tiny
-system: {layout: {generative: true, predictive: shared, parametrisation: clean}}
-network: {kind: compact, channels: [4, 4], width: 8, encoder_blocks: 1, decoder_blocks: 1, bins: 64}
-process: {kind: ornstein_uhlenbeck}
-spectrogram: {n_fft: 126, hop: 64}
-modes:
-  fast: {steps: 0}
-  balanced: {steps: 2, predictor: ancestral, corrector_steps: 0, beta: 0.5}
-data: {pairs: ROOT/samples}
-mixing: {excerpt_s: 0.3}
-losses: {weighting: clean}
+from tiny_recipe import SYSTEM_AND_DATA
+
+RECIPE = (
+    SYSTEM_AND_DATA
+    + """
 optimisation: {learning_rate: 3e-3}
 run:
   max_steps: 9
@@ -26,6 +19,7 @@ run:
   checkpoint_every_steps: 2
   log_every_steps: 3
 """
+)
 
 
 @pytest.fixture
