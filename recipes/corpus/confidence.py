@@ -6,7 +6,8 @@ Each folder holds ``clean`` and ``noisy``. Predictors of the error of each frame
 to the speech in it, are fitted to the first folder and compared on all. Prints the constants of
 `speechduet.expected_error` (those of the ratio), and for each predictor Spearman's rank correlation
 within recordings and over all frames, the area under the curve for the worst tenth of all frames,
-and how far the expected error is from the true one.
+how far the expected error is from the true one, and the rank correlation of whole recordings: of
+the mean expected error with the true one, both weighted by the kept energy.
 """
 
 from pathlib import Path
@@ -31,6 +32,8 @@ class Recording(NamedTuple):
     difference: Frames
     """Of the energy in which the decoders differ to the kept energy."""
     error: Frames
+    kept: Frames
+    """The energy itself."""
 
 
 PREDICTORS = {
@@ -73,7 +76,7 @@ def measured(enhancer: Enhancer, folder: Path, mode: str) -> list[Recording]:
         kept, removed, error = frame_errors(result, clean / scale, noisy / scale, rate)
         difference = frame_energies(one - other, rate) + removed.min()
         logarithms = (np.log10(part) for part in (removed / kept, difference / kept, error))
-        found.append(Recording(*logarithms))
+        found.append(Recording(*logarithms, kept))
     return found
 
 
@@ -92,9 +95,15 @@ def compared(recordings: list[Recording], columns: tuple[str, ...], fitted: Fram
     pooled = spearmanr(guesses, errors).statistic
     area = area_under_curve(guesses, errors >= np.quantile(errors, 1 - WORST))
     off_db = 10 * (guesses - errors)
+    means = [
+        [np.average(10**values, weights=one.kept) for values in (guess, one.error)]
+        for guess, one in zip(expected, recordings, strict=True)
+    ]
+    recordings_rank = spearmanr(*np.transpose(means)).statistic
     return (
         f"rank within {within:.3f}, of all {pooled:.3f}, worst tenth {area:.3f}, "
-        f"off by {np.sqrt(np.mean(off_db**2)):.1f} dB of {10 * errors.std():.1f} dB"
+        f"off by {np.sqrt(np.mean(off_db**2)):.1f} dB of {10 * errors.std():.1f} dB, "
+        f"of recordings {recordings_rank:.3f}"
     )
 
 
