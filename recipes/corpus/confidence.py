@@ -7,7 +7,7 @@ to the speech in it, are fitted to the first folder and compared on all. Prints 
 `speechduet.expected_error` (those of the ratio), and for each predictor Spearman's rank correlation
 within recordings and over all frames, the area under the curve for the worst tenth of all frames,
 how far the expected error is from the true one, and the rank correlation of whole recordings: of
-the mean expected error with the true one, both weighted by the kept energy.
+the expected errors, weighted by the energy that was kept, with the true one.
 """
 
 from pathlib import Path
@@ -34,6 +34,8 @@ class Recording(NamedTuple):
     error: Frames
     kept: Frames
     """The energy itself."""
+    whole_error: float
+    """Energy of the error of the recording, relative to that of the speech."""
 
 
 PREDICTORS = {
@@ -76,7 +78,8 @@ def measured(enhancer: Enhancer, folder: Path, mode: str) -> list[Recording]:
         kept, removed, error = frame_errors(result, clean / scale, noisy / scale, rate)
         difference = frame_energies(one - other, rate) + removed.min()
         logarithms = (np.log10(part) for part in (removed / kept, difference / kept, error))
-        found.append(Recording(*logarithms, kept))
+        whole_error = np.square(result - clean / scale).sum() / np.square(clean / scale).sum()
+        found.append(Recording(*logarithms, kept, whole_error))
     return found
 
 
@@ -96,14 +99,14 @@ def compared(recordings: list[Recording], columns: tuple[str, ...], fitted: Fram
     area = area_under_curve(guesses, errors >= np.quantile(errors, 1 - WORST))
     off_db = 10 * (guesses - errors)
     means = [
-        [np.average(10**values, weights=one.kept) for values in (guess, one.error)]
+        np.average(10**guess, weights=one.kept)
         for guess, one in zip(expected, recordings, strict=True)
     ]
-    recordings_rank = spearmanr(*np.transpose(means)).statistic
+    ranked = spearmanr(means, [one.whole_error for one in recordings]).statistic
     return (
         f"rank within {within:.3f}, of all {pooled:.3f}, worst tenth {area:.3f}, "
         f"off by {np.sqrt(np.mean(off_db**2)):.1f} dB of {10 * errors.std():.1f} dB, "
-        f"of recordings {recordings_rank:.3f}"
+        f"of recordings {ranked:.3f}"
     )
 
 
