@@ -36,7 +36,7 @@ def test_lines_with_throughput_time_left_and_failures(
     progress.end()
     lines = capsys.readouterr().err.splitlines()
     assert lines[0] == "20 recordings to enhance, 3 done before"
-    assert "left" not in lines[1] and lines[1].startswith("1 of 20 recordings, 0.50 h of audio")
+    assert "left" not in lines[1] and lines[1].startswith("1 of 20 recordings, 30.0 min of audio")
     assert "2 of 20 recordings, 1.00 h of audio, " in lines[2] and " h per hour, 0 fai" in lines[2]
     assert "left" in lines[2]
     assert lines[-3] == "failed: x [red] is broken"

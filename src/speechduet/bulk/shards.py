@@ -25,6 +25,7 @@ from speechduet.bulk.work import Worker
 from speechduet.errors import AudioError
 from speechduet.files.atomic import replacing
 from speechduet.files.partial import unfinished_folder
+from speechduet.names import utf8
 
 KINDS = ("tar", "parquet")
 
@@ -66,6 +67,7 @@ class ParquetPack:
 
     def add(self, name: str, content: bytes) -> None:
         """Append a file."""
+        name = utf8(name)
         self._rows.append({"path": name, "audio": {"bytes": content, "path": name}})
         self._bytes += len(content)
         if self._bytes >= _GROUP_BYTES:
@@ -102,7 +104,7 @@ def write_shard(
         old: dict[str, Callable[[], bytes]] = {}
         if not overwrite and is_written(place):
             old = _members(stack.enter_context(readable(place, spool)))
-        if {row.output for row in piece.rows} <= old.keys():
+        if {utf8(row.output) for row in piece.rows} <= old.keys():
             return iter([Record(*row, "found", shard=piece.shard) for row in piece.rows])
         packed = folder / piece.shard
         with room_in(spool):
@@ -124,8 +126,8 @@ def _pack(
     records: list[Record] = []
     with closing(TarPack(packed) if packed.suffix == ".tar" else ParquetPack(packed)) as pack:
         for row in piece.rows:
-            if row.output in old:
-                pack.add(row.output, old[row.output]())
+            if utf8(row.output) in old:
+                pack.add(row.output, old[utf8(row.output)]())
                 records.append(Record(*row, "found", shard=packed.name))
                 continue
             reason = begun(row)
@@ -151,7 +153,7 @@ def _failed(row: Row, reason: str) -> Record:
 
 
 def _members(shard: Path) -> dict[str, Callable[[], bytes]]:
-    """What gives each member of a shard, by its name; of a damaged one, nothing."""
+    """What gives each member of a shard, by its name as UTF-8; of a damaged one, nothing."""
     with Attempt() as attempt:
         return _parquet_members(shard) if _is_parquet(shard) else _tar_members(shard)
     assert attempt.failure
@@ -171,7 +173,7 @@ def _tar_members(shard: Path) -> dict[str, Callable[[], bytes]]:
 
     with tarfile.open(shard) as tar:
         places = [(one.name, one.offset_data, one.size) for one in tar if one.isfile()]
-    return {name: partial(read, at, size) for name, at, size in places}
+    return {utf8(name): partial(read, at, size) for name, at, size in places}
 
 
 def _parquet_members(shard: Path) -> dict[str, Callable[[], bytes]]:
