@@ -162,3 +162,61 @@ def test_a_folder_elsewhere() -> None:
     with pytest.raises(SettingError, match="cannot list memory://gone: nothing is there; expected"):
         rows("memory://gone")
     files.rm("/bucket", recursive=True)
+
+
+def test_a_name_in_brackets_may_be_that_of_a_file(tmp_path: Path) -> None:
+    (tmp_path / "take [1]").mkdir()
+    for name in ("list[1].csv", "take [1]/list.csv"):
+        (tmp_path / name).write_text("path\n/in/a.wav\n")
+        assert rows(str(tmp_path / name)) == [("/in/a.wav", "a.wav")]
+    for name in ("b[1].wav", "b1.wav"):
+        (tmp_path / name).touch()
+    assert [row.output for row in rows(str(tmp_path / "b[1].wav"))] == ["b[1].wav"]
+    (tmp_path / "b[1].wav").unlink()
+    assert [row.output for row in rows(str(tmp_path / "b[1].wav"))] == ["b1.wav"]
+
+
+def test_a_name_in_brackets_in_a_store() -> None:
+    files = fsspec.filesystem("memory")
+    files.pipe_file("/odd/list[1].csv", b"path\n/in/a.wav\n")
+    files.pipe_file("/odd/b[1].wav", b"x")
+    files.pipe_file("/odd/b1.wav", b"x")
+    assert rows("memory://odd/list[1].csv") == [("/in/a.wav", "a.wav")]
+    assert [row.output for row in rows("memory://odd/b[1].wav")] == ["b[1].wav"]
+    assert [row.output for row in rows("memory://odd/b[12].wav")] == ["b1.wav"]
+    files.rm("/odd", recursive=True)
+
+
+def test_what_is_neither_a_recording_nor_a_manifest(recordings: Path) -> None:
+    expected = r"expected a folder, a glob, a recording, or .* \.csv \.jsonl \.parquet$"
+    for name in ("list.txt", "list.csv.gz", "list"):
+        (recordings / name).write_text("a.wav\n")
+        with pytest.raises(SettingError, match=f"there is no recording in .*{name}; {expected}"):
+            rows(str(recordings / name))
+    with pytest.raises(SettingError, match=f"there is nothing at .*none.wav; {expected}"):
+        rows(str(recordings / "none.wav"))
+    with pytest.raises(SettingError, match="list.csv: nothing is there; expected a file that is"):
+        rows(str(recordings / "list.csv"))
+
+
+def test_a_folder_with_the_name_of_a_manifest(recordings: Path) -> None:
+    recordings.rename(recordings.with_name("in.csv"))
+    assert len(rows(str(recordings.with_name("in.csv")))) == 3
+
+
+def test_a_relative_manifest_is_for_workers_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manifest(tmp_path, {"path": "sub/a.wav"})
+    monkeypatch.chdir(tmp_path)
+    assert rows("list.jsonl") == [(str(tmp_path / "sub/a.wav"), "sub/a.wav")]
+
+
+def test_no_result_is_a_folder_of_another(tmp_path: Path) -> None:
+    for outputs in (("x.wav", "x.wav/y.wav"), ("d/x.wav/deep/y.flac", "d/x.wav")):
+        listed = manifest(tmp_path, *({"path": "/i/a.wav", "output": one} for one in outputs))
+        with pytest.raises(SettingError, match="y.(wav|flac) would lie in (d/)?x.wav, which is"):
+            check_rows(lambda listed=listed: iter(rows(listed)), "out", NOTHING)
+    apart = ({"path": "/i/a.wav", "output": one} for one in ("x.wav/y.wav", "d/x.wav"))
+    listed = manifest(tmp_path, *apart)
+    check_rows(lambda: iter(rows(listed)), "out", NOTHING)

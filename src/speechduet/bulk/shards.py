@@ -61,7 +61,9 @@ class ParquetPack:
     """A Parquet file of `_SCHEMA`, in row groups that fit the memory."""
 
     def __init__(self, path: Path) -> None:
-        self._writer = pq.ParquetWriter(path, _SCHEMA, compression="none")
+        # Opened here, for pyarrow opens no names that are not UTF-8.
+        self._file = path.open("wb")
+        self._writer = pq.ParquetWriter(self._file, _SCHEMA, compression="none")
         self._rows: list[dict[str, object]] = []
         self._bytes = 0
 
@@ -75,8 +77,9 @@ class ParquetPack:
 
     def close(self) -> None:
         """Write the end."""
-        self._write()
-        self._writer.close()
+        with self._file:
+            self._write()
+            self._writer.close()
 
     def _write(self) -> None:
         if self._rows:
@@ -177,15 +180,17 @@ def _tar_members(shard: Path) -> dict[str, Callable[[], bytes]]:
 
 
 def _parquet_members(shard: Path) -> dict[str, Callable[[], bytes]]:
-    table = pq.ParquetFile(shard)
-
     def read(group: int, index: int) -> bytes:
-        content: bytes = table.read_row_group(group)["audio"][index].as_py()["bytes"]
+        with shard.open("rb") as file:
+            rows = pq.ParquetFile(file).read_row_group(group, columns=["audio"])
+        content: bytes = rows["audio"][index].as_py()["bytes"]
         return content
 
     found: dict[str, Callable[[], bytes]] = {}
-    for group in range(table.num_row_groups):
-        names = table.read_row_group(group, columns=["path"])["path"].to_pylist()
-        for index, name in enumerate(names):
-            found[name] = partial(read, group, index)
+    with shard.open("rb") as file:
+        table = pq.ParquetFile(file)
+        for group in range(table.num_row_groups):
+            names = table.read_row_group(group, columns=["path"])["path"].to_pylist()
+            for index, name in enumerate(names):
+                found[name] = partial(read, group, index)
     return found

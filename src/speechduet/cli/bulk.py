@@ -158,7 +158,7 @@ def bulk(
     )
     asked = Asked(
         given,
-        output,
+        _absolute_place(output),
         None if container is None else suffix_of(container),
         request,
         None if shards is None else Sharding(shards, shard_size),
@@ -166,7 +166,7 @@ def bulk(
         quiet,
         address,
         *(workers, gpus),
-        *(tries, spool or Path(gettempdir()) / "speechduet-bulk"),
+        *(tries, (spool or Path(gettempdir()) / "speechduet-bulk").absolute()),
     )
     if enhance_all(asked):
         raise typer.Exit(1)
@@ -199,6 +199,14 @@ def _check_apart(given: str, output: str) -> None:
 def _absolute(model: str | None) -> str | None:
     """A model's path as workers find it, who are in another folder."""
     return str(Path(model).absolute()) if model and Path(model).exists() else model
+
+
+def _absolute_place(output: str) -> str:
+    """A local folder of results as workers find it, who are in another folder."""
+    from speechduet.bulk.places import local_path
+
+    path = local_path(output)
+    return output if path is None else str(path.absolute())
 
 
 def _tell_status(output: str, as_json: bool) -> int:

@@ -83,8 +83,9 @@ def _enhance_left(asked: Asked, known: Known, model_hash: str) -> int:
         progress.begin(left.rows, left.skipped)
         if left.otherwise:
             progress.say(
-                f"{counted(left.otherwise, 'result')} of another path, mode or model kept, such as "
-                f"{left.example}; --overwrite makes all results anew"
+                "kept although made of another file, in another mode or with another model: "
+                f"{counted(left.otherwise, 'result')}, such as {left.example}; "
+                "--overwrite makes all anew"
             )
         if left.rows:
             _enhance_on_ray(asked, left, model_hash, ledger, progress)
@@ -119,16 +120,13 @@ def _enhance_on_ray(
         ledger.append(table)
         progress.take(table)
 
-    # Workers may be in another folder.
-    path = local_path(asked.output)
-    output = asked.output if path is None else str(path.absolute())
     if asked.address is None:
         progress.tell("starting Ray, which takes up to a minute")
     # One more for what reads the list of what is left.
     with cluster(asked.address, cores + 1) as ray, progress:
         fleet = _fleet(asked, ray.cluster_resources())
         enhance_left(
-            *(ray, left, asked.request, output, fleet, asked.overwrite, model_hash, take)
+            *(ray, left, asked.request, asked.output, fleet, asked.overwrite, model_hash, take)
         )
 
 
@@ -144,10 +142,9 @@ def _fleet(asked: Asked, there: Mapping[str, float]) -> Fleet:
         most = min(most, int(there.get("GPU", 0) // gpus))
     workers = asked.workers or most
     if workers > most or not most:
-        each = counted(threads, "core") + (f" and {gpus:g} of a GPU" if gpus else "")
+        each = counted(threads, "core") + (f" and {gpus:g} GPUs" if gpus else "")
         raise SettingError(
-            f"{counted(workers, 'worker')} with {each} where {most} fit",
-            f"at most {most}",
-            "give fewer --workers, --threads or --gpus",
+            f"{counted(workers or 1, 'worker')} of {each} where {most} fit",
+            remedy="give less as --workers, --threads or --gpus",
         )
     return Fleet(workers, threads, gpus, asked.tries, asked.spool)
