@@ -4,11 +4,12 @@ import os
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 pytest.importorskip("ray", reason="needs the extra ray")
 
@@ -17,8 +18,11 @@ from speechduet.bulk.begun import Begun
 from speechduet.bulk.cluster import cluster, import_ray
 from speechduet.bulk.rows import Row
 from speechduet.bulk.run import Fleet, Pieces
-from speechduet.cli import app
+from speechduet.cli import app, bulk_run
 from speechduet.errors import SettingError
+
+
+Bulk = Callable[..., Result]
 
 
 def refused(address: str) -> str:
@@ -170,3 +174,44 @@ def test_a_recording_that_kills_its_workers_is_given_up(tmp_path: Path) -> None:
     row = Row("/in/k.wav", "k.wav")
     assert [pieces._refused(row) for _ in range(2)] == ["", ""]
     assert pieces._refused(row) == "/in/k.wav: 2 workers ended while they enhanced it"
+
+
+def test_starting_takes_a_while_and_that_is_said(
+    bulk: Bulk, recordings: Path, tmp_path: Path
+) -> None:
+    said = "starting Ray, which takes up to a minute"
+    assert said in bulk(recordings, "-o", tmp_path / "out").stderr
+    assert said not in bulk(recordings, "-o", tmp_path / "out").stderr, "nothing is left"
+    assert said not in bulk(recordings, "-o", tmp_path / "quiet", "--quiet").stderr
+
+
+def test_workers_in_another_folder(
+    bulk: Bulk, recordings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    enhance_left = bulk_run.enhance_left
+
+    def elsewhere(*given: object) -> None:
+        os.chdir("elsewhere")
+        enhance_left(*given)  # type: ignore[arg-type]
+        os.chdir("..")
+
+    monkeypatch.setattr(bulk_run, "enhance_left", elsewhere)
+    (recordings / "list.csv").write_text("path\na.wav\n")
+    for given, output in (("in", "out"), ("in/list.csv", "listed"), ("in", f"file://{tmp_path}/f")):
+        done = bulk(given, "-o", output, "--spool", "spool")
+        assert done.exit_code == 0, done.output
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+    assert all((tmp_path / name / "a.wav").is_file() for name in ("out", "listed", "f"))
+
+
+def test_more_workers_than_fit(bulk: Bulk, recordings: Path, tmp_path: Path) -> None:
+    for said, *arguments in (
+        ("3 workers of 1 core where 1 fit", "--workers", 3),
+        ("1 worker of 5 cores where 0 fit", "--threads", 5),
+        ("1 worker of 1 core and 2 GPUs where 0 fit", "--gpus", 2),
+    ):
+        done = bulk(recordings, "-o", tmp_path / "out", *arguments)
+        assert done.exit_code == 2 and said in done.stderr, done.output
+        assert "; give less as --workers, --threads or --gpus" in done.stderr

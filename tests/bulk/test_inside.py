@@ -83,8 +83,10 @@ def test_a_manifest_that_lists_results(
 
 def test_results_that_would_lie_beside_what_is_read(bulk: Bulk, recordings: Path) -> None:
     for given in (recordings, recordings / "deep", f"{recordings}/*.wav", f"{recordings}/*/*"):
-        done = bulk(given, "-o", recordings)
-        assert done.exit_code == 2 and "is in the folder of results" in done.stderr, done.output
+        for place in (recordings, f"file://{recordings}", f"local://{recordings}"):
+            done = bulk(given, "-o", place)
+            assert done.exit_code == 2, done.output
+            assert "is in the folder of results" in done.stderr, done.output
     assert results(recordings) == NAMES
 
 
