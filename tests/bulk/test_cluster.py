@@ -21,7 +21,6 @@ from speechduet.bulk.run import Fleet, Pieces
 from speechduet.cli import app, bulk_run
 from speechduet.errors import SettingError
 
-
 Bulk = Callable[..., Result]
 
 
