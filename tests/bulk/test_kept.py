@@ -40,6 +40,8 @@ def test_another_source_or_model(
     (tmp_path / "list.csv").write_text("path\nin/c.wav\nin/a.wav\n")
     monkeypatch.chdir(tmp_path)
     assert SAID not in bulk("list.csv", "-o", out / "in").stderr
+    (tmp_path / "list.csv").write_text(f"path\nfile://{recordings}/a.wav\n")
+    assert SAID not in bulk("list.csv", "-o", out).stderr
     (tmp_path / "list.csv").write_text("path,output\nin/c.wav,a.wav\nin/c.wav,c.wav\n")
     said = bulk("list.csv", "-o", out)
     assert said.exit_code == 0 and f"{SAID}1 result, such as a.wav" in said.stderr, said.output

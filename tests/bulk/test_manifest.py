@@ -54,6 +54,11 @@ def test_a_parquet_file_without_rows(tmp_path: Path) -> None:
         ("list.csv", 'path\n"a\nb.wav"\n\nc.wav,d\n', "line 5 has more fields than there are"),
         ("list.jsonl", '{"path": "a.wav", "path": "b.wav"}', "it has the column path 2 times"),
         ("list.jsonl", '{"path": "a.wav"}\n{}', "line 2: there is no column path but no column"),
+        (
+            "list.jsonl",
+            '{"path": "a.wav"}\n{"path"',
+            "line 2 is not JSON (Expecting ':' delimiter at",
+        ),
         ("list.jsonl", "\n[1]\n", "line 2 is not an object"),
         ("list.csv", "path\na.wav\ncaf\u00e9.wav\n".encode("latin-1"), "0xe9 after 'caf' is not"),
     ],

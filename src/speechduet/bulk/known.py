@@ -35,8 +35,7 @@ def hash_of(name: str) -> int:
 
 def hash_of_making(source: str, mode: str | None, model_hash: str | None) -> int:
     """64 bits that stand for what a result was made of, and how."""
-    path = local_path(source)
-    return hash_of(f"{source if path is None else path.absolute()}\n{mode}\n{model_hash}")
+    return hash_of(f"{local_path(source) or source}\n{mode}\n{model_hash}")
 
 
 class Known(NamedTuple):

@@ -71,7 +71,11 @@ def _jsonl(file: Any) -> Rows:
         for number, line in enumerate(text, 1):
             if not line.strip():
                 continue
-            columns = json.loads(line, object_pairs_hook=_object)
+            try:
+                columns = json.loads(line, object_pairs_hook=_object)
+            except json.JSONDecodeError as error:
+                reason = f"{error.msg} at column {error.colno}"
+                raise ValueError(f"line {number} is not JSON ({reason})") from error
             if not isinstance(columns, dict):
                 raise ValueError(f"line {number} is not an object")
             yield f"line {number}", columns
