@@ -30,6 +30,7 @@ from speechduet.evaluation.scoring import score_samples
 from speechduet.evaluation.tables import comparison_table
 from speechduet.model.find import load_any
 from speechduet.model.folder import Pretrained
+from speechduet.training.progress import print_note
 
 RATE = 16_000
 SAMPLES = Path(__file__).parents[1] / "samples/clean"
@@ -70,7 +71,10 @@ def main() -> None:
             )
             talk = Recordings(given.pairs / "clean", RATE)
             mixtures = Mixtures(talk, Recordings(place / "second", RATE), held, RATE, 7)
-            old, new = (judge(model, {"": mixtures}, given.mode)[""] for model in (before, after))
+            old, new = (
+                judge(model, {"": mixtures}, given.mode, print_note)[""]
+                for model in (before, after)
+            )
             print(f"\nsecond half, {given.mode}:\n\n{table(old, new)}")
             if given.check:
                 old, new = (on_pairs(model, given.check, given.mode) for model in (before, after))

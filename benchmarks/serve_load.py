@@ -82,7 +82,7 @@ class Result(NamedTuple):
     peak_bytes: int
 
     def row(self) -> str:
-        """A row of the table in docs/serve.md."""
+        """A row of the table in docs/records/serve.md."""
         counts = ", ".join(f"{count} x {status}" for status, count in sorted(self.statuses.items()))
         times = "–"
         if self.latencies_s:

@@ -104,6 +104,15 @@ def test_every_page_can_be_found(site: Path) -> None:
     assert not lost, "not in nav of zensical.toml"
 
 
+def test_every_extra_is_in_the_one_table_of_extras() -> None:
+    tomllib = pytest.importorskip("tomllib", reason="needs Python 3.11")
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    start = (ROOT / "docs/index.md").read_text(encoding="utf-8")
+    table = start.partition("| extra | for |\n")[2].partition("\n\n")[0]
+    listed = re.findall(r"^\| `(\w+)` \|", table, flags=re.MULTILINE)
+    assert sorted(listed) == sorted(declared["optional-dependencies"])
+
+
 @pytest.mark.parametrize(
     ("page", "call"),
     [(page.name, call) for page in PAGES for call in calls(page.read_text(encoding="utf-8"))],

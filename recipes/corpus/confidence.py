@@ -6,7 +6,8 @@ Each folder holds ``clean`` and ``noisy``. Predictors of the error of each frame
 to the speech in it, are fitted to the first folder and compared on all. Prints the constants of
 `speechduet.expected_error` (those of the ratio), and for each predictor Spearman's rank correlation
 within recordings and over all frames, the area under the curve for the worst tenth of all frames,
-and how far the expected error is from the true one.
+how far the expected error is from the true one, and the rank correlation of whole recordings: of
+the expected errors, weighted by the energy that was kept, with the true one.
 """
 
 from pathlib import Path
@@ -31,6 +32,10 @@ class Recording(NamedTuple):
     difference: Frames
     """Of the energy in which the decoders differ to the kept energy."""
     error: Frames
+    kept: Frames
+    """The energy itself."""
+    whole_error: float
+    """Energy of the error of the recording, relative to that of the speech."""
 
 
 PREDICTORS = {
@@ -73,7 +78,8 @@ def measured(enhancer: Enhancer, folder: Path, mode: str) -> list[Recording]:
         kept, removed, error = frame_errors(result, clean / scale, noisy / scale, rate)
         difference = frame_energies(one - other, rate) + removed.min()
         logarithms = (np.log10(part) for part in (removed / kept, difference / kept, error))
-        found.append(Recording(*logarithms))
+        whole_error = np.square(result - clean / scale).sum() / np.square(clean / scale).sum()
+        found.append(Recording(*logarithms, kept, whole_error))
     return found
 
 
@@ -92,9 +98,15 @@ def compared(recordings: list[Recording], columns: tuple[str, ...], fitted: Fram
     pooled = spearmanr(guesses, errors).statistic
     area = area_under_curve(guesses, errors >= np.quantile(errors, 1 - WORST))
     off_db = 10 * (guesses - errors)
+    means = [
+        np.average(10**guess, weights=one.kept)
+        for guess, one in zip(expected, recordings, strict=True)
+    ]
+    ranked = spearmanr(means, [one.whole_error for one in recordings]).statistic
     return (
         f"rank within {within:.3f}, of all {pooled:.3f}, worst tenth {area:.3f}, "
-        f"off by {np.sqrt(np.mean(off_db**2)):.1f} dB of {10 * errors.std():.1f} dB"
+        f"off by {np.sqrt(np.mean(off_db**2)):.1f} dB of {10 * errors.std():.1f} dB, "
+        f"of recordings {ranked:.3f}"
     )
 
 

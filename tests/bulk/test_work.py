@@ -58,6 +58,7 @@ def test_strength_and_silence(tiny_model: Path, recordings: Path, tmp_path: Path
     request = Request(str(tiny_model), "cpu", strength=0.0, mode="fast")
     worker = Worker(request, str(tmp_path / "out"), tmp_path / "spool", 1)
     same = worker.enhance(Row(str(recordings / "a.wav"), "a.wav"))
+    assert same.mean_confidence is not None and 0 < same.mean_confidence < 1
     assert same.level_after_db == pytest.approx(same.level_before_db)
     silent = worker.enhance(Row(str(tmp_path / "silent.wav"), "silent.wav"))
     assert (silent.status, silent.level_before_db, silent.mean_confidence) == ("done", None, None)

@@ -9,9 +9,16 @@ import torch
 from torch import Tensor
 
 from speechduet.audio import write
-from speechduet.enhancement.confidence import check_compared, check_file, disagreement, save
+from speechduet.enhancement.confidence import (
+    MeanConfidence,
+    check_compared,
+    check_file,
+    disagreement,
+    save,
+)
 from speechduet.enhancement.files import enhance_file
 from speechduet.errors import SettingError
+from speechduet.expected_error import expected_error
 from speechduet.sampler import Sampling
 from speechduet.spectrogram import Spectrogram
 from stand_ins import Ruled, noisy, ruled
@@ -55,6 +62,26 @@ def test_the_map_of_a_recording(tmp_path: Path, segment_s: float, channels: int)
     assert saved["frequencies_hz"][[0, -1]].tolist() == [0, 8000]
     np.testing.assert_allclose(saved["map"][:128], 0, atol=1e-6)
     assert np.quantile(saved["map"][128:], 0.01) == pytest.approx(1, abs=0.01)
+
+
+def test_the_mean_confidence_weighs_frames_by_what_was_kept() -> None:
+    rate, length = 1000, 32
+    noise = np.random.default_rng(0).standard_normal((3 * length + 10, 2)).astype(np.float32)
+    kept = noise * np.repeat([0.9, 0.2, 0.0, 0.5], [length, length, length, 10])[:, None]
+    parts = np.split(np.stack([kept, noise - kept]), [length, 2 * length, 3 * length], axis=1)
+    energies = np.array([np.square(part, dtype=np.float64).sum((1, 2)) for part in parts])
+    errors = energies[:, 0] @ expected_error(*energies.T)
+    confidence = MeanConfidence(rate)
+    blocks = np.split(kept.astype(np.float32), [5, 50, 80])
+    passed = list(confidence.of(blocks, iter(np.split(noise, [33, 34]))))
+    assert all(one is other for one, other in zip(passed, blocks, strict=True))
+    assert confidence.mean == pytest.approx(1 / (1 + errors / energies[:, 0].sum()), rel=1e-5)
+
+
+def test_where_nothing_is_kept_there_is_no_confidence() -> None:
+    confidence, silence = MeanConfidence(16_000), np.zeros((1000, 1), np.float32)
+    assert list(confidence.of([silence], iter([silence])))
+    assert confidence.mean is None
 
 
 def test_a_picture(tmp_path: Path) -> None:

@@ -78,12 +78,10 @@ def adapt(
     made = sets(talk, recordings, rate, excerpt_s, settings.seed)
     held_out = {name: getattr(made, name) for name in Sets._fields if name != "training"}
     mode = "balanced" if "balanced" in before.modes else next(iter(before.modes))
-    notify(f"scoring {before.name} on held-out mixtures")
-    scores = judge(_fast(before), held_out, mode)
+    scores = judge(_fast(before), held_out, mode, notify)
     recipe = _recipe(before, noise, speech, model, excerpt_s, settings)
     after = load(train(recipe, run, notify, made.training))
-    notify("scoring the adapted model on the same")
-    found = verdict(scores, judge(_fast(after), held_out, mode))
+    found = verdict(scores, judge(_fast(after), held_out, mode, notify))
     if not found.accepted:
         _discard(run)
         return found

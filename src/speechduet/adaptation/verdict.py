@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from speechduet.audio.notices import Notify
 from speechduet.data import Examples
 from speechduet.enhancement.piece import enhance_whole
 from speechduet.errors import SpeechduetError
@@ -54,12 +55,19 @@ class Verdict(NamedTuple):
         return {name: comparison_table(pairs) for name, pairs in self.compared.items()}
 
 
-def judge(pretrained: Pretrained, held_out: Mapping[str, Examples], mode: str) -> Judgement:
+def judge(
+    pretrained: Pretrained, held_out: Mapping[str, Examples], mode: str, notify: Notify
+) -> Judgement:
     """Scores of a model in one mode on the first `PAIRS` of each of these sets."""
-    return {
-        name: Evaluation.of(_scored(pretrained, examples, mode, index) for index in range(PAIRS))
-        for name, examples in held_out.items()
-    }
+    judgement = {}
+    for number, (name, examples) in enumerate(held_out.items(), 1):
+        notify(
+            f"scoring {pretrained.name} on {PAIRS} held-out mixtures, {number} of {len(held_out)}"
+        )
+        judgement[name] = Evaluation.of(
+            _scored(pretrained, examples, mode, index) for index in range(PAIRS)
+        )
+    return judgement
 
 
 def verdict(before: Judgement, after: Judgement) -> Verdict:

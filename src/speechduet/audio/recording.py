@@ -107,13 +107,21 @@ def mixed(
     enhanced: Iterable[Samples], original: Iterator[Samples], strength: float
 ) -> Iterator[Samples]:
     """``strength`` of the enhanced blocks and the rest of the original, of whatever block sizes."""
+    if strength == 1:
+        yield from enhanced
+        return
+    for block, same in paired(enhanced, original):
+        yield strength * block + (1 - strength) * same
+
+
+def paired(
+    blocks: Iterable[Samples], original: Iterator[Samples]
+) -> Iterator[tuple[Samples, Samples]]:
+    """Each block with the same part of the original, whose blocks may have other sizes."""
     held: Samples | None = None
-    for block in enhanced:
-        if strength == 1:
-            yield block
-            continue
+    for block in blocks:
         while held is None or len(held) < len(block):
             following = next(original)
             held = following if held is None else np.concatenate([held, following])
-        yield strength * block + (1 - strength) * held[: len(block)]
+        yield block, held[: len(block)]
         held = held[len(block) :]

@@ -20,7 +20,7 @@ from speechduet.backend import BackendName, BackendPrecision
 from speechduet.bulk.ledger import Record
 from speechduet.bulk.places import is_written, joined, local_path, publish, readable, room_in
 from speechduet.bulk.rows import Row
-from speechduet.enhancement.confidence import MeanDisagreement
+from speechduet.enhancement.confidence import MeanConfidence
 from speechduet.enhancement.enhancer import Enhancer
 from speechduet.enhancement.recordings import recording_for
 from speechduet.enhancement.rewriting import rewrite_file
@@ -149,7 +149,7 @@ class Worker:
         """Enhance a local file into another; what was measured on the way."""
         request, enhancer = self.request, self._enhancer
         before, after, notes, kept = _Level(), _Level(), list[str](), list[Recording]()
-        disagreement = MeanDisagreement()
+        confidences: list[MeanConfidence] = []
 
         def keep(blocks: Iterable[Samples], rate: int, storage: Any, _: str) -> Recording:
             transform = enhancer.spectrogram
@@ -157,14 +157,13 @@ class Worker:
             return kept[0]
 
         def enhance(recording: Recording) -> Iterator[Samples]:
-            disagreement.begin(enhancer.segmentation(recording), enhancer.spectrogram)
+            confidences.append(MeanConfidence(recording.sample_rate))
             read = partial(read_blocks, source, track=request.track, salvage=request.salvage)
-            blocks = enhancer.enhanced(
-                recording, self._sampling, request.seed, disagreements=disagreement
-            )
+            blocks = enhancer.enhanced(recording, self._sampling, request.seed)
+            compared = confidences[0].of(blocks, read(notify=lambda _: None))
             # Mixed here and not by `rewrite_file`, so that the level is that of the result.
             original = read(notify=lambda _: None)
-            return after.of(mixed(blocks, original, request.strength))
+            return after.of(mixed(compared, original, request.strength))
 
         duration_s = rewrite_file(
             *(source, target, keep, enhance),
@@ -172,11 +171,10 @@ class Worker:
             salvage=request.salvage,
             notify=notes.append,
         )
-        mean = disagreement.mean
         return _Measured(
             duration_s,
             *(kept[0].sample_rate, kept[0].channels),
-            *(None if mean is None else 1 - mean, before.decibels, after.decibels),
+            *(confidences[0].mean, before.decibels, after.decibels),
             " | ".join(notes).replace(str(source), name) or None,
         )
 

@@ -5,15 +5,17 @@ recordings whose clean speech is known it ranks the true errors as well as the d
 decoders does, and needs no second decoder (docs/results.md).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import IO, Protocol
+from typing import IO
 
 import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
+from speechduet.audio import Samples
+from speechduet.audio.recording import paired
 from speechduet.enhancement.segments import Segmentation
 from speechduet.errors import AudioError, SettingError
 from speechduet.expected_error import expected_error
@@ -24,6 +26,7 @@ from speechduet.spectrogram import Spectrogram
 _FLOOR = 0.01
 """Sum of the two magnitudes below which estimates count as silent and thus as agreeing."""
 _PICTURE_FRAMES = 4000
+_FRAME_S = 0.032
 
 Map = npt.NDArray[np.float32]
 
@@ -48,36 +51,41 @@ def disagreement(generative: Tensor, predictive: Tensor) -> Tensor:
     return ((generative - predictive).abs() / magnitude.clamp_min(_FLOOR)).squeeze(1)
 
 
-class Disagreements(Protocol):
-    """What takes in where the decoders disagree in a recording, segment by segment."""
+class MeanConfidence:
+    """``1 / (1 + mean expected error)`` of a recording, from its blocks as they pass.
 
-    def add(self, starts: Sequence[int], disagreements: Tensor) -> None:
-        """Take in maps ``[batch, bins, frames]`` of segments that start at these samples."""
+    Frames of 32 ms count by the energy that was kept of them.
+    """
 
+    def __init__(self, sample_rate: int) -> None:
+        self._length = max(1, round(_FRAME_S * sample_rate))
+        self._errors = self._kept = 0.0
 
-class MeanDisagreement:
-    """The mean over a whole recording, in no memory to speak of."""
+    def of(self, enhanced: Iterable[Samples], noisy: Iterator[Samples]) -> Iterator[Samples]:
+        """The enhanced blocks as they are, while they are compared with the noisy ones."""
+        rest: Samples | None = None
+        for block, same in paired(enhanced, noisy):
+            both = np.stack([block, block - same])
+            both = both if rest is None else np.concatenate([rest, both], axis=1)
+            frames = both.shape[1] // self._length
+            whole, rest = np.split(both, [frames * self._length], axis=1)
+            if frames:
+                self._add(whole, frames)
+            yield block
+        if rest is not None and rest.size:
+            self._add(rest, 1)
 
-    def __init__(self) -> None:
-        self._extents: dict[int, tuple[int, int, int]] = {}
-        self._sum, self._count = 0.0, 0
-
-    def begin(self, plan: Segmentation, spectrogram: Spectrogram) -> None:
-        """Say how the recording is cut, before any segment of it is taken in."""
-        self._extents = _extents(plan, spectrogram)
-
-    def add(self, starts: Sequence[int], disagreements: Tensor) -> None:
-        """Take in maps ``[batch, bins, frames]`` of segments that start at these samples."""
-        for start, part in zip(starts, disagreements.cpu().numpy(), strict=True):
-            offset, begin, end = self._extents[start]
-            counted = part[:, begin - offset : end - offset]
-            self._sum += float(counted.sum(dtype=np.float64))
-            self._count += counted.size
+    def _add(self, kept_removed: Samples, frames: int) -> None:
+        """Take in two signals ``[2, samples, channels]`` cut into so many frames."""
+        squares = np.square(kept_removed, dtype=np.float64)
+        kept, removed = squares.reshape(2, frames, -1).sum(-1)
+        self._errors += float(kept @ expected_error(kept, removed))
+        self._kept += float(kept.sum())
 
     @property
     def mean(self) -> float | None:
-        """From 0, they agree, to 1; None where they were never compared."""
-        return self._sum / self._count if self._count else None
+        """From 0 to 1; None where nothing was kept."""
+        return self._kept / (self._kept + self._errors) if self._kept else None
 
 
 class DisagreementMap:

@@ -17,7 +17,7 @@ from speechduet.audio.waveform import Waveform, columns_of, like, rate_of
 from speechduet.backend import BackendName, BackendPrecision
 from speechduet.backend.choice import choose, find_device
 from speechduet.enhancement.batches import Batches
-from speechduet.enhancement.confidence import Disagreements
+from speechduet.enhancement.confidence import DisagreementMap
 from speechduet.enhancement.live import LATENCY_S, Live
 from speechduet.enhancement.noise import NoiseField
 from speechduet.enhancement.recordings import enhanced_recording, recording_for
@@ -253,7 +253,7 @@ class Enhancer:
         sampling: Sampling,
         seed: int = 0,
         noise: Draw | None = None,
-        disagreements: Disagreements | None = None,
+        disagreements: DisagreementMap | None = None,
         notify: Notify = warn,
     ) -> Iterator[Samples]:
         """Enhance a recording of any length: blocks ``[samples, channels]`` at its own rate.
