@@ -25,7 +25,7 @@ def test_old_shards_beyond_the_last_are_removed(
     out = tmp_path / "out"
     arguments = (recordings, "-o", out, "--shards", "tar")
     assert bulk(*arguments, "--shard-size", "1").exit_code == 0
-    others = {"shard-000001.parquet", "shard-00001.tar", "my-shard-000001.tar", "shard-1.tar.txt"}
+    others = {"shard-000005.parquet", "shard-00001.tar", "my-shard-000001.tar", "shard-1.tar.txt"}
     for name in others:
         (out / name).touch()
     assert shards(out) == others | {f"shard-00000{number}.tar" for number in range(3)}
