@@ -4,11 +4,12 @@ import os
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 pytest.importorskip("ray", reason="needs the extra ray")
 
@@ -17,8 +18,10 @@ from speechduet.bulk.begun import Begun
 from speechduet.bulk.cluster import cluster, import_ray
 from speechduet.bulk.rows import Row
 from speechduet.bulk.run import Fleet, Pieces
-from speechduet.cli import app
+from speechduet.cli import app, bulk_run
 from speechduet.errors import SettingError
+
+Bulk = Callable[..., Result]
 
 
 def refused(address: str) -> str:
@@ -49,7 +52,7 @@ class Standing:
     """What stands in for the module of Ray."""
 
     def __init__(self, folder: Path, failure: str = "") -> None:
-        self.folder, self.failure = folder, failure
+        self.folder, self.failure, self.begun = folder, failure, 0
         current = SimpleNamespace(get_current=SimpleNamespace)
         self.data = SimpleNamespace(DataContext=current)
 
@@ -57,6 +60,7 @@ class Standing:
         return False
 
     def init(self, **_: object) -> object:
+        self.begun += 1
         if self.failure:
             raise RuntimeError(self.failure)
         return SimpleNamespace(address_info={"session_dir": str(self.folder)})
@@ -78,14 +82,25 @@ def test_a_ray_that_does_not_start(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     monkeypatch.setenv("RAY_AUTH_TOKEN", "restored afterwards")
     monkeypatch.setattr(subject, "import_ray", lambda: Standing(tmp_path, "no\nmemory"))
     with (
-        pytest.raises(SettingError, match="cannot start Ray on this machine: .*no memory$"),
+        pytest.raises(SettingError, match="cannot start Ray on this machine: .*no memory; spe"),
         cluster(None, 1),
     ):
         pass
-    slow = "The current node timed out during startup."
-    monkeypatch.setattr(subject, "import_ray", lambda: Standing(tmp_path, slow))
-    with pytest.raises(SettingError, match="run it again when less else runs"), cluster(None, 1):
+
+
+def test_a_machine_too_busy_for_ray(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "restored afterwards")
+    slow = Standing(tmp_path, "The current node timed out during startup.")
+    monkeypatch.setattr(subject, "import_ray", lambda: slow)
+    said = "timed out .* on which less else runs; speechduet enhance --workers N enhances on one"
+    with pytest.raises(SettingError, match=said), cluster(None, 1):
         pass
+    assert slow.begun == 2
+    # The second time it starts.
+    monkeypatch.setattr(slow, "shutdown", lambda: setattr(slow, "failure", ""))
+    slow.begun = 0
+    with cluster(None, 1):
+        assert slow.begun == 2
 
 
 def test_a_cluster_of_another_version(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -117,11 +132,10 @@ def test_usage_that_is_wrong(tiny_model: Path, recordings: Path, tmp_path: Path)
         ("give a folder",),
         ("say where results go", str(recordings)),
         ("no column path", str(bad), "-o", out),
-        ("no recording in", str(tmp_path / "none"), "-o", out),
-        ("lies in the folder of results", str(recordings), "-o", str(recordings)),
-        ("lies in the folder of results", str(recordings / "deep"), "-o", str(recordings)),
-        ("lies in the folder of results", "s3://b/in", "-o", "s3://b"),
-        ("--status", "--status", str(tmp_path / "nothing")),
+        ("there is nothing at", str(tmp_path / "none"), "-o", out),
+        ("is in the folder of results", str(recordings), "-o", str(recordings)),
+        ("is in the folder of results", str(recordings / "deep"), "-o", str(recordings)),
+        ("is in the folder of results", "s3://b/in", "-o", "s3://b"),
         ("no Ray answers", str(recordings), "-o", out, "--address", "127.0.0.1:9"),
         ("there is", str(recordings), "-o", out, "-m", str(tmp_path / "absent")),
         ("alpha", str(recordings), "-o", out, "--alpha", "7"),
@@ -129,9 +143,9 @@ def test_usage_that_is_wrong(tiny_model: Path, recordings: Path, tmp_path: Path)
         model = [] if "-m" in arguments else ["-m", str(tiny_model)]
         done = CliRunner().invoke(app, ["bulk", *arguments, *model])
         assert done.exit_code == 2, (arguments, done.output)
-        assert said in done.output or said in ("there is", "--status"), done.output
+        assert said in done.output or said == "there is", done.output
         assert "Traceback" not in done.output
-    assert not list(tmp_path.rglob(".speechduet*")) and not list(tmp_path.rglob("left.parquet"))
+    assert not list(tmp_path.rglob(".speechduet*"))
 
 
 def test_without_ray(root: Path) -> None:
@@ -159,3 +173,44 @@ def test_a_recording_that_kills_its_workers_is_given_up(tmp_path: Path) -> None:
     row = Row("/in/k.wav", "k.wav")
     assert [pieces._refused(row) for _ in range(2)] == ["", ""]
     assert pieces._refused(row) == "/in/k.wav: 2 workers ended while they enhanced it"
+
+
+def test_starting_takes_a_while_and_that_is_said(
+    bulk: Bulk, recordings: Path, tmp_path: Path
+) -> None:
+    said = "starting Ray, which takes up to a minute"
+    assert said in bulk(recordings, "-o", tmp_path / "out").stderr
+    assert said not in bulk(recordings, "-o", tmp_path / "out").stderr, "nothing is left"
+    assert said not in bulk(recordings, "-o", tmp_path / "quiet", "--quiet").stderr
+
+
+def test_workers_in_another_folder(
+    bulk: Bulk, recordings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    enhance_left = bulk_run.enhance_left
+
+    def elsewhere(*given: object) -> None:
+        os.chdir("elsewhere")
+        enhance_left(*given)  # type: ignore[arg-type]
+        os.chdir("..")
+
+    monkeypatch.setattr(bulk_run, "enhance_left", elsewhere)
+    (recordings / "list.csv").write_text("path\na.wav\n")
+    for given, output in (("in", "out"), ("in/list.csv", "listed"), ("in", f"file://{tmp_path}/f")):
+        done = bulk(given, "-o", output, "--spool", "spool")
+        assert done.exit_code == 0, done.output
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+    assert all((tmp_path / name / "a.wav").is_file() for name in ("out", "listed", "f"))
+
+
+def test_more_workers_than_fit(bulk: Bulk, recordings: Path, tmp_path: Path) -> None:
+    for said, *arguments in (
+        ("3 workers of 1 core where 1 fit", "--workers", 3),
+        ("1 worker of 5 cores where 0 fit", "--threads", 5),
+        ("1 worker of 1 core and 2 GPUs where 0 fit", "--gpus", 2),
+    ):
+        done = bulk(recordings, "-o", tmp_path / "out", *arguments)
+        assert done.exit_code == 2 and said in done.stderr, done.output
+        assert "; give less as --workers, --threads or --gpus" in done.stderr

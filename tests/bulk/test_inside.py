@@ -78,13 +78,15 @@ def test_a_manifest_that_lists_results(
     assert bulk("in/list.jsonl", "-o", out).exit_code == 0
     listed({"path": "out/own.wav", "output": "own.wav"})
     done = bulk("in/list.jsonl", "-o", out, "--overwrite")
-    assert done.exit_code == 2 and "would be replaced by a result" in done.stderr, done.output
+    assert done.exit_code == 2 and "would be replaced by the result" in done.stderr, done.output
 
 
 def test_results_that_would_lie_beside_what_is_read(bulk: Bulk, recordings: Path) -> None:
     for given in (recordings, recordings / "deep", f"{recordings}/*.wav", f"{recordings}/*/*"):
-        done = bulk(given, "-o", recordings)
-        assert done.exit_code == 2 and "lies in the folder of results" in done.stderr, done.output
+        for place in (recordings, f"file://{recordings}", f"local://{recordings}"):
+            done = bulk(given, "-o", place)
+            assert done.exit_code == 2, done.output
+            assert "is in the folder of results" in done.stderr, done.output
     assert results(recordings) == NAMES
 
 
@@ -102,7 +104,7 @@ def test_one_recording_and_its_own_folder(
     monkeypatch.chdir(recordings)
     before = (recordings / "a.wav").read_bytes()
     done = bulk("a.wav", "-o", output or recordings, "--overwrite")
-    assert done.exit_code == 2 and "lies in the folder of results" in done.stderr, done.output
+    assert done.exit_code == 2 and "is in the folder of results" in done.stderr, done.output
     assert (recordings / "a.wav").read_bytes() == before
     assert not (recordings / "_ledger").exists()
 
@@ -115,7 +117,7 @@ def test_a_link_that_leads_results_to_their_sources(
     manifest.write_text(f"path,output\n{recordings}/a.wav,a.wav\n")
     before = (recordings / "a.wav").read_bytes()
     done = bulk(manifest, "-o", tmp_path / "out", "--overwrite")
-    assert done.exit_code == 2 and "would be replaced by a result" in done.stderr, done.output
+    assert done.exit_code == 2 and "would be replaced by the result" in done.stderr, done.output
     assert (recordings / "a.wav").read_bytes() == before
 
 

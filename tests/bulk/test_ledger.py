@@ -9,17 +9,9 @@ pytest.importorskip("ray", reason="needs the extra ray")
 import pyarrow.parquet as pq
 
 from speechduet.bulk import ledger as subject
-from speechduet.bulk.ledger import (
-    STATUSES,
-    Ledger,
-    Record,
-    hash_of,
-    read_ledger,
-    summary,
-    table_of,
-    within,
-)
-from speechduet.errors import FileError, SettingError
+from speechduet.bulk.known import hash_of, read_ledger, summary, within
+from speechduet.bulk.ledger import STATUSES, Ledger, Record, table_of
+from speechduet.errors import FileError
 
 
 def record(name: str, status: subject.Status = "done", **known: float | str | None) -> Record:
@@ -87,8 +79,10 @@ def test_status_counts_hours_and_names_failures(tmp_path: Path) -> None:
 
 
 def test_no_ledger(tmp_path: Path) -> None:
-    with pytest.raises(SettingError, match="no ledger"):
-        summary(str(tmp_path / "nothing"))
+    for output in (tmp_path / "nothing", tmp_path):
+        with pytest.raises(FileError, match="no recording is in the ledger of .*: no run into it"):
+            summary(str(output))
+        (tmp_path / "_ledger").mkdir(exist_ok=True)
     assert not len(read_ledger(str(tmp_path)).outputs)
 
 

@@ -11,12 +11,13 @@ import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from speechduet.bulk.ledger import read_ledger
-from speechduet.bulk.planning import check_rows
+from speechduet.bulk.checking import check_rows
+from speechduet.bulk.known import read_ledger
 from speechduet.bulk.rows import Row, rows_of
 from speechduet.cli.naming import Naming
 from speechduet.errors import SettingError
 
+OUTSIDE = "outside of the folder of results"
 NOTHING = read_ledger("a folder that is not there")
 
 
@@ -59,19 +60,24 @@ def test_a_manifest_of_each_kind(kind: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ({"file": "a.wav"}, "row 1: there is no column path"),
-        ({"path": ""}, "row 1: its path is ''"),
-        ({"path": 3}, "its path is 3"),
-        ({"path": "a.wav", "output": 3}, "its output is 3"),
-        ({"path": "a.wav", "output": "../a.wav"}, "'../a.wav' is not below"),
-        ({"path": "../a.wav"}, "'../a.wav' is not below"),
-        ({"path": "a.wav", "output": "/tmp/a.wav"}, "is not below"),
-        ({"path": "a.wav", "output": "x//a.wav"}, "is not below"),
-        ({"path": "a.wav", "output": "C:/a.wav"}, "is not below"),
-        ({"path": "a.wav", "output": "x\\..\\..\\a.wav"}, "is not below"),
-        ({"path": "a.wav", "output": "s3://b/a.wav"}, "is not below"),
-        ({"path": "a.wav", "output": "_ledger/a.wav"}, "in the ledger's folder"),
-        ({"path": "a.wav", "output": "a.txt"}, "'a.txt' cannot be written"),
+        ({"file": "a.wav"}, "line 1: there is no column path but 'file'; expected a column path"),
+        ({"path": ""}, "line 1: the path is ''"),
+        ({"path": 3}, "the path is 3"),
+        ({"path": "a\0.wav"}, r"the path is 'a\x00.wav'"),
+        ({"path": "a\ud800.wav"}, r"the path is 'a\ud800.wav'"),
+        ({"path": "s3://b/\udcff.wav"}, r"the path is 's3://b/\udcff.wav'"),
+        ({"path": "a.wav", "output": 3}, "the output is 3"),
+        ({"path": "a.wav", "output": "a\0.wav"}, r"the output is 'a\x00.wav'"),
+        ({"path": "a.wav", "output": "\udbff.wav"}, r"the output is '\udbff.wav'"),
+        ({"path": "a.wav", "output": "../a.wav"}, f"the output '../a.wav', {OUTSIDE}"),
+        ({"path": "../a.wav"}, f"without an output the result would be '../a.wav', {OUTSIDE}"),
+        ({"path": "a.wav", "output": "/tmp/a.wav"}, OUTSIDE),
+        ({"path": "a.wav", "output": "x//a.wav"}, OUTSIDE),
+        ({"path": "a.wav", "output": "C:/a.wav"}, OUTSIDE),
+        ({"path": "a.wav", "output": "x\\..\\..\\a.wav"}, OUTSIDE),
+        ({"path": "a.wav", "output": "s3://b/a.wav"}, OUTSIDE),
+        ({"path": "a.wav", "output": "_ledger/a.wav"}, "in the folder of the ledger"),
+        ({"path": "a.wav", "output": "a.txt"}, "the output 'a.txt', which is not the name of an"),
     ],
 )
 def test_a_row_that_cannot_be_meant(line: dict[str, object], said: str, tmp_path: Path) -> None:
@@ -109,7 +115,7 @@ def test_what_is_not_there(tmp_path: Path) -> None:
 
 def test_an_empty_parquet_without_the_column(tmp_path: Path) -> None:
     pq.write_table(pa.table({"file": ["a.wav"]}), tmp_path / "list.parquet")
-    with pytest.raises(SettingError, match="no column path.*found file"):
+    with pytest.raises(SettingError, match="no column path but 'file'"):
         rows(str(tmp_path / "list.parquet"))
 
 
@@ -128,7 +134,7 @@ def test_no_result_replaces_a_source(tmp_path: Path) -> None:
     chained = manifest(
         tmp_path, {"path": "/o/b.wav", "output": "a.wav"}, {"path": "/i/b.wav", "output": "b.wav"}
     )
-    with pytest.raises(SettingError, match="/o/b.wav would be replaced"):
+    with pytest.raises(SettingError, match="/o/b.wav is to be read, and would be replaced by"):
         check_rows(lambda: iter(rows(chained)), "/o", NOTHING)
 
 
@@ -153,6 +159,64 @@ def test_a_folder_elsewhere() -> None:
     ]
     assert [row.output for row in rows("memory://bucket/**/*.flac")] == ["deep/b.flac"]
     assert [row.output for row in rows("memory://bucket/deep/b.flac")] == ["b.flac"]
-    with pytest.raises(SettingError, match="cannot list memory://gone"):
+    with pytest.raises(SettingError, match="cannot list memory://gone: nothing is there; expected"):
         rows("memory://gone")
     files.rm("/bucket", recursive=True)
+
+
+def test_a_name_in_brackets_may_be_that_of_a_file(tmp_path: Path) -> None:
+    (tmp_path / "take [1]").mkdir()
+    for name in ("list[1].csv", "take [1]/list.csv"):
+        (tmp_path / name).write_text("path\n/in/a.wav\n")
+        assert rows(str(tmp_path / name)) == [("/in/a.wav", "a.wav")]
+    for name in ("b[1].wav", "b1.wav"):
+        (tmp_path / name).touch()
+    assert [row.output for row in rows(str(tmp_path / "b[1].wav"))] == ["b[1].wav"]
+    (tmp_path / "b[1].wav").unlink()
+    assert [row.output for row in rows(str(tmp_path / "b[1].wav"))] == ["b1.wav"]
+
+
+def test_a_name_in_brackets_in_a_store() -> None:
+    files = fsspec.filesystem("memory")
+    files.pipe_file("/odd/list[1].csv", b"path\n/in/a.wav\n")
+    files.pipe_file("/odd/b[1].wav", b"x")
+    files.pipe_file("/odd/b1.wav", b"x")
+    assert rows("memory://odd/list[1].csv") == [("/in/a.wav", "a.wav")]
+    assert [row.output for row in rows("memory://odd/b[1].wav")] == ["b[1].wav"]
+    assert [row.output for row in rows("memory://odd/b[12].wav")] == ["b1.wav"]
+    files.rm("/odd", recursive=True)
+
+
+def test_what_is_neither_a_recording_nor_a_manifest(recordings: Path) -> None:
+    expected = r"expected a folder, a glob, a recording, or .* \.csv \.jsonl \.parquet$"
+    for name in ("list.txt", "list.csv.gz", "list"):
+        (recordings / name).write_text("a.wav\n")
+        with pytest.raises(SettingError, match=f"there is no recording in .*{name}; {expected}"):
+            rows(str(recordings / name))
+    with pytest.raises(SettingError, match=f"there is nothing at .*none.wav; {expected}"):
+        rows(str(recordings / "none.wav"))
+    with pytest.raises(SettingError, match="list.csv: nothing is there; expected a file that is"):
+        rows(str(recordings / "list.csv"))
+
+
+def test_a_folder_with_the_name_of_a_manifest(recordings: Path) -> None:
+    recordings.rename(recordings.with_name("in.csv"))
+    assert len(rows(str(recordings.with_name("in.csv")))) == 3
+
+
+def test_a_relative_manifest_is_for_workers_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manifest(tmp_path, {"path": "sub/a.wav"})
+    monkeypatch.chdir(tmp_path)
+    assert rows("list.jsonl") == [(str(tmp_path / "sub/a.wav"), "sub/a.wav")]
+
+
+def test_no_result_is_a_folder_of_another(tmp_path: Path) -> None:
+    for outputs in (("x.wav", "x.wav/y.wav"), ("d/x.wav/deep/y.flac", "d/x.wav")):
+        listed = manifest(tmp_path, *({"path": "/i/a.wav", "output": one} for one in outputs))
+        with pytest.raises(SettingError, match="y.(wav|flac) would lie in (d/)?x.wav, which is"):
+            check_rows(lambda listed=listed: iter(rows(listed)), "out", NOTHING)
+    apart = ({"path": "/i/a.wav", "output": one} for one in ("x.wav/y.wav", "d/x.wav"))
+    listed = manifest(tmp_path, *apart)
+    check_rows(lambda: iter(rows(listed)), "out", NOTHING)

@@ -36,7 +36,7 @@ def test_lines_with_throughput_time_left_and_failures(
     progress.end()
     lines = capsys.readouterr().err.splitlines()
     assert lines[0] == "20 recordings to enhance, 3 done before"
-    assert "left" not in lines[1] and lines[1].startswith("1 of 20 recordings, 0.50 h of audio")
+    assert "left" not in lines[1] and lines[1].startswith("1 of 20 recordings, 30.0 min of audio")
     assert "2 of 20 recordings, 1.00 h of audio, " in lines[2] and " h per hour, 0 fai" in lines[2]
     assert "left" in lines[2]
     assert lines[-3] == "failed: x [red] is broken"
@@ -44,9 +44,21 @@ def test_lines_with_throughput_time_left_and_failures(
     assert progress.failures == 1
 
 
+def test_one_is_no_plural_and_units_fit(capsys: pytest.CaptureFixture[str]) -> None:
+    progress = BulkProgress(quiet=False)
+    progress.begin(1, 0)
+    progress.take(table_of([Record("/in/a", "a", "done", duration_s=7.4)]))
+    progress.end()
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "1 recording to enhance, 0 done before"
+    assert lines[1].startswith("1 enhanced (7 s of audio, ")
+    assert [subject.lasting(seconds) for seconds in (59, 90, 3600)] == ["59 s", "1.5 min", "1.00 h"]
+
+
 def test_quiet_tells_failures_and_not_all_of_many(capsys: pytest.CaptureFixture[str]) -> None:
     progress = BulkProgress(quiet=True)
     progress.begin(30, 0)
+    progress.tell("starting Ray")
     with progress:
         progress.take(table_of([failed(str(number)) for number in range(30)]))
     progress.end()

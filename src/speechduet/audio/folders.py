@@ -14,7 +14,7 @@ from glob import has_magic
 from pathlib import Path
 
 from speechduet.audio.formats import READABLE_SUFFIXES
-from speechduet.errors import AudioError
+from speechduet.errors import AudioError, SettingError
 
 OnUnreadable = Callable[[AudioError], None]
 """Is called with the error of a folder that cannot be read."""
@@ -96,6 +96,17 @@ def is_there(path: Path) -> bool:
 def resolved(path: Path) -> Path:
     """The path without links; of a link in a circle, which leads nowhere, the link itself."""
     return Path(os.path.realpath(path))
+
+
+def check_inside(folder: Path, out: Path) -> None:
+    """Raise SettingError if a link leads a folder of results out of the folder of all results."""
+    place, root = resolved(folder), resolved(out)
+    if place != root and root not in place.parents:
+        raise SettingError(
+            f"{folder} is a link that leads out of {out}, to {place}",
+            "results inside",
+            "remove the link, or give the folder that it leads to as output",
+        )
 
 
 class _Search:

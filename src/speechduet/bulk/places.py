@@ -2,23 +2,31 @@
 
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from errno import EDQUOT, ENOSPC
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
-import fsspec
 from fsspec.core import url_to_fs
 
 from speechduet.attempt import Attempt
 from speechduet.audio.folders import resolved
-from speechduet.errors import AudioError, SettingError
+from speechduet.errors import AudioError, SettingError, SpeechduetError
 from speechduet.files.partial import unfinished
 
 WHOLE_OBJECTS = ("s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "memory")
 """Stores in which an object appears when it is complete."""
 
 _CHUNK_BYTES = 1 << 20
+
+_REASONS: dict[type[OSError], str] = {
+    FileNotFoundError: "nothing is there",
+    PermissionError: "no permission",
+    IsADirectoryError: "it is a folder",
+    NotADirectoryError: "a part of it is a file",
+}
+"""In words what file systems and stores answer most often."""
 
 
 def local_path(place: str) -> Path | None:
@@ -59,20 +67,30 @@ def filesystem(place: str) -> tuple[Any, str]:
     return found
 
 
-def reachable(place: str) -> None:
-    """Raise SettingError if nothing can be listed below a place that is not local."""
-    files, path = filesystem(place)
-    with Attempt(place) as listed:
-        files.ls(path, detail=False)
-    if listed.failure:
-        raise SettingError(f"cannot list {listed.failure}", "a folder that is there")
+@contextmanager
+def asking(verb: str, place: str, expected: str = "") -> Iterator[None]:
+    """Within it whatever fails becomes a SettingError: cannot read, or list, what is at a place."""
+    with Attempt(place, ends=(SpeechduetError,)) as attempt:
+        try:
+            yield
+        except tuple(_REASONS) as error:
+            raise SettingError(f"cannot {verb} {place}: {_reason(error)}", expected) from error
+    if attempt.failure:
+        raise SettingError(f"cannot {verb} {attempt.failure}", expected)
+
+
+def _reason(error: OSError) -> str:
+    return next(words for kind, words in _REASONS.items() if isinstance(error, kind))
 
 
 def is_written(place: str) -> bool:
     """Whether there is a result of this name: a file, and no empty one."""
     path = local_path(place)
     if path is not None:
-        return path.is_file() and path.stat().st_size > 0
+        # Of a name that no file can have there is none: what writes it will say so.
+        with suppress(OSError, ValueError):
+            return path.is_file() and path.stat().st_size > 0
+        return False
     files, name = filesystem(place)
     return bool(files.exists(name) and files.size(name) != 0)
 
@@ -103,9 +121,8 @@ def readable(place: str, spool: Path) -> Iterator[Path]:
                 copy.open("wb") as held,
             ):
                 shutil.copyfileobj(source, held, _CHUNK_BYTES)
-        except (FileNotFoundError, PermissionError) as error:
-            reason = "nothing is there" if isinstance(error, FileNotFoundError) else "no permission"
-            raise AudioError(f"cannot read {place}: {reason}") from error
+        except tuple(_REASONS) as error:
+            raise AudioError(f"cannot read {place}: {_reason(error)}") from error
         yield copy
 
 
@@ -133,17 +150,22 @@ def publish(file: Path, place: str) -> None:
         return
     parent = name.rpartition("/")[0]
     files.makedirs(parent, exist_ok=True)
-    files.put_file(str(file), f"{name}.part")
-    files.mv(f"{name}.part", name)
+    # A name of its own, for another run may be at the same result.
+    part = f"{name}.{token_hex(4)}.part"
+    try:
+        files.put_file(str(file), part)
+        files.mv(part, name)
+    except BaseException:
+        with suppress(OSError):
+            files.rm_file(part)
+        raise
 
 
 @contextmanager
 def opened(place: str) -> Iterator[Any]:
     """A file to read from, wherever it is, as bytes. Raises SettingError if it cannot be opened."""
-    filesystem(place)
-    with Attempt(place) as attempt:
-        file = fsspec.open(place, "rb").open()
-    if attempt.failure:
-        raise SettingError(f"cannot read {attempt.failure}", "a file that is there")
+    files, name = filesystem(place)
+    with asking("read", place, "a file that is there"):
+        file = files.open(name, "rb")
     with file:
         yield file

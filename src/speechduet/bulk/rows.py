@@ -1,25 +1,28 @@
 """What is to be enhanced: the rows of a manifest, of a folder, or of a glob."""
 
-import csv
-import io
-import json
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from glob import has_magic
 from pathlib import Path, PurePosixPath
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 from speechduet.audio import READABLE_SUFFIXES, WRITABLE_SUFFIXES, writable_suffix
-from speechduet.audio.folders import find_recordings, is_folder, match_recordings, split_pattern
-from speechduet.bulk.places import filesystem, joined, local_path, opened, reachable
+from speechduet.audio.folders import (
+    find_recordings,
+    is_folder,
+    is_there,
+    match_recordings,
+    split_pattern,
+)
+from speechduet.bulk.manifest import MANIFESTS, columns_of
+from speechduet.bulk.places import asking, filesystem, joined, local_path
 from speechduet.errors import AudioError, SettingError
-
-MANIFESTS = (".csv", ".jsonl", ".parquet")
-"""Suffixes of manifests. Columns: ``path`` and, if wanted, ``output``; others are left alone."""
 
 LEDGER = "_ledger"
 """The folder of a folder of results that holds the ledger."""
 
-_BATCH_ROWS = 4096
+_EXPECTED = "a folder, a glob, a recording, or a manifest that ends in " + " ".join(MANIFESTS)
 
 
 class Row(NamedTuple):
@@ -34,8 +37,28 @@ Name = Callable[[Mapping[Path, Path]], list[Path]]
 
 
 def is_manifest(given: str) -> bool:
-    """Whether an input is a list of recordings."""
-    return PurePosixPath(given).suffix.lower() in MANIFESTS and not has_magic(given)
+    """Whether an input is a list of recordings.
+
+    Raises SettingError if a store does not say whether a name in brackets is a file or a glob.
+    """
+    if PurePosixPath(given).suffix.lower() not in MANIFESTS or _is_pattern(given):
+        return False
+    path = local_path(given)
+    return path is None or not is_folder(path)
+
+
+def _is_pattern(given: str) -> bool:
+    """Whether it is to be matched; what there is under the very name is meant itself."""
+    if not has_magic(given):
+        return False
+    path = local_path(given)
+    if path is not None:
+        return not is_there(path)
+    files, name = filesystem(given)
+    there = False
+    with asking("read", given):
+        there = files.exists(name)
+    return not there
 
 
 def rows_of(given: str, output: str, suffix: str | None, name: Name) -> Iterator[Row]:
@@ -53,75 +76,46 @@ def rows_of(given: str, output: str, suffix: str | None, name: Name) -> Iterator
 
 
 def _manifest_rows(manifest: str, suffix: str | None) -> Iterator[Row]:
-    for where, columns in _columns(manifest):
+    where = ""
+    for where, columns in columns_of(manifest):
         source, output = columns.get("path"), columns.get("output")
         if "path" not in columns:
-            known = ", ".join(map(str, columns)) or "none"
             raise SettingError(
-                f"{where}: there is no column path", "the columns path and output", f"found {known}"
+                f"{where}: there is no column path but {_listed(columns)}",
+                "a column path and, if wanted, a column output",
             )
-        if not isinstance(source, str) or not source.strip() or not PurePosixPath(source).name:
-            raise SettingError(f"{where}: its path is {source!r}", "the path of a recording")
-        if output is not None and not isinstance(output, str):
-            raise SettingError(f"{where}: its output is {output!r}", "a name below the output")
+        if not _is_name(source) or not PurePosixPath(source).name:
+            raise SettingError(f"{where}: the path is {source!r}", "the path of a recording")
+        if output and not _is_name(output):
+            raise SettingError(f"{where}: the output is {output!r}", _INSIDE)
         named = output or _name_of(source, suffix)
-        _check_inside(where, named)
+        called = "the output" if output else "without an output the result would be"
+        _check_inside(f"{where}: {called}", named)
         yield Row(_absolute(source, manifest), named)
+    if not where:
+        raise SettingError(f"{manifest} lists no recording", "a row for each recording")
 
 
-def _columns(manifest: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """The rows of a manifest with where they stand."""
-    kind = PurePosixPath(manifest).suffix.lower()
-    read = {".csv": _csv, ".jsonl": _jsonl, ".parquet": _parquet}[kind]
-    with opened(manifest) as file:
-        try:
-            for number, columns in read(file):
-                yield f"{manifest}, row {number}", columns
-        except (ValueError, OSError, RecursionError, csv.Error) as error:
-            if isinstance(error, SettingError):
-                raise
-            reason = " ".join(str(error).split())
-            raise SettingError(f"cannot read {manifest}: {reason}", f"a {kind} file") from error
+def _listed(columns: Iterable[Any]) -> str:
+    return ", ".join(repr(str(name)) for name in columns) or "no column at all"
 
 
-def _csv(file: Any) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    with io.TextIOWrapper(file, encoding="utf-8-sig", newline="") as text:
-        for number, columns in enumerate(csv.DictReader(text, strict=True), 2):
-            if None in columns:
-                raise ValueError(f"row {number} has more fields than there are columns")
-            yield number, columns
-
-
-def _jsonl(file: Any) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    with io.TextIOWrapper(file, encoding="utf-8-sig") as text:
-        for number, line in enumerate(text, 1):
-            columns = json.loads(line) if line.strip() else {}
-            if not isinstance(columns, dict):
-                raise ValueError(f"row {number} is not an object")
-            if line.strip():
-                yield number, columns
-
-
-def _parquet(file: Any) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    from pyarrow.parquet import ParquetFile
-
-    table = ParquetFile(file)
-    wanted = [name for name in ("path", "output") if name in table.schema_arrow.names]
-    if "path" not in wanted:
-        yield 1, dict.fromkeys(table.schema_arrow.names)
-    number = 0
-    for batch in table.iter_batches(_BATCH_ROWS, columns=wanted):
-        for columns in batch.to_pylist():
-            number += 1
-            yield number, columns
+def _is_name(value: Any) -> TypeGuard[str]:
+    """Whether a file can have the name: a text that is not blank and has no code that is none."""
+    if not isinstance(value, str) or not value.strip() or "\0" in value:
+        return False
+    with suppress(UnicodeEncodeError):
+        return bool(value.encode() if "://" in value else os.fsencode(value))
+    return False
 
 
 def _absolute(source: str, manifest: str) -> str:
     """A path of a manifest; a relative one begins where the manifest lies."""
     if "://" in source or Path(source).is_absolute():
         return source
-    folder = manifest.rpartition("/")[0]
-    return joined(folder or ".", source)
+    place = joined(manifest.rpartition("/")[0] or ".", source)
+    # Workers may be in another folder.
+    return place if "://" in place else str(Path(place).absolute())
 
 
 def _name_of(source: str, suffix: str | None) -> str:
@@ -138,17 +132,19 @@ def _with_suffix(path: PurePosixPath, suffix: str | None) -> PurePosixPath:
     return path.with_name(stem + (suffix or writable_suffix(Path(path.name))))
 
 
+_INSIDE = "a name inside the folder of results, such as calls/monday.wav, in the column output"
+
+
 def _check_inside(where: str, output: str) -> None:
     """Raise SettingError for a name that leaves the folder of results, or cannot be written."""
     parts = output.replace("\\", "/").split("/")
-    expected = "a relative name below the folder of results"
-    if not all(parts) or "\0" in output or {".", ".."} & set(parts) or ":" in parts[0]:
-        raise SettingError(f"{where}: its output {output!r} is not below the output", expected)
+    if not all(parts) or {".", ".."} & set(parts) or ":" in parts[0]:
+        raise SettingError(f"{where} {output!r}, outside of the folder of results", _INSIDE)
     if parts[0] == LEDGER:
-        raise SettingError(f"{where}: its output {output!r} is in the ledger's folder", expected)
+        raise SettingError(f"{where} {output!r}, in the folder of the ledger", _INSIDE)
     if PurePosixPath(output).suffix.lower() not in WRITABLE_SUFFIXES:
         raise SettingError(
-            f"{where}: its output {output!r} cannot be written",
+            f"{where} {output!r}, which is not the name of an audio file",
             "a name that ends in " + " ".join(WRITABLE_SUFFIXES),
         )
 
@@ -159,15 +155,18 @@ def _local_rows(given: Path, output: str, name: Name) -> Iterator[Row]:
     try:
         if is_folder(given):
             root, sources = given, find_recordings(given, apart_from=out)
-        elif has_magic(str(given)) and not given.exists():
+        elif _is_pattern(str(given)):
             root, pattern = split_pattern(given)
             sources = match_recordings(root, pattern, apart_from=out)
+        elif not is_there(given):
+            raise SettingError(f"there is nothing at {given}", _EXPECTED)
         else:
-            root, sources = given.parent, [given] if given.is_file() else []
+            root = given.parent
+            sources = [given] if given.suffix.lower() in READABLE_SUFFIXES else []
     except AudioError as error:
         raise SettingError(str(error), "a folder that can be read") from error
     if not sources:
-        raise SettingError(f"there is no recording in {given}", "a folder or glob with recordings")
+        raise SettingError(f"there is no recording in {given}", _EXPECTED)
     folders: dict[Path, list[Path]] = {}
     for source in sources:
         folders.setdefault(source.parent, []).append(source)
@@ -181,16 +180,18 @@ def _local_rows(given: Path, output: str, name: Name) -> Iterator[Row]:
 def _remote_rows(given: str, output: str, suffix: str | None) -> Iterator[Row]:
     files, path = filesystem(given)
     prefix = given.partition("://")[0] + "://"
-    if has_magic(path):
+    if _is_pattern(given):
         steady = path[: next(at for at, letter in enumerate(path) if letter in "*?[")]
         root = steady.rpartition("/")[0]
-        reachable(files.unstrip_protocol(root))
-        listed: Iterable[tuple[str, list[str]]] = [(root, files.glob(path))]
+        with asking("list", files.unstrip_protocol(root), "a folder that is there"):
+            files.ls(root, detail=False)
+            listed: Iterable[tuple[str, list[str]]] = [(root, files.glob(path))]
     elif PurePosixPath(path).suffix.lower() in READABLE_SUFFIXES:
         root, listed = path.rpartition("/")[0], [("", [path])]
     else:
         root = path.rstrip("/")
-        reachable(given)
+        with asking("list", given, "a folder that is there"):
+            files.ls(root, detail=False)
         listed = _walked(files, root)
     apart = filesystem(output)[1].rstrip("/") + "/" if output.startswith(prefix) else None
     found = False
@@ -206,13 +207,14 @@ def _remote_rows(given: str, output: str, suffix: str | None) -> Iterator[Row]:
         for source, target in _distinct(sources, suffix):
             yield Row(files.unstrip_protocol(source), target.removeprefix(root).lstrip("/"))
     if not found:
-        raise SettingError(f"there is no recording in {given}", "a folder or glob with recordings")
+        raise SettingError(f"there is no recording in {given}", _EXPECTED)
 
 
 def _walked(files: Any, root: str) -> Iterator[tuple[str, list[str]]]:
-    for folder, folders, names in files.walk(root, on_error="raise"):
-        folders.sort()  # in place: the order in which they are walked
-        yield folder, [f"{folder}/{name}" for name in names]
+    with asking("list", root):
+        for folder, folders, names in files.walk(root, on_error="raise"):
+            folders.sort()  # in place: the order in which they are walked
+            yield folder, [f"{folder}/{name}" for name in names]
 
 
 def _distinct(sources: list[str], suffix: str | None) -> Iterator[tuple[str, str]]:

@@ -17,6 +17,7 @@ from speechduet.bulk.shards import write_shard
 from speechduet.bulk.work import Request, Worker
 from speechduet.errors import ModelError, SpeechduetError
 from speechduet.files.partial import remove_leftovers
+from speechduet.names import utf8
 
 _AHEAD = 2
 """Pieces that a worker is given before it has done the first, so that it does not wait."""
@@ -71,7 +72,7 @@ class Pieces:
         records = [
             record for columns in table.to_pylist() for record in self._done(piece_of(columns))
         ]
-        self._ray.get(self._begun.end.remote([record.output for record in records]))
+        self._ray.get(self._begun.end.remote([utf8(record.output) for record in records]))
         return table_of(records)
 
     def _done(self, piece: Piece) -> Iterator[Record]:
@@ -90,7 +91,7 @@ class Pieces:
 
     def _refused(self, row: Row) -> str:
         """Why a recording is not tried once more; empty if it is."""
-        before = self._ray.get(self._begun.begin.remote(row.output))
+        before = self._ray.get(self._begun.begin.remote(utf8(row.output)))
         if before < self._fleet.tries:
             return ""
         return f"{row.source}: {before} workers ended while they enhanced it"

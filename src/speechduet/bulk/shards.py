@@ -25,6 +25,7 @@ from speechduet.bulk.work import Worker
 from speechduet.errors import AudioError
 from speechduet.files.atomic import replacing
 from speechduet.files.partial import unfinished_folder
+from speechduet.names import utf8
 
 KINDS = ("tar", "parquet")
 
@@ -60,12 +61,15 @@ class ParquetPack:
     """A Parquet file of `_SCHEMA`, in row groups that fit the memory."""
 
     def __init__(self, path: Path) -> None:
-        self._writer = pq.ParquetWriter(path, _SCHEMA, compression="none")
+        # Opened here, for pyarrow opens no names that are not UTF-8.
+        self._file = path.open("wb")
+        self._writer = pq.ParquetWriter(self._file, _SCHEMA, compression="none")
         self._rows: list[dict[str, object]] = []
         self._bytes = 0
 
     def add(self, name: str, content: bytes) -> None:
         """Append a file."""
+        name = utf8(name)
         self._rows.append({"path": name, "audio": {"bytes": content, "path": name}})
         self._bytes += len(content)
         if self._bytes >= _GROUP_BYTES:
@@ -73,8 +77,9 @@ class ParquetPack:
 
     def close(self) -> None:
         """Write the end."""
-        self._write()
-        self._writer.close()
+        with self._file:
+            self._write()
+            self._writer.close()
 
     def _write(self) -> None:
         if self._rows:
@@ -102,7 +107,7 @@ def write_shard(
         old: dict[str, Callable[[], bytes]] = {}
         if not overwrite and is_written(place):
             old = _members(stack.enter_context(readable(place, spool)))
-        if {row.output for row in piece.rows} <= old.keys():
+        if {utf8(row.output) for row in piece.rows} <= old.keys():
             return iter([Record(*row, "found", shard=piece.shard) for row in piece.rows])
         packed = folder / piece.shard
         with room_in(spool):
@@ -124,8 +129,8 @@ def _pack(
     records: list[Record] = []
     with closing(TarPack(packed) if packed.suffix == ".tar" else ParquetPack(packed)) as pack:
         for row in piece.rows:
-            if row.output in old:
-                pack.add(row.output, old[row.output]())
+            if utf8(row.output) in old:
+                pack.add(row.output, old[utf8(row.output)]())
                 records.append(Record(*row, "found", shard=packed.name))
                 continue
             reason = begun(row)
@@ -151,7 +156,7 @@ def _failed(row: Row, reason: str) -> Record:
 
 
 def _members(shard: Path) -> dict[str, Callable[[], bytes]]:
-    """What gives each member of a shard, by its name; of a damaged one, nothing."""
+    """What gives each member of a shard, by its name as UTF-8; of a damaged one, nothing."""
     with Attempt() as attempt:
         return _parquet_members(shard) if _is_parquet(shard) else _tar_members(shard)
     assert attempt.failure
@@ -171,19 +176,21 @@ def _tar_members(shard: Path) -> dict[str, Callable[[], bytes]]:
 
     with tarfile.open(shard) as tar:
         places = [(one.name, one.offset_data, one.size) for one in tar if one.isfile()]
-    return {name: partial(read, at, size) for name, at, size in places}
+    return {utf8(name): partial(read, at, size) for name, at, size in places}
 
 
 def _parquet_members(shard: Path) -> dict[str, Callable[[], bytes]]:
-    table = pq.ParquetFile(shard)
-
     def read(group: int, index: int) -> bytes:
-        content: bytes = table.read_row_group(group)["audio"][index].as_py()["bytes"]
+        with shard.open("rb") as file:
+            rows = pq.ParquetFile(file).read_row_group(group, columns=["audio"])
+        content: bytes = rows["audio"][index].as_py()["bytes"]
         return content
 
     found: dict[str, Callable[[], bytes]] = {}
-    for group in range(table.num_row_groups):
-        names = table.read_row_group(group, columns=["path"])["path"].to_pylist()
-        for index, name in enumerate(names):
-            found[name] = partial(read, group, index)
+    with shard.open("rb") as file:
+        table = pq.ParquetFile(file)
+        for group in range(table.num_row_groups):
+            names = table.read_row_group(group, columns=["path"])["path"].to_pylist()
+            for index, name in enumerate(names):
+                found[name] = partial(read, group, index)
     return found

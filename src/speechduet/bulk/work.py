@@ -14,6 +14,7 @@ import numpy as np
 
 from speechduet.attempt import Attempt
 from speechduet.audio import Samples, read_blocks
+from speechduet.audio.folders import check_inside
 from speechduet.audio.recording import Recording, mixed
 from speechduet.backend import BackendName, BackendPrecision
 from speechduet.bulk.ledger import Record
@@ -93,12 +94,14 @@ class Worker:
     def enhance(self, row: Row, overwrite: bool = False) -> Record:
         """Enhance a recording into its result, unless that is there."""
         target = joined(self._output, row.output)
+        path, out = local_path(target), local_path(self._output)
         with Attempt(target) as looked:
+            if path is not None and out is not None:
+                check_inside(path.parent, out)
             if not overwrite and is_written(target):
                 return Record(*row, "found")
         if looked.failure:
             return Record(*row, "failed", error=looked.failure)
-        path = local_path(target)
         if path is not None:
             return self.tried(row, path)
         with (
@@ -106,7 +109,8 @@ class Worker:
             room_in(self._spool),
             unfinished_folder(self._spool) as folder,
         ):
-            result = folder / PurePosixPath(row.output).name
+            # Some stores take longer names than file systems do.
+            result = folder / f"result{PurePosixPath(row.output).suffix}"
             return self.tried(row, result, place=target)
         return Record(*row, "failed", error=kept.failure)
 

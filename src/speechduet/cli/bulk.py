@@ -39,7 +39,12 @@ Input = Annotated[
 Output = Annotated[str | None, _option("-o", "--output", text="The folder of results.", panel=None)]
 StatusOf = Annotated[
     str | None,
-    _option("--status", text="Tell what the ledger in this folder of results says.", panel=None),
+    _option(
+        "--status",
+        text="Tell what the ledger in this folder of results says. The exit status is 0 if nothing "
+        "has failed, and 1 if something has or if no run has begun.",
+        panel=None,
+    ),
 ]
 Json = Annotated[bool, _option("--json", text="Tell the status as JSON.", panel=None)]
 Shards = Annotated[
@@ -134,14 +139,15 @@ def bulk(
     """
     need("ray", "pyarrow", "fsspec")
     if status is not None:
-        _tell_status(status, as_json)
+        if _tell_status(status, as_json):
+            raise typer.Exit(1)
         return
     if given is None:
         raise typer.BadParameter("give a folder, a manifest or a glob", param_hint="INPUT")
     if output is None:
         raise typer.BadParameter("say where results go", param_hint="'-o' / '--output'")
     # They need the packages of the extra.
-    from speechduet.bulk.planning import Sharding
+    from speechduet.bulk.shard_list import Sharding
     from speechduet.bulk.work import Request
     from speechduet.cli.bulk_run import Asked, enhance_all
 
@@ -152,7 +158,7 @@ def bulk(
     )
     asked = Asked(
         given,
-        output,
+        _absolute_place(output),
         None if container is None else suffix_of(container),
         request,
         None if shards is None else Sharding(shards, shard_size),
@@ -160,7 +166,7 @@ def bulk(
         quiet,
         address,
         *(workers, gpus),
-        *(tries, spool or Path(gettempdir()) / "speechduet-bulk"),
+        *(tries, (spool or Path(gettempdir()) / "speechduet-bulk").absolute()),
     )
     if enhance_all(asked):
         raise typer.Exit(1)
@@ -168,23 +174,25 @@ def bulk(
 
 def _check_apart(given: str, output: str) -> None:
     """Raise SettingError if results would be among what is read."""
+    from speechduet.bulk.places import local_path
     from speechduet.bulk.rows import is_manifest
 
-    if "://" in given or "://" in output:
+    path, out = local_path(given), local_path(output)
+    if path is None or out is None:
         inside = given.rstrip("/") == output.rstrip("/") or given.startswith(
             output.rstrip("/") + "/"
         )
     else:
-        path = Path(given)
-        if has_magic(given) and not is_there(path):
+        if has_magic(str(path)) and not is_there(path):
             path = split_pattern(path)[0]
-        source, out = resolved(path), resolved(Path(output))
+        source, out = resolved(path), resolved(out)
         # The result of one recording lies in the output itself.
         alone = source.is_file() and not is_manifest(given) and out == source.parent
         inside = alone or (source.is_dir() and (out == source or out in source.parents))
     if inside:
         raise SettingError(
-            f"{given} lies in the folder of results {output}", "a folder of results of its own"
+            f"{given} is in the folder of results, {output}",
+            "a folder of results apart from what is read",
         )
 
 
@@ -193,23 +201,35 @@ def _absolute(model: str | None) -> str | None:
     return str(Path(model).absolute()) if model and Path(model).exists() else model
 
 
-def _tell_status(output: str, as_json: bool) -> None:
-    from speechduet.bulk.ledger import summary
+def _absolute_place(output: str) -> str:
+    """A local folder of results as workers find it, who are in another folder."""
+    from speechduet.bulk.places import local_path
+
+    path = local_path(output)
+    return output if path is None else str(path.absolute())
+
+
+def _tell_status(output: str, as_json: bool) -> int:
+    """Print what a ledger says; how many recordings failed."""
+    from speechduet.bulk.known import summary
+    from speechduet.cli.bulk_progress import lasting
 
     told = summary(output)
+    failed: int = told["failed"]
     if as_json:
         typer.echo(json.dumps(told, indent=2))
-        return
+        return failed
     typer.echo(f"{told['done']} done, {told['failed']} failed, {told['found']} found")
     hours, taken = told["audio_hours"], told["worker_hours"]
     if taken:
         typer.echo(
-            f"{hours:.2f} h of audio in {taken:.2f} worker-hours: "
+            f"{lasting(3600 * hours)} of audio in {lasting(3600 * taken)} of one worker's time: "
             f"{hours / taken:.1f} h of audio per worker and hour"
         )
     for failure in told["failures"]:
         typer.echo(shown(f"failed: {failure['path']}: {failure['error']}"))
-    if told["failed"] > len(told["failures"]):
-        typer.echo(f"and {told['failed'] - len(told['failures'])} more")
+    if failed > len(told["failures"]):
+        typer.echo(f"and {failed - len(told['failures'])} more")
     for damaged in told["unreadable"]:
         typer.echo(shown(f"cannot be read: {damaged}"))
+    return failed

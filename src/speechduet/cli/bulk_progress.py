@@ -15,6 +15,18 @@ _FAILURES_SHOWN = 20
 _TELL_S = 30.0
 
 
+def counted(number: int, what: str) -> str:
+    """``1 recording``, ``2 recordings``."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
+def lasting(seconds: float) -> str:
+    """A duration in the unit that fits it."""
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.1f} min" if seconds < 3600 else f"{seconds / 3600:.2f} h"
+
+
 class BulkProgress(Bars):
     """Throughput, time left and failures: a bar on a terminal, elsewhere a line now and then."""
 
@@ -34,8 +46,7 @@ class BulkProgress(Bars):
         self._rows, self._skipped = rows, skipped
         self._begun = self._told = monotonic()
         self.progress.update(self._task, total=rows, state=self._state())
-        if not self._quiet:
-            self.say(f"{rows} recordings to enhance, {skipped} done before")
+        self.tell(f"{counted(rows, 'recording')} to enhance, {skipped} done before")
 
     def take(self, table: "pa.Table") -> None:
         """Rows of the ledger have come."""
@@ -54,11 +65,15 @@ class BulkProgress(Bars):
 
     def end(self) -> None:
         """Sum up."""
+        parts = [f"{self._enhanced} enhanced ({self._speed()})"]
+        parts += [f"{self._skipped} done before"] if self._skipped else []
+        parts += [f"{self.failures} failed"] if self.failures else []
+        self.tell(", ".join(parts))
+
+    def tell(self, text: str) -> None:
+        """A line of what is neither failed nor wrong, which ``quiet`` leaves out."""
         if not self._quiet:
-            parts = [f"{self._enhanced} enhanced ({self._speed()})"]
-            parts += [f"{self._skipped} done before"] if self._skipped else []
-            parts += [f"{self.failures} failed"] if self.failures else []
-            self.say(", ".join(parts))
+            self.say(text)
 
     def _fail(self, error: str) -> None:
         self.failures += 1
@@ -71,7 +86,7 @@ class BulkProgress(Bars):
         return f"{self._speed()}, {self.failures} failed"
 
     def _line(self) -> str:
-        line = f"{self._done} of {self._rows} recordings, {self._state()}"
+        line = f"{self._done} of {counted(self._rows, 'recording')}, {self._state()}"
         if self._first is None or self._first[1] == self._done:
             return line
         # Not since the beginning: the workers took their time to load the model.
@@ -81,6 +96,5 @@ class BulkProgress(Bars):
         return f"{line}, about {left} left"
 
     def _speed(self) -> str:
-        hours = self._audio_s / 3600
-        taken_h = max(monotonic() - self._begun, 1e-3) / 3600
-        return f"{hours:.2f} h of audio, {hours / taken_h:.1f} h per hour"
+        taken_s = max(monotonic() - self._begun, 1e-3)
+        return f"{lasting(self._audio_s)} of audio, {self._audio_s / taken_s:.1f} h per hour"

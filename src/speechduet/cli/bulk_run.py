@@ -8,14 +8,19 @@ from pathlib import Path
 import pyarrow as pa
 
 from speechduet.attempt import Attempt
+from speechduet.bulk.checking import check_rows
 from speechduet.bulk.cluster import cluster
-from speechduet.bulk.ledger import Ledger, Record, read_ledger, table_of
-from speechduet.bulk.planning import Left, Sharding, check_rows, planned
+from speechduet.bulk.known import Known, read_ledger
+from speechduet.bulk.ledger import Ledger, Record, table_of
+from speechduet.bulk.lock import only_run
+from speechduet.bulk.places import local_path
+from speechduet.bulk.planning import Left, planned
 from speechduet.bulk.rows import Row, is_manifest, rows_of
 from speechduet.bulk.run import Fleet, cores_here, enhance_left
+from speechduet.bulk.shard_list import Sharding
 from speechduet.bulk.sweeping import sweep
 from speechduet.bulk.work import Request
-from speechduet.cli.bulk_progress import BulkProgress
+from speechduet.cli.bulk_progress import BulkProgress, counted
 from speechduet.cli.naming import Naming
 from speechduet.errors import FileError, SettingError
 
@@ -39,7 +44,8 @@ class Asked:
 
     def rows(self) -> Iterator[Row]:
         """The rows of the input. Raises SettingError."""
-        out = Path(self.output.replace("://", "/"))
+        # In a store nothing is asked about the folder, which only has to have a name.
+        out = local_path(self.output) or Path(self.output.replace("://", "/"))
 
         def name(found: Mapping[Path, Path]) -> list[Path]:
             return [target.relative_to(out) for target in Naming(out, self.suffix).targets(found)]
@@ -57,6 +63,11 @@ def enhance_all(asked: Asked) -> int:
     if is_manifest(asked.given):
         check_rows(asked.rows, asked.output, known)
     model_hash = asked.request.check()
+    with only_run(asked.output):
+        return _enhance_left(asked, known, model_hash)
+
+
+def _enhance_left(asked: Asked, known: Known, model_hash: str) -> int:
     sweep(asked.output, asked.spool)
     ledger, progress = Ledger(asked.output), BulkProgress(asked.quiet)
     for damaged in known.unreadable:
@@ -65,12 +76,17 @@ def enhance_all(asked: Asked) -> int:
     def note(found: Sequence[Row]) -> None:
         ledger.append(table_of([Record(*row, "found") for row in found]))
 
-    with (
-        _ended_in_order(asked, ledger, progress),
-        planned(*(asked.rows, asked.output, known, asked.sharding, asked.overwrite), note) as left,
-    ):
+    made_by = asked.request.mode, model_hash
+    plan = (asked.rows, asked.output, known, made_by, asked.sharding, asked.overwrite)
+    with _ended_in_order(asked, ledger, progress), planned(*plan, note) as left:
         ledger.flush()
         progress.begin(left.rows, left.skipped)
+        if left.otherwise:
+            progress.say(
+                "kept although made of another file, in another mode or with another model: "
+                f"{counted(left.otherwise, 'result')}, such as {left.example}; "
+                "--overwrite makes all anew"
+            )
         if left.rows:
             _enhance_on_ray(asked, left, model_hash, ledger, progress)
     progress.end()
@@ -104,6 +120,8 @@ def _enhance_on_ray(
         ledger.append(table)
         progress.take(table)
 
+    if asked.address is None:
+        progress.tell("starting Ray, which takes up to a minute")
     # One more for what reads the list of what is left.
     with cluster(asked.address, cores + 1) as ray, progress:
         fleet = _fleet(asked, ray.cluster_resources())
@@ -124,5 +142,9 @@ def _fleet(asked: Asked, there: Mapping[str, float]) -> Fleet:
         most = min(most, int(there.get("GPU", 0) // gpus))
     workers = asked.workers or most
     if workers > most or not most:
-        raise SettingError(f"{workers or 'no'} workers where {most} fit", f"at most {most}")
+        each = counted(threads, "core") + (f" and {gpus:g} GPUs" if gpus else "")
+        raise SettingError(
+            f"{counted(workers or 1, 'worker')} of {each} where {most} fit",
+            remedy="give less as --workers, --threads or --gpus",
+        )
     return Fleet(workers, threads, gpus, asked.tries, asked.spool)

@@ -12,6 +12,7 @@ from speechduet.audio import (
     writable_suffix,
 )
 from speechduet.audio.folders import (
+    check_inside,
     find_recordings,
     is_folder,
     is_there,
@@ -70,7 +71,8 @@ def find_jobs(
     targets = naming.targets(found)
     jobs = [Job(source, target) for source, target in zip(found, targets, strict=True)]
     _check_distinct(jobs)
-    _check_inside(jobs, out)
+    for folder in {job.target.parent for job in jobs}:
+        check_inside(folder, out)
     return jobs, failures
 
 
@@ -126,19 +128,6 @@ def _add(found: _Found, seen: set[Path], places: Iterable[tuple[Path, Path]]) ->
         if absolute not in seen:
             seen.add(absolute)
             found[source] = place
-
-
-def _check_inside(jobs: list[Job], out: Path) -> None:
-    """Raise SettingError if a link in the folder of results leads a result out of it."""
-    root = resolved(out)
-    for folder in {job.target.parent for job in jobs}:
-        place = resolved(folder)
-        if place != root and root not in place.parents:
-            raise SettingError(
-                f"{folder} is a link that leads out of {out}, to {place}",
-                "results inside",
-                "remove the link, or give the folder that it leads to as output",
-            )
 
 
 def _check_distinct(jobs: list[Job]) -> None:
