@@ -1,5 +1,7 @@
 """The ledger: parts that grow, the last row of each result, and parts that are damaged."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -98,3 +100,16 @@ def test_hashes_stand_for_names() -> None:
     hashes = np.sort(np.array([hash_of("a"), hash_of("b\udcff")], np.uint64))
     assert within(hashes, "a") and within(hashes, "b\udcff") and not within(hashes, "c")
     assert not within(np.zeros(0, np.uint64), "a")
+
+
+def test_a_ledger_is_read_without_threads_that_may_outlive_python(tmp_path: Path) -> None:
+    ledger = Ledger(str(tmp_path))
+    ledger.append(table_of([Record("a.wav", "a.wav", "failed", error="gone")]))
+    ledger.flush()
+    script = (
+        "import sys\n"
+        "from speechduet.bulk.known import summary\n"
+        "assert summary(sys.argv[1])['failures'] == [{'path': 'a.wav', 'error': 'gone'}]\n"
+        "assert 'pyarrow.dataset' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=True)

@@ -9,8 +9,10 @@ import pytest
 
 pytest.importorskip("ray", reason="needs the extra ray")
 
+import pyarrow.parquet as pq
 from typer.testing import Result
 
+from speechduet.bulk.ledger import Ledger, Record, table_of
 from speechduet.bulk.lock import only_run
 from speechduet.errors import SettingError
 
@@ -23,7 +25,7 @@ def test_a_second_run_is_refused(bulk: Bulk, recordings: Path, tmp_path: Path) -
         second = bulk(recordings, "-o", out)
     assert second.exit_code == 2, second.output
     assert f"another run is at work in {out}; expected one run at a time" in second.stderr
-    assert [one.name for one in out.rglob("*")] == ["_ledger", "lock"]
+    assert [one.name for one in out.rglob("*")] == ["_ledger", "_lock"]
     assert bulk(recordings, "-o", out).exit_code == 0
 
 
@@ -44,6 +46,28 @@ def test_a_killed_run_leaves_no_lock(tmp_path: Path) -> None:
         holder.wait()
         with only_run(str(tmp_path)):
             pass
+
+
+def test_an_error_before_any_work_leaves_nothing(tmp_path: Path) -> None:
+    for output, error in ((tmp_path / "a/b", SettingError("x")), (tmp_path / "c", OSError())):
+        with pytest.raises(type(error)), only_run(str(output)):
+            raise error
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(SettingError), only_run(str(tmp_path / "a")):
+        (tmp_path / "a/result.wav").touch()
+        raise SettingError("x")
+    assert (tmp_path / "a/result.wav").exists()
+    with only_run(str(tmp_path / "c")):
+        pass
+    assert (tmp_path / "c/_ledger/_lock").exists()
+
+
+def test_the_ledger_is_read_as_a_folder(tmp_path: Path) -> None:
+    with only_run(str(tmp_path)):
+        ledger = Ledger(str(tmp_path))
+        ledger.append(table_of([Record("a.wav", "a.wav", "done", mean_confidence=0.9)]))
+        ledger.flush()
+    assert pq.read_table(tmp_path / "_ledger")["mean_confidence"].to_pylist() == [0.9]
 
 
 def test_stores_have_no_locks() -> None:

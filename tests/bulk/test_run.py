@@ -125,7 +125,7 @@ def test_a_folder_and_what_is_left_of_it(
     assert first.exit_code == 1, first.output
     assert "5 enhanced" in first.stderr and "1 failed" in first.stderr
     assert results(out) == expected
-    assert all(one.name.startswith(("part-", "lock")) for one in (out / "_ledger").iterdir())
+    assert all(one.name.startswith(("part-", "_lock")) for one in (out / "_ledger").iterdir())
     assert not list(out.rglob(".speechduet*"))
     told = status(out)
     assert (told["done"], told["failed"], told["found"]) == (5, 1, 0)
@@ -165,7 +165,7 @@ def test_a_store_of_s3(
     told = status("s3://clean/b")
     assert (told["done"], told["failed"]) == (len(expected), 2)
     assert "nothing is there" in str(told["failures"])
-    assert not [name for name in files.find("clean") if name.endswith("part") or "/left-" in name]
+    assert not [name for name in files.find("clean") if name.endswith("part") or "/_left-" in name]
     assert not list(spool.iterdir())
     for given, output in (("s3://vanished", "s3://clean/c"), ("s3://noisy", "s3://vanished/c")):
         done = bulk(tiny_model, given, "-o", output)

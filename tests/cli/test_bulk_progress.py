@@ -102,3 +102,14 @@ def _read(terminal: int) -> bytes:
         return os.read(terminal, 4096)
     except OSError:
         return b""
+
+
+def test_an_interruption_says_what_is_left(capsys: pytest.CaptureFixture[str]) -> None:
+    progress = BulkProgress(quiet=False)
+    progress.interrupted()
+    assert capsys.readouterr().err == "interrupted: the same command does the rest\n"
+    progress.begin(2, 0)
+    progress.interrupted()
+    assert capsys.readouterr().err.endswith(
+        "interrupted: 2 recordings left; the same command does the rest\n"
+    )

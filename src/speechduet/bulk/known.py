@@ -102,7 +102,9 @@ def parts(output: str, columns: Sequence[str], unreadable: list[str]) -> Iterato
         with Attempt(place) as attempt:
             files, name = filesystem(place)
             with files.open(name, "rb") as file:
-                table = pq.read_table(io.BytesIO(file.read()), columns=list(columns))
+                part = pq.ParquetFile(io.BytesIO(file.read()))
+            # In no other thread: one that has not ended when Python does aborts it.
+            table = part.read(list(columns), use_threads=False)
             if lacking := set(columns) - set(table.column_names):
                 raise ValueError(f"it has no column {min(lacking)}")
             table = table.select(columns).cast(schema)
@@ -165,9 +167,10 @@ def _failures(output: str, failed: Hashes, most: int) -> Iterator[dict[str, str]
     if not len(failed):
         return
     for table in parts(output, ["path", "output", "status", "error"], []):
-        rows = table.filter(pa.compute.equal(table["status"], "failed")).to_pylist()
-        for row in rows:
-            if within(failed, row["output"]) and (row["output"] in last or len(last) < most):
+        for row in table.to_pylist():
+            if row["status"] != "failed" or not within(failed, row["output"]):
+                continue
+            if row["output"] in last or len(last) < most:
                 last[row["output"]] = {"path": row["path"], "error": row["error"]}
     yield from last.values()
 

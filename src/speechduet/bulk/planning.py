@@ -158,7 +158,7 @@ def _place_of_list(output: str) -> Iterator[str]:
         with unfinished(path / LEDGER) as partial:
             yield str(partial)
         return
-    place = joined(output, f"{LEDGER}/left-{token_hex(4)}.parquet")
+    place = joined(output, f"{LEDGER}/_left-{token_hex(4)}.parquet")
     try:
         yield place
     finally:

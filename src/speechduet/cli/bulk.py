@@ -31,8 +31,10 @@ def _option(
 Input = Annotated[
     str | None,
     typer.Argument(
+        metavar="INPUT",
         help="A folder, a manifest (.csv, .jsonl, .parquet with a column path and, if wanted, "
-        "output) or a glob; local, or as s3://, gs://, https://.",
+        "output) or a glob; local, or as s3://, gs://, https://. Needed "
+        "unless --status is given.",
         show_default=False,
     ),
 ]

@@ -65,10 +65,16 @@ class BulkProgress(Bars):
 
     def end(self) -> None:
         """Sum up."""
-        parts = [f"{self._enhanced} enhanced ({self._speed()})"]
+        speed = f" ({self._speed()})" if self._audio_s else ""
+        parts = [f"{self._enhanced} enhanced{speed}"]
         parts += [f"{self._skipped} done before"] if self._skipped else []
         parts += [f"{self.failures} failed"] if self.failures else []
         self.tell(", ".join(parts))
+
+    def interrupted(self) -> None:
+        """Say what is left."""
+        left = counted(self._rows - self._done, "recording") + " left; " if self._rows else ""
+        self.tell(f"interrupted: {left}the same command does the rest")
 
     def tell(self, text: str) -> None:
         """A line of what is neither failed nor wrong, which ``quiet`` leaves out."""
@@ -83,7 +89,8 @@ class BulkProgress(Bars):
             self.say("further failures are told by --status")
 
     def _state(self) -> str:
-        return f"{self._speed()}, {self.failures} failed"
+        failed = f"{self.failures} failed"
+        return f"{self._speed()}, {failed}" if self._audio_s else failed
 
     def _line(self) -> str:
         line = f"{self._done} of {counted(self._rows, 'recording')}, {self._state()}"

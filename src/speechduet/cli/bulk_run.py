@@ -100,6 +100,9 @@ def _ended_in_order(asked: Asked, ledger: Ledger, progress: BulkProgress) -> Ite
     try:
         yield
         completed = True
+    except KeyboardInterrupt:
+        progress.interrupted()
+        raise
     finally:
         with Attempt("the ledger") as written:
             ledger.flush()
@@ -121,7 +124,7 @@ def _enhance_on_ray(
         progress.take(table)
 
     if asked.address is None:
-        progress.tell("starting Ray, which takes up to a minute")
+        progress.tell("starting Ray, which takes a minute, or some on a busy machine")
     # One more for what reads the list of what is left.
     with cluster(asked.address, cores + 1) as ray, progress:
         fleet = _fleet(asked, ray.cluster_resources())

@@ -39,7 +39,11 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "adapt": ("speechduet adapt my_noise --speech my_speech -o models/adapted",),
     "export": ("speechduet export --onnx exported --precision float16",),
     "serve": ("speechduet serve --port 8000",),
-    "bulk": ("speechduet bulk recordings -o enhanced",),
+    "bulk": (
+        "speechduet bulk recordings -o enhanced",
+        "speechduet bulk list.csv -o enhanced --shards tar",
+        "speechduet bulk --status enhanced",
+    ),
 }
 
 
