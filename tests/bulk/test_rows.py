@@ -153,9 +153,9 @@ def test_a_folder_elsewhere() -> None:
     for name in ("a.wav", "a.mp4", "deep/b.flac", "deep/notes.txt", "deep/.c.wav", "out/d.wav"):
         files.pipe_file(f"/bucket/{name}", b"x")
     assert rows("memory://bucket", "memory://bucket/out") == [
-        ("memory:///bucket/a.mp4", "a.mp4.wav"),
-        ("memory:///bucket/a.wav", "a.wav"),
-        ("memory:///bucket/deep/b.flac", "deep/b.flac"),
+        ("memory://bucket/a.mp4", "a.mp4.wav"),
+        ("memory://bucket/a.wav", "a.wav"),
+        ("memory://bucket/deep/b.flac", "deep/b.flac"),
     ]
     assert [row.output for row in rows("memory://bucket/**/*.flac")] == ["deep/b.flac"]
     assert [row.output for row in rows("memory://bucket/deep/b.flac")] == ["b.flac"]

@@ -3,7 +3,6 @@
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from hashlib import blake2b
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,9 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from speechduet.attempt import Attempt
-from speechduet.bulk.ledger import SCHEMA, STATUSES
-from speechduet.bulk.places import asking, filesystem, joined, local_path
-from speechduet.bulk.rows import LEDGER
+from speechduet.bulk.ledger import SCHEMA, STATUSES, part_places
+from speechduet.bulk.places import filesystem, local_path
 from speechduet.errors import FileError
 from speechduet.names import utf8
 
@@ -98,7 +96,7 @@ def parts(output: str, columns: Sequence[str], unreadable: list[str]) -> Iterato
     and passed over: its results are there.
     """
     schema = pa.schema([SCHEMA.field(column) for column in columns])
-    for place in _part_places(output):
+    for place in part_places(output):
         with Attempt(place) as attempt:
             files, name = filesystem(place)
             with files.open(name, "rb") as file:
@@ -115,19 +113,6 @@ def parts(output: str, columns: Sequence[str], unreadable: list[str]) -> Iterato
             unreadable.append(attempt.failure)
         else:
             yield table
-
-
-def _part_places(output: str) -> list[str]:
-    folder = joined(output, LEDGER)
-    files, path = filesystem(folder)
-    with asking("list", folder):
-        names = files.ls(path, detail=False) if files.exists(path) else []
-    found = (Path(name).name for name in names)
-    return [
-        joined(folder, name)
-        for name in sorted(found)
-        if name.startswith("part-") and name.endswith(".parquet")
-    ]
 
 
 def _last_of_each(hashes: Hashes) -> tuple[Hashes, npt.NDArray[np.intp]]:
