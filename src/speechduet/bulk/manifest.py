@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
-from speechduet.bulk.places import opened, without_query
+from speechduet.bulk.places import name_in, opened
 from speechduet.errors import SettingError
 
 MANIFESTS = (".csv", ".jsonl", ".parquet")
@@ -24,7 +24,7 @@ def columns_of(manifest: str) -> Rows:
 
     Raises SettingError if it cannot be read, or if a column is there twice.
     """
-    kind = PurePosixPath(without_query(manifest)).suffix.lower()
+    kind = PurePosixPath(name_in(manifest)).suffix.lower()
     read = {".csv": _csv, ".jsonl": _jsonl, ".parquet": _parquet}[kind]
     with opened(manifest) as file:
         try:

@@ -60,10 +60,10 @@ def canonical(place: str) -> str:
     return place
 
 
-def without_query(place: str) -> str:
-    """An address without the query that one on the web may end with."""
+def name_in(place: str) -> str:
+    """A place without what may follow its name: a query on the web, the rest of a chain."""
     web = place.startswith(("http://", "https://"))
-    return place.partition("#")[0].partition("?")[0] if web else place
+    return place.partition("#")[0].partition("?")[0] if web else split_chain(place)[0]
 
 
 def split_chain(place: str) -> tuple[str, str]:

@@ -22,8 +22,8 @@ from speechduet.bulk.places import (
     filesystem,
     joined,
     local_path,
+    name_in,
     split_chain,
-    without_query,
 )
 from speechduet.errors import AudioError, SettingError
 
@@ -56,7 +56,7 @@ def is_manifest(given: str) -> bool:
 
 
 def _ends_in(given: str, suffixes: Iterable[str]) -> bool:
-    return PurePosixPath(without_query(given)).suffix.lower() in suffixes
+    return PurePosixPath(name_in(given)).suffix.lower() in suffixes
 
 
 def _is_pattern(given: str) -> bool:
@@ -129,13 +129,13 @@ def _absolute(source: str, manifest: str) -> str:
     if listed is not None:
         # Workers may be in another folder.
         return str((listed.parent / path).absolute())
-    place, chain = split_chain(without_query(manifest))
-    return joined(place.rpartition("/")[0], path.as_posix()) + chain
+    folder = name_in(manifest)
+    return joined(folder[: folder.rindex("/") + 1], path.as_posix()) + split_chain(manifest)[1]
 
 
 def _name_of(source: str, suffix: str | None) -> str:
     """The result of a source of which a manifest says none: its relative path, or its name."""
-    path = PurePosixPath(without_query(split_chain(source)[0]).partition("://")[2] or source)
+    path = PurePosixPath(name_in(source).partition("://")[2] or source)
     if "://" in source or path.is_absolute():
         path = PurePosixPath(path.name)
     return str(_with_suffix(path, suffix))
