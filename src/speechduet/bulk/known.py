@@ -45,12 +45,15 @@ class Known(NamedTuple):
     seconds_taken: npt.NDArray[np.float64]
     makings: Hashes
     """`hash_of_making` of each."""
+    in_shards: npt.NDArray[np.bool_]
+    """Whether the last row of each was of a shard."""
     unreadable: tuple[str, ...]
     """Parts that a kill, or somebody, has damaged."""
 
-    def finished(self) -> Hashes:
-        """Hashes of results that were made, in order."""
-        finished: Hashes = self.outputs[self.statuses != STATUSES.index("failed")]
+    def finished(self, in_shards: bool = False) -> Hashes:
+        """Hashes of results that were made, in order; if asked for, only of those in shards."""
+        made = self.statuses != STATUSES.index("failed")
+        finished: Hashes = self.outputs[made & self.in_shards if in_shards else made]
         return finished
 
     def made_otherwise(self, output: str, making: int) -> bool:
@@ -66,7 +69,8 @@ def read_ledger(output: str) -> Known:
     hashes: list[list[Hashes]] = [[np.zeros(0, np.uint64)] for _ in range(2)]
     numbers: list[list[npt.NDArray[Any]]] = [[np.zeros(0)] for _ in range(3)]
     making, columns = ["path", "mode", "model_hash"], ["duration_s", "seconds_taken"]
-    for table in parts(output, ["output", "status", *columns, *making], unreadable):
+    sharded = [np.zeros(0, np.bool_)]
+    for table in parts(output, ["output", "status", "shard", *columns, *making], unreadable):
         names = table["output"].to_pylist()
         made = zip(*(table[column].to_pylist() for column in making), strict=True)
         for held, values in zip(
@@ -74,19 +78,22 @@ def read_ledger(output: str) -> Known:
         ):
             held.append(np.fromiter(values, np.uint64, len(names)))
         numbers[0].append(np.array([STATUSES.index(one) for one in table["status"].to_pylist()]))
+        sharded.append(table["shard"].is_valid().to_numpy())
         for measured, column in zip(numbers[1:], columns, strict=True):
             values = table[column].fill_null(0).to_numpy()
             measured.append(np.nan_to_num(values, posinf=0.0, neginf=0.0))
     every, makings = (np.concatenate(one) for one in hashes)
     statuses, durations, taken = (np.concatenate(one) for one in numbers)
     outputs, last = _last_of_each(every)
+    in_shards = np.concatenate(sharded)[last]
     # What was done and is found again, in a shard that was written anew, was done.
     (done,) = np.nonzero(statuses == STATUSES.index("done"))
     done_outputs, latest = _last_of_each(every[done])
     again = (statuses[last] == STATUSES.index("found")) & np.isin(outputs, done_outputs)
     last[again] = done[latest[np.searchsorted(done_outputs, outputs[again])]]
     codes = statuses[last].astype(np.int8)
-    return Known(outputs, codes, durations[last], taken[last], makings[last], tuple(unreadable))
+    measured_last = durations[last], taken[last], makings[last]
+    return Known(outputs, codes, *measured_last, in_shards, tuple(unreadable))
 
 
 def parts(output: str, columns: Sequence[str], unreadable: list[str]) -> Iterator[pa.Table]:
