@@ -15,7 +15,7 @@ demo: .venv/.demo
 	$(BIN)/python examples/demo.py $(if $(IN),"$(IN)")
 
 test: lint
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 3 --dist loadfile
 
 lint: .venv/.dev
 	$(BIN)/ruff check .

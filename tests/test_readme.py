@@ -77,9 +77,10 @@ def test_options_exist(call: str) -> None:
     assert not misused(call)
 
 
-@pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith(RUN)])
-def test_commands_run(command: str, bundled_model: None, elsewhere: Path) -> None:
-    run(["-m", *shlex.split(command)], elsewhere)
+def test_commands_run_one_after_another(bundled_model: None, elsewhere: Path) -> None:
+    for command in COMMANDS:
+        if command.startswith(RUN):
+            run(["-m", *shlex.split(command)], elsewhere)
 
 
 @pytest.mark.parametrize("number", range(len(blocks(TEXT, "python"))))

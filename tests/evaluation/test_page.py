@@ -155,8 +155,8 @@ def test_words_stand_beside_the_players_and_where_they_differ(report: Report) ->
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize(
     "name",
-    ["x\udcff$a$b\n", "$x^$", "W" * 300, "語" * 300, "_a", "<b>|`x`"],
-    ids=range(6),
+    ["x\udcff$a$b\n<b>|`x`", "$x^$", "W" * 200 + "語" * 200, "_a"],
+    ids=range(4),
 )
 def test_systems_and_files_may_have_any_name(report: Report, name: str) -> None:
     def named(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from torch.utils.data._utils import signal_handling
 
 from speechduet.data.mono import Samples
 from speechduet.errors import AudioError, ModelError, SettingError
@@ -102,6 +103,8 @@ def test_a_worker_that_is_killed_ends_the_run_in_one_line(
         return step(module, batch, index)
 
     monkeypatch.setattr(Training, "training_step", killing)
+    # PyTorch sets its handler once for each process; another test may have taken it away.
+    monkeypatch.setattr(signal_handling, "_SIGCHLD_handler_set", False)
     settings = read_recipe(recipe, ["run.workers=1"])
     with pytest.raises(TrainingError, match=r"was killed; start again: .*lower run\.workers"):
         train(settings, tmp_path / "run")
