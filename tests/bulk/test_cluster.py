@@ -131,6 +131,8 @@ def test_usage_that_is_wrong(tiny_model: Path, recordings: Path, tmp_path: Path)
     for said, *arguments in (
         ("give a folder",),
         ("say where results go", str(recordings)),
+        ("without INPUT", str(recordings), "-o", out, "--status", out),
+        ("cannot make the spool", str(recordings), "-o", out, "--spool", str(bad / "x")),
         ("no column path", str(bad), "-o", out),
         ("there is nothing at", str(tmp_path / "none"), "-o", out),
         ("is in the folder of results", str(recordings), "-o", str(recordings)),
@@ -214,3 +216,14 @@ def test_more_workers_than_fit(bulk: Bulk, recordings: Path, tmp_path: Path) -> 
         done = bulk(recordings, "-o", tmp_path / "out", *arguments)
         assert done.exit_code == 2 and said in done.stderr, done.output
         assert "; give less as --workers, --threads or --gpus" in done.stderr
+
+
+def test_gpus_are_parts_of_one_or_whole() -> None:
+    def gpus(each: float) -> int:
+        request = SimpleNamespace(threads=1, device="auto")
+        asked = SimpleNamespace(request=request, gpus=each, workers=None, tries=1, spool=Path())
+        return bulk_run._fleet(asked, {"CPU": 9, "GPU": 8}).workers  # type: ignore[arg-type]
+
+    assert [gpus(each) for each in (0.5, 1, 2)] == [8, 8, 4]
+    with pytest.raises(SettingError, match=r"1.5 GPUs; expected a part of one, or whole ones"):
+        gpus(1.5)

@@ -35,6 +35,7 @@ GOOD = {
     "seconds_taken": [1.0],
     "mode": ["fast"],
     "model_hash": ["0"],
+    "shard": [None],
     "error": [None],
 }
 

@@ -42,6 +42,16 @@ def test_the_last_row_counts(tmp_path: Path) -> None:
     assert len(read_ledger(str(tmp_path)).finished()) == 4
 
 
+def test_a_clock_that_was_ahead(tmp_path: Path) -> None:
+    note(tmp_path, record("a", "failed", error="x"))
+    (part,) = (tmp_path / "_ledger").iterdir()
+    part.rename(part.with_name("part-20991231T235959999999-ffffff-00000.parquet"))
+    (part.parent / "part-of-somebody.parquet").write_bytes(b"x")
+    note(tmp_path, record("a"), record("b", "failed"))
+    note(tmp_path, record("b"))
+    assert statuses(tmp_path) == {"a": "done", "b": "done"}
+
+
 def test_a_part_grows_and_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(subject, "_PART_ROWS", 3)
     ledger = Ledger(str(tmp_path))

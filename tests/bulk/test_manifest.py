@@ -78,3 +78,10 @@ def test_rows_say_where_they_stand(tmp_path: Path) -> None:
     path = tmp_path / "list.csv"
     path.write_text('path\n"a\nb.wav"\n\nc.wav\n')
     assert [where for where, _ in columns_of(str(path))] == [f"{path}, line 3", f"{path}, line 5"]
+
+
+def test_other_columns_are_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "list.jsonl"
+    path.write_text('{"path": "a.wav", "tags": {"path": 1, " path": 2}, "x": [{"output": 3}]}')
+    ((_, columns),) = columns_of(str(path))
+    assert columns["path"] == "a.wav"

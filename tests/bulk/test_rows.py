@@ -67,6 +67,7 @@ def test_a_manifest_of_each_kind(kind: str, tmp_path: Path) -> None:
         ({"path": "a\ud800.wav"}, r"the path is 'a\ud800.wav'"),
         ({"path": "s3://b/\udcff.wav"}, r"the path is 's3://b/\udcff.wav'"),
         ({"path": "a.wav", "output": 3}, "the output is 3"),
+        ({"path": "a.wav", "output": False}, "the output is False"),
         ({"path": "a.wav", "output": "a\0.wav"}, r"the output is 'a\x00.wav'"),
         ({"path": "a.wav", "output": "\udbff.wav"}, r"the output is '\udbff.wav'"),
         ({"path": "a.wav", "output": "../a.wav"}, f"the output '../a.wav', {OUTSIDE}"),
@@ -153,9 +154,9 @@ def test_a_folder_elsewhere() -> None:
     for name in ("a.wav", "a.mp4", "deep/b.flac", "deep/notes.txt", "deep/.c.wav", "out/d.wav"):
         files.pipe_file(f"/bucket/{name}", b"x")
     assert rows("memory://bucket", "memory://bucket/out") == [
-        ("memory:///bucket/a.mp4", "a.mp4.wav"),
-        ("memory:///bucket/a.wav", "a.wav"),
-        ("memory:///bucket/deep/b.flac", "deep/b.flac"),
+        ("memory://bucket/a.mp4", "a.mp4.wav"),
+        ("memory://bucket/a.wav", "a.wav"),
+        ("memory://bucket/deep/b.flac", "deep/b.flac"),
     ]
     assert [row.output for row in rows("memory://bucket/**/*.flac")] == ["deep/b.flac"]
     assert [row.output for row in rows("memory://bucket/deep/b.flac")] == ["b.flac"]

@@ -1,5 +1,6 @@
 """Shards hold the recordings of one list: none of an older one stays among them."""
 
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -73,6 +74,20 @@ def test_an_interrupted_overwrite_mixes_no_lists(
         assert "an --overwrite of them was interrupted" in refused.stderr
     assert "3 enhanced" in bulk(*arguments, "2", "--overwrite").stderr
     assert "3 done before" in bulk(*arguments, "2").stderr
+
+
+def test_what_was_made_as_a_file_is_not_in_a_shard(
+    bulk: Bulk, recordings: Path, tmp_path: Path
+) -> None:
+    listed, out = recordings / "list.csv", tmp_path / "out"
+    listed.write_text("path\na.wav\nlate.wav\n")
+    assert bulk(listed, "-o", out, "--shards", "tar").exit_code == 1
+    (recordings / "c.wav").rename(recordings / "late.wav")
+    assert bulk(listed, "-o", out).exit_code == 0
+    assert bulk(listed, "-o", out, "--shards", "tar").exit_code == 0
+    with tarfile.open(out / "shard-000000.tar") as shard:
+        assert shard.getnames() == ["a.wav", "late.wav"]
+    assert "2 done before" in bulk(listed, "-o", out, "--shards", "tar").stderr
 
 
 def test_a_digest_that_cannot_be_read(bulk: Bulk, recordings: Path, tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from hashlib import blake2b
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,9 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from speechduet.attempt import Attempt
-from speechduet.bulk.ledger import SCHEMA, STATUSES
-from speechduet.bulk.places import asking, filesystem, joined, local_path
-from speechduet.bulk.rows import LEDGER
+from speechduet.bulk.ledger import SCHEMA, STATUSES, part_places
+from speechduet.bulk.places import filesystem, local_path
 from speechduet.errors import FileError
 from speechduet.names import utf8
 
@@ -47,12 +45,15 @@ class Known(NamedTuple):
     seconds_taken: npt.NDArray[np.float64]
     makings: Hashes
     """`hash_of_making` of each."""
+    in_shards: npt.NDArray[np.bool_]
+    """Whether the last row of each was of a shard."""
     unreadable: tuple[str, ...]
     """Parts that a kill, or somebody, has damaged."""
 
-    def finished(self) -> Hashes:
-        """Hashes of results that were made, in order."""
-        finished: Hashes = self.outputs[self.statuses != STATUSES.index("failed")]
+    def finished(self, in_shards: bool = False) -> Hashes:
+        """Hashes of results that were made, in order; if asked for, only of those in shards."""
+        made = self.statuses != STATUSES.index("failed")
+        finished: Hashes = self.outputs[made & self.in_shards if in_shards else made]
         return finished
 
     def made_otherwise(self, output: str, making: int) -> bool:
@@ -68,7 +69,8 @@ def read_ledger(output: str) -> Known:
     hashes: list[list[Hashes]] = [[np.zeros(0, np.uint64)] for _ in range(2)]
     numbers: list[list[npt.NDArray[Any]]] = [[np.zeros(0)] for _ in range(3)]
     making, columns = ["path", "mode", "model_hash"], ["duration_s", "seconds_taken"]
-    for table in parts(output, ["output", "status", *columns, *making], unreadable):
+    sharded = [np.zeros(0, np.bool_)]
+    for table in parts(output, ["output", "status", "shard", *columns, *making], unreadable):
         names = table["output"].to_pylist()
         made = zip(*(table[column].to_pylist() for column in making), strict=True)
         for held, values in zip(
@@ -76,19 +78,22 @@ def read_ledger(output: str) -> Known:
         ):
             held.append(np.fromiter(values, np.uint64, len(names)))
         numbers[0].append(np.array([STATUSES.index(one) for one in table["status"].to_pylist()]))
+        sharded.append(table["shard"].is_valid().to_numpy())
         for measured, column in zip(numbers[1:], columns, strict=True):
             values = table[column].fill_null(0).to_numpy()
             measured.append(np.nan_to_num(values, posinf=0.0, neginf=0.0))
     every, makings = (np.concatenate(one) for one in hashes)
     statuses, durations, taken = (np.concatenate(one) for one in numbers)
     outputs, last = _last_of_each(every)
+    in_shards = np.concatenate(sharded)[last]
     # What was done and is found again, in a shard that was written anew, was done.
     (done,) = np.nonzero(statuses == STATUSES.index("done"))
     done_outputs, latest = _last_of_each(every[done])
     again = (statuses[last] == STATUSES.index("found")) & np.isin(outputs, done_outputs)
     last[again] = done[latest[np.searchsorted(done_outputs, outputs[again])]]
     codes = statuses[last].astype(np.int8)
-    return Known(outputs, codes, durations[last], taken[last], makings[last], tuple(unreadable))
+    measured_last = durations[last], taken[last], makings[last]
+    return Known(outputs, codes, *measured_last, in_shards, tuple(unreadable))
 
 
 def parts(output: str, columns: Sequence[str], unreadable: list[str]) -> Iterator[pa.Table]:
@@ -98,7 +103,7 @@ def parts(output: str, columns: Sequence[str], unreadable: list[str]) -> Iterato
     and passed over: its results are there.
     """
     schema = pa.schema([SCHEMA.field(column) for column in columns])
-    for place in _part_places(output):
+    for place in part_places(output):
         with Attempt(place) as attempt:
             files, name = filesystem(place)
             with files.open(name, "rb") as file:
@@ -117,19 +122,6 @@ def parts(output: str, columns: Sequence[str], unreadable: list[str]) -> Iterato
             unreadable.append(attempt.failure)
         else:
             yield table
-
-
-def _part_places(output: str) -> list[str]:
-    folder = joined(output, LEDGER)
-    files, path = filesystem(folder)
-    with asking("list", folder):
-        names = files.ls(path, detail=False) if files.exists(path) else []
-    found = (Path(name).name for name in names)
-    return [
-        joined(folder, name)
-        for name in sorted(found)
-        if name.startswith("part-") and name.endswith(".parquet")
-    ]
 
 
 def _last_of_each(hashes: Hashes) -> tuple[Hashes, npt.NDArray[np.intp]]:

@@ -1,9 +1,11 @@
 """The ledger: what became of each recording, as Parquet in parts beside the results."""
 
 import io
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime, timezone
+from pathlib import Path
 from secrets import token_hex
 from time import monotonic
 from typing import Any, Literal
@@ -12,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from speechduet.attempt import Attempt
-from speechduet.bulk.places import filesystem, joined, local_path
+from speechduet.bulk.places import asking, filesystem, joined, local_path
 from speechduet.bulk.rows import LEDGER
 from speechduet.errors import FileError
 from speechduet.files.atomic import write_bytes
@@ -89,6 +91,21 @@ def _held(value: Any) -> Any:
     return utf8(value) if isinstance(value, str) else value
 
 
+def part_places(output: str) -> list[str]:
+    """The parts of the ledger beside results, in the order of time. Raises SettingError."""
+    folder = joined(output, LEDGER)
+    names: list[str] = []
+    with asking("list", folder):
+        files, path = filesystem(folder)
+        names = files.ls(path, detail=False) if files.exists(path) else []
+    found = (Path(name).name for name in names)
+    return [
+        joined(folder, name)
+        for name in sorted(found)
+        if name.startswith("part-") and name.endswith(".parquet")
+    ]
+
+
 class Ledger:
     """A part that grows: rows are appended, and written whole every second or so.
 
@@ -98,8 +115,11 @@ class Ledger:
 
     def __init__(self, output: str) -> None:
         self._folder = joined(output, LEDGER)
-        # Names in the order of time, whoever writes them.
-        self._name = f"part-{datetime.now(timezone.utc):%Y%m%dT%H%M%S%f}-{token_hex(3)}"
+        # Names in the order of time, whoever writes them, and if a clock is wrong or was.
+        earlier = re.findall(r"/part-(\d{8})T(\d{12})-", "".join(part_places(output)))
+        now = int(f"{datetime.now(timezone.utc):%Y%m%d%H%M%S%f}")
+        digits = str(max([now, *(int(day + time) + 1 for day, time in earlier)]))
+        self._name = f"part-{digits[:8]}T{digits[8:]}-{token_hex(3)}"
         self._number = 0
         self._tables: list[pa.Table] = []
         self._rows = 0

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
-from speechduet.bulk.places import opened
+from speechduet.bulk.places import name_in, opened
 from speechduet.errors import SettingError
 
 MANIFESTS = (".csv", ".jsonl", ".parquet")
@@ -24,7 +24,7 @@ def columns_of(manifest: str) -> Rows:
 
     Raises SettingError if it cannot be read, or if a column is there twice.
     """
-    kind = PurePosixPath(manifest).suffix.lower()
+    kind = PurePosixPath(name_in(manifest)).suffix.lower()
     read = {".csv": _csv, ".jsonl": _jsonl, ".parquet": _parquet}[kind]
     with opened(manifest) as file:
         try:
@@ -72,18 +72,14 @@ def _jsonl(file: Any) -> Rows:
             if not line.strip():
                 continue
             try:
-                columns = json.loads(line, object_pairs_hook=_object)
+                columns = json.loads(line, object_pairs_hook=tuple)
             except json.JSONDecodeError as error:
                 reason = f"{error.msg} at column {error.colno}"
                 raise ValueError(f"line {number} is not JSON ({reason})") from error
-            if not isinstance(columns, dict):
+            if not isinstance(columns, tuple):
                 raise ValueError(f"line {number} is not an object")
-            yield f"line {number}", columns
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    _check_columns([name for name, _ in pairs])
-    return dict(pairs)
+            _check_columns([name for name, _ in columns])
+            yield f"line {number}", dict(columns)
 
 
 def _parquet(file: Any) -> Rows:

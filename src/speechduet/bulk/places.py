@@ -8,7 +8,9 @@ from pathlib import Path
 from secrets import token_hex
 from typing import Any
 
+from fsspec import get_filesystem_class
 from fsspec.core import url_to_fs
+from fsspec.implementations.local import LocalFileSystem
 
 from speechduet.attempt import Attempt
 from speechduet.audio.folders import resolved
@@ -40,14 +42,34 @@ def local_path(place: str) -> Path | None:
 def joined(place: str, name: str) -> str:
     """A place below another; ``name`` has slashes."""
     if "://" in place:
-        return f"{place.rstrip('/')}/{name}"
+        above = place.rstrip("/")
+        # The root of a store keeps the slashes of its protocol.
+        return f"{above}//{name}" if above.endswith(":") else f"{above}/{name}"
     return str(Path(place, *name.split("/")))
 
 
 def canonical(place: str) -> str:
     """One way to write a place, with links followed; so that two can be compared."""
     path = local_path(place)
-    return place if path is None else str(resolved(path))
+    if path is not None:
+        return str(resolved(path))
+    with suppress(ImportError, ValueError):
+        kind = get_filesystem_class(place.partition("://")[0])
+        where = sorted(kind._get_kwargs_from_urls(place).items())  # the host, say
+        return f"{kind.protocol}{where}://{kind._strip_protocol(place)}"
+    return place
+
+
+def name_in(place: str) -> str:
+    """A place without what may follow its name: a query on the web, the rest of a chain."""
+    web = place.startswith(("http://", "https://"))
+    return place.partition("#")[0].partition("?")[0] if web else split_chain(place)[0]
+
+
+def split_chain(place: str) -> tuple[str, str]:
+    """An address, and the rest of a chain: ``zip://a`` and ``::s3://b/x.zip``."""
+    at = place.find("::", place.find("://"))
+    return (place, "") if at < 0 else (place[:at], place[at:])
 
 
 def filesystem(place: str) -> tuple[Any, str]:
@@ -55,6 +77,10 @@ def filesystem(place: str) -> tuple[Any, str]:
 
     Raises SettingError if no installed package reaches it.
     """
+    path = local_path(place)
+    if path is not None:
+        # To fsspec `~` and `::` would mean something in a name.
+        return LocalFileSystem(use_listings_cache=False), str(path.absolute())
     try:
         # Listings that are kept would hide what others write meanwhile, and grow without bound.
         found: tuple[Any, str] = url_to_fs(place, use_listings_cache=False)
@@ -126,6 +152,18 @@ def readable(place: str, spool: Path) -> Iterator[Path]:
         yield copy
 
 
+def make_spool(spool: Path) -> None:
+    """Raise SettingError if there is no such folder, and none can be made."""
+    try:
+        spool.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingError(
+            f"cannot make the spool {spool}: {error.strerror or error}",
+            "a folder, there or to be made",
+            "give another one as --spool",
+        ) from error
+
+
 @contextmanager
 def room_in(spool: Path) -> Iterator[None]:
     """Within it what fails because the disk is full is an AudioError that names the spool."""
@@ -164,8 +202,8 @@ def publish(file: Path, place: str) -> None:
 @contextmanager
 def opened(place: str) -> Iterator[Any]:
     """A file to read from, wherever it is, as bytes. Raises SettingError if it cannot be opened."""
-    files, name = filesystem(place)
     with asking("read", place, "a file that is there"):
+        files, name = filesystem(place)
         file = files.open(name, "rb")
     with file:
         yield file

@@ -208,7 +208,7 @@ def _shards(
     overwrite: bool,
     counts: _Counts,
 ) -> Iterator[Piece]:
-    is_there, finished = written_results(output), known.finished()
+    is_there, finished = written_results(output), known.finished(in_shards=True)
     every = rows()
     while members := tuple(islice(every, sharding.recordings)):
         shard = sharding.name(counts.shards)

@@ -1,6 +1,7 @@
 """What is to be enhanced: the rows of a manifest, of a folder, or of a glob."""
 
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from glob import has_magic
@@ -16,7 +17,14 @@ from speechduet.audio.folders import (
     split_pattern,
 )
 from speechduet.bulk.manifest import MANIFESTS, columns_of
-from speechduet.bulk.places import asking, filesystem, joined, local_path
+from speechduet.bulk.places import (
+    asking,
+    filesystem,
+    joined,
+    local_path,
+    name_in,
+    split_chain,
+)
 from speechduet.errors import AudioError, SettingError
 
 LEDGER = "_ledger"
@@ -41,10 +49,14 @@ def is_manifest(given: str) -> bool:
 
     Raises SettingError if a store does not say whether a name in brackets is a file or a glob.
     """
-    if PurePosixPath(given).suffix.lower() not in MANIFESTS or _is_pattern(given):
+    if not _ends_in(given, MANIFESTS) or _is_pattern(given):
         return False
     path = local_path(given)
     return path is None or not is_folder(path)
+
+
+def _ends_in(given: str, suffixes: Iterable[str]) -> bool:
+    return PurePosixPath(name_in(given)).suffix.lower() in suffixes
 
 
 def _is_pattern(given: str) -> bool:
@@ -54,10 +66,10 @@ def _is_pattern(given: str) -> bool:
     path = local_path(given)
     if path is not None:
         return not is_there(path)
-    files, name = filesystem(given)
     there = False
     with asking("read", given):
-        there = files.exists(name)
+        files, name = filesystem(given)
+        there = not has_magic(name) or files.exists(name)
     return not there
 
 
@@ -86,7 +98,7 @@ def _manifest_rows(manifest: str, suffix: str | None) -> Iterator[Row]:
             )
         if not _is_name(source) or not PurePosixPath(source).name:
             raise SettingError(f"{where}: the path is {source!r}", "the path of a recording")
-        if output and not _is_name(output):
+        if output not in (None, "") and not _is_name(output):
             raise SettingError(f"{where}: the output is {output!r}", _INSIDE)
         named = output or _name_of(source, suffix)
         called = "the output" if output else "without an output the result would be"
@@ -111,16 +123,19 @@ def _is_name(value: Any) -> TypeGuard[str]:
 
 def _absolute(source: str, manifest: str) -> str:
     """A path of a manifest; a relative one begins where the manifest lies."""
-    if "://" in source or Path(source).is_absolute():
+    path, listed = local_path(source), local_path(manifest)
+    if path is None or path.is_absolute():
         return source
-    place = joined(manifest.rpartition("/")[0] or ".", source)
-    # Workers may be in another folder.
-    return place if "://" in place else str(Path(place).absolute())
+    if listed is not None:
+        # Workers may be in another folder.
+        return str((listed.parent / path).absolute())
+    folder = name_in(manifest)
+    return joined(folder[: folder.rindex("/") + 1], path.as_posix()) + split_chain(manifest)[1]
 
 
 def _name_of(source: str, suffix: str | None) -> str:
     """The result of a source of which a manifest says none: its relative path, or its name."""
-    path = PurePosixPath(source.partition("://")[2] or source)
+    path = PurePosixPath(name_in(source).partition("://")[2] or source)
     if "://" in source or path.is_absolute():
         path = PurePosixPath(path.name)
     return str(_with_suffix(path, suffix))
@@ -178,34 +193,45 @@ def _local_rows(given: Path, output: str, name: Name) -> Iterator[Row]:
 
 
 def _remote_rows(given: str, output: str, suffix: str | None) -> Iterator[Row]:
-    files, path = filesystem(given)
-    prefix = given.partition("://")[0] + "://"
+    with asking("reach", given):
+        files, path = filesystem(given)
+    place, chain = split_chain(given)
     if _is_pattern(given):
         steady = path[: next(at for at, letter in enumerate(path) if letter in "*?[")]
         root = steady.rpartition("/")[0]
-        with asking("list", files.unstrip_protocol(root), "a folder that is there"):
+        place = place.removesuffix(path[len(root) :].lstrip("/"))
+        with asking("list", place + chain, "a folder that is there"):
             files.ls(root, detail=False)
-            listed: Iterable[tuple[str, list[str]]] = [(root, files.glob(path))]
-    elif PurePosixPath(path).suffix.lower() in READABLE_SUFFIXES:
-        root, listed = path.rpartition("/")[0], [("", [path])]
+            matching = files.glob(path, detail=True).items()
+            names = [name for name, found in matching if found["type"] != "directory"]
+        listed: Iterable[tuple[str, list[str]]] = [(root, names)]
+    elif _ends_in(place, READABLE_SUFFIXES):
+        yield Row(given, _name_of(given, suffix))
+        return
     else:
         root = path.rstrip("/")
         with asking("list", given, "a folder that is there"):
             files.ls(root, detail=False)
         listed = _walked(files, root)
-    apart = filesystem(output)[1].rstrip("/") + "/" if output.startswith(prefix) else None
+    out_files, out = filesystem(output)
+    apart = out.rstrip("/") + "/" if out_files == files else None
+
+    def below(name: str) -> str:
+        return name.removeprefix(root).lstrip("/")
+
     found = False
     for _, names in listed:
         sources = [
             one
             for one in sorted(names)
             if PurePosixPath(one).suffix.lower() in READABLE_SUFFIXES
-            and not PurePosixPath(one).name.startswith(".")
+            and not any(part.startswith(".") for part in below(one).split("/"))
             and not (apart and one.startswith(apart))
         ]
         found = found or bool(sources)
         for source, target in _distinct(sources, suffix):
-            yield Row(files.unstrip_protocol(source), target.removeprefix(root).lstrip("/"))
+            # Not as the file system names it, which leaves out the host and what it lies in.
+            yield Row(joined(place, below(source)) + chain, below(target))
     if not found:
         raise SettingError(f"there is no recording in {given}", _EXPECTED)
 
@@ -220,9 +246,12 @@ def _walked(files: Any, root: str) -> Iterator[tuple[str, list[str]]]:
 def _distinct(sources: list[str], suffix: str | None) -> Iterator[tuple[str, str]]:
     """Results of one folder: ``a.wav`` of ``a.mp4``, but ``a.mp4.wav`` if there are rivals."""
     plain = {source: str(_with_suffix(PurePosixPath(source), suffix)) for source in sources}
-    rivals: dict[str, int] = {}
-    for target in plain.values():
-        rivals[target] = rivals.get(target, 0) + 1
+    taken = Counter(plain.values())
     for source, target in plain.items():
-        alone = rivals[target] == 1 or source == target
-        yield source, target if alone else source + PurePosixPath(target).suffix
+        whole, end = target, PurePosixPath(target).suffix
+        if taken[target] > 1 and source != target:
+            whole = source + end
+            # Somebody may have a recording a.mp4.wav, whose own result that is.
+            while taken[whole]:
+                whole += end
+        yield source, whole

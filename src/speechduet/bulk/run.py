@@ -57,7 +57,6 @@ class Pieces:
 
         self._ray, self._begun = ray, begun
         self._output, self._fleet, self._overwrite = output, fleet, overwrite
-        fleet.spool.mkdir(parents=True, exist_ok=True)
         remove_leftovers(fleet.spool)
         self._worker = Worker(request, output, fleet.spool, fleet.tries)
         if self._worker.model_hash != model_hash:

@@ -18,7 +18,15 @@ from speechduet.audio.folders import check_inside
 from speechduet.audio.recording import Recording, mixed
 from speechduet.backend import BackendName, BackendPrecision
 from speechduet.bulk.ledger import Record
-from speechduet.bulk.places import is_written, joined, local_path, publish, readable, room_in
+from speechduet.bulk.places import (
+    is_written,
+    joined,
+    local_path,
+    make_spool,
+    publish,
+    readable,
+    room_in,
+)
 from speechduet.bulk.rows import Row
 from speechduet.enhancement.confidence import MeanConfidence
 from speechduet.enhancement.enhancer import Enhancer
@@ -89,7 +97,7 @@ class Worker:
         pretrained = self._enhancer.pretrained
         self.model_hash = hash_of_weights(pretrained)
         self._made_by = _MadeBy(request.mode, pretrained.name, self.model_hash)
-        spool.mkdir(parents=True, exist_ok=True)
+        make_spool(spool)
 
     def enhance(self, row: Row, overwrite: bool = False) -> Record:
         """Enhance a recording into its result, unless that is there."""

@@ -141,6 +141,8 @@ def bulk(
     """
     need("ray", "pyarrow", "fsspec")
     if status is not None:
+        if given is not None or output is not None:
+            raise typer.BadParameter("goes without INPUT and --output", param_hint="--status")
         if _tell_status(status, as_json):
             raise typer.Exit(1)
         return
@@ -176,14 +178,13 @@ def bulk(
 
 def _check_apart(given: str, output: str) -> None:
     """Raise SettingError if results would be among what is read."""
-    from speechduet.bulk.places import local_path
+    from speechduet.bulk.places import canonical, local_path
     from speechduet.bulk.rows import is_manifest
 
     path, out = local_path(given), local_path(output)
     if path is None or out is None:
-        inside = given.rstrip("/") == output.rstrip("/") or given.startswith(
-            output.rstrip("/") + "/"
-        )
+        read, made = (canonical(one).rstrip("/") + "/" for one in (given, output))
+        inside = read.startswith(made)
     else:
         if has_magic(str(path)) and not is_there(path):
             path = split_pattern(path)[0]

@@ -13,7 +13,7 @@ from speechduet.bulk.cluster import cluster
 from speechduet.bulk.known import Known, read_ledger
 from speechduet.bulk.ledger import Ledger, Record, table_of
 from speechduet.bulk.lock import only_run
-from speechduet.bulk.places import local_path
+from speechduet.bulk.places import local_path, make_spool
 from speechduet.bulk.planning import Left, planned
 from speechduet.bulk.rows import Row, is_manifest, rows_of
 from speechduet.bulk.run import Fleet, cores_here, enhance_left
@@ -124,6 +124,7 @@ def _enhance_on_ray(
         progress.take(table)
 
     if asked.address is None:
+        make_spool(asked.spool)
         progress.tell("starting Ray, which takes a minute, or some on a busy machine")
     # One more for what reads the list of what is left.
     with cluster(asked.address, cores + 1) as ray, progress:
@@ -139,6 +140,8 @@ def _fleet(asked: Asked, there: Mapping[str, float]) -> Fleet:
     if gpus is None:
         wanted = device == "auto" or device.startswith("cuda")
         gpus = 1.0 if there.get("GPU", 0) and wanted else 0.0
+    if gpus > 1 and gpus != int(gpus):
+        raise SettingError(f"{gpus:g} GPUs", "a part of one, or whole ones", "give that as --gpus")
     # A core is left for what feeds them.
     most = int(max(there.get("CPU", 1) - 1, 1) // threads)
     if gpus:
