@@ -9,10 +9,12 @@ import pytest
 pytest.importorskip("ray", reason="needs the extra ray")
 
 import pyarrow.parquet as pq
+from typer.testing import CliRunner
 
 from speechduet.bulk import ledger as subject
 from speechduet.bulk.known import hash_of, read_ledger, summary, within
 from speechduet.bulk.ledger import STATUSES, Ledger, Record, table_of
+from speechduet.cli import app
 from speechduet.errors import FileError
 
 
@@ -123,3 +125,12 @@ def test_a_ledger_is_read_without_threads_that_may_outlive_python(tmp_path: Path
         "assert 'pyarrow.dataset' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=True)
+
+
+def test_the_status_names_each_failure_once(tmp_path: Path) -> None:
+    note(tmp_path, record("a.wav", "failed", error="cannot read /in/a.wav: gone"))
+    note(tmp_path, record("b.wav", "failed", error="its worker died"))
+    told = CliRunner().invoke(app, ["bulk", "--status", str(tmp_path)])
+    assert told.exit_code == 1
+    assert "failed: cannot read /in/a.wav: gone\n" in told.stdout
+    assert "failed: /in/b.wav: its worker died\n" in told.stdout

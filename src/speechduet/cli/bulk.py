@@ -230,7 +230,8 @@ def _tell_status(output: str, as_json: bool) -> int:
             f"{hours / taken:.1f} h of audio per worker and hour"
         )
     for failure in told["failures"]:
-        typer.echo(shown(f"failed: {failure['path']}: {failure['error']}"))
+        path, error = failure["path"], failure["error"]
+        typer.echo(shown(f"failed: {error if path in error else f'{path}: {error}'}"))
     if failed > len(told["failures"]):
         typer.echo(f"and {failed - len(told['failures'])} more")
     for damaged in told["unreadable"]:
