@@ -59,7 +59,7 @@ GOOD = {
         {"status": None},
         {"duration_s": None},
     ],
-    ids=repr,
+    ids=range(15),
 )
 def test_a_foreign_part_is_named_and_left_out(changed: dict[str, Any], tmp_path: Path) -> None:
     note(tmp_path, Record("/in/a.wav", "a.wav", "done"))
