@@ -19,7 +19,7 @@ OTHERWISE = {
     "reproduce voicebank": "VoiceBank-DEMAND",
     "convert": "is no checkpoint",
     "adapt": "2.0 s of noise; expected 10 s at least",
-    "--status": "there is no ledger",
+    "--status": "no recording is in the ledger",
     "serve": "can be reached from other machines",
     "--dnsmos": "is not an ONNX network",
     "absent.yaml": "cannot read",
