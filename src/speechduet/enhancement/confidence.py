@@ -18,7 +18,7 @@ from speechduet.audio import Samples
 from speechduet.audio.recording import paired
 from speechduet.enhancement.segments import Segmentation
 from speechduet.errors import AudioError, SettingError
-from speechduet.expected_error import expected_error
+from speechduet.expected_error import FRAME_S, expected_error
 from speechduet.files.atomic import replacing
 from speechduet.sampler import Sampling
 from speechduet.spectrogram import Spectrogram
@@ -26,7 +26,6 @@ from speechduet.spectrogram import Spectrogram
 _FLOOR = 0.01
 """Sum of the two magnitudes below which estimates count as silent and thus as agreeing."""
 _PICTURE_FRAMES = 4000
-_FRAME_S = 0.032
 
 Map = npt.NDArray[np.float32]
 
@@ -58,7 +57,7 @@ class MeanConfidence:
     """
 
     def __init__(self, sample_rate: int) -> None:
-        self._length = max(1, round(_FRAME_S * sample_rate))
+        self._length = max(1, round(FRAME_S * sample_rate))
         self._errors = self._kept = 0.0
 
     def of(self, enhanced: Iterable[Samples], noisy: Iterator[Samples]) -> Iterator[Samples]:

@@ -3,12 +3,11 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from speechduet.expected_error import expected_error
+from speechduet.expected_error import FRAME_S, expected_error
 from speechduet.metrics.signals import MetricError, Samples, Signal, same_length
 
 Frames = NDArray[np.float64]
 
-_FRAME_S = 0.032
 _WORST = 0.1
 _LEAST_FRAMES = 20
 _FLOOR = 1e-5
@@ -54,7 +53,7 @@ def frame_errors(
 
 def frame_energies(signal: Samples, sample_rate: int) -> Frames:
     """Energy of each frame under a Hann window, half overlapping."""
-    length = max(2, round(_FRAME_S * sample_rate))
+    length = max(2, round(FRAME_S * sample_rate))
     if len(signal) < length:
         return np.zeros(0)
     frames = np.lib.stride_tricks.sliding_window_view(signal, length)[:: length // 2]
