@@ -171,3 +171,21 @@ def test_a_chain_trains_each_decoder_where_inference_asks_it(
     assert watched.predictions[1] is None
     losses.predictive.backward()  # type: ignore[no-untyped-call]
     assert system.predictive_decoder.head.weight.grad is not None
+
+
+def test_the_perceptual_term_is_for_the_generative_decoder(
+    recipe: Path, pair: tuple[Tensor, Tensor]
+) -> None:
+    x_0, y = pair
+    with_term, without = (
+        build(read_recipe(recipe, [f"losses.perceptual={weight}"])).part_losses(
+            x_0, y, 5000, (0, 1)
+        )
+        for weight in (3, 0)
+    )
+    torch.testing.assert_close(with_term.predictive, without.predictive)
+    module = build(read_recipe(recipe, ["losses.perceptual=3"]))
+    generative = module.part_losses(x_0, y, 5000, (0, 1)).generative
+    distance = module.running_means.means()["perceptual"]
+    assert generative is not None and without.generative is not None and float(distance) > 0
+    torch.testing.assert_close(generative - without.generative, 3 * distance, rtol=1e-3, atol=1e-3)

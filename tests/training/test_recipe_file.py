@@ -240,6 +240,7 @@ def test_the_name_of_the_system_may_be_overridden_alone(tmp_path: Path) -> None:
                 ("predictive_network={kind: compact, bins: 128}", "predictive_network is given"),
                 ("losses.balance=gradient_norm", "run.gradient_norms_every_steps of 1 or more"),
                 ("times={chained: true, at_start: 1}", "at_start is 1.0 in a chain"),
+                ("losses.perceptual=-1", "losses.perceptual is -1; expected 0 or more"),
             )
         ),
         ("gp_unified", ["losses.generative=0", "losses.predictive=0"], "are 0 for all parts"),
@@ -249,6 +250,16 @@ def test_the_name_of_the_system_may_be_overridden_alone(tmp_path: Path) -> None:
         ("flow_matching", ["process.sigma_end=1e-30"], "sigma_end is 1e-30; expected 0, or"),
         ("predictive", ["process.kind=flow_matching"], "process is empty in this system"),
         ("predictive", ["process={kind: flow_matching}"], "process is given for a system that"),
+        (
+            "predictive",
+            ["losses.perceptual=1"],
+            "losses.perceptual .* without a generative decoder",
+        ),
+        (
+            "gp_unified",
+            ["losses.perceptual=1", "mixing.excerpt_s=0.168", "spectrogram.sample_rate=48000"],
+            "losses.perceptual is given for a model at 48000 Hz; expected 0, or 16000 Hz",
+        ),
         ("sgmse_plus", ["times.own_states=0.5"], "times.own_states .* does not predict"),
         ("sgmse_plus", ["times.chained=true"], "times.chained .* without two decoders"),
         ("sgmse_plus", ["run.gradient_norms_every_steps=1"], "run.gradient_norms_every_steps is"),

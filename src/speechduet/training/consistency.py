@@ -7,6 +7,7 @@ from speechduet.model.config import Config
 from speechduet.network.layout import Layout
 from speechduet.training.draws import TrainingTime
 from speechduet.training.losses import LossSettings
+from speechduet.training.perceptual import SAMPLE_RATE
 from speechduet.training.settings import RunSettings
 
 
@@ -50,6 +51,13 @@ def check_losses(model: Config, losses: LossSettings, run: RunSettings) -> None:
     middle = torch.tensor([0.5], device="cpu")
     if losses.weighting == "score" and process is not None and not process.score_weight(middle):
         raise SettingError("losses.weighting is 'score' for a process without noise", "'clean'")
+    if losses.perceptual:
+        found = "losses.perceptual is given for a "
+        if not layout.generative:
+            raise SettingError(f"{found}system without a generative decoder", "0")
+        if model.spectrogram.sample_rate != SAMPLE_RATE:
+            rate = model.spectrogram.sample_rate
+            raise SettingError(f"{found}model at {rate} Hz", f"0, or {SAMPLE_RATE} Hz")
     measured = run.gradient_norms_every_steps
     balanced = losses.balance != "fixed"
     if (measured or balanced) and not (layout.generative and layout.predictive == "shared"):

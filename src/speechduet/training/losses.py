@@ -13,6 +13,7 @@ from torch import Tensor
 from speechduet.process import Process
 from speechduet.settings import NotNegative, Settings
 from speechduet.spectrogram import Spectrogram
+from speechduet.training.perceptual import perceptual_distance
 
 Weighting = Literal["score", "clean"]
 Balancing = Literal["fixed", "gradient_norm"]
@@ -30,6 +31,8 @@ class LossSettings(Settings):
     that short clicks and the harmonics of a voice both show in. They are for the
     predictive decoder; ``terms_for`` *both* adds them to the generative one as well, whose estimate
     then is no longer a conditional mean: right for a model that is used with one step or two.
+    ``perceptual`` adds the distance of `perceptual_distance` to the generative decoder alone, so
+    that the predictive one stays faithful to the waveform.
     """
 
     weighting: Weighting = "score"
@@ -44,6 +47,8 @@ class LossSettings(Settings):
     resolutions: NotNegative = 0.0
     """Of the relative error of compressed magnitudes at several resolutions of the waveform."""
     terms_for: TermsFor = "predictive"
+    perceptual: NotNegative = 0.0
+    """Of the generative decoder: per point of PESQ, at 16 kHz only."""
 
 
 WINDOWS = (256, 512, 1024, 2048)
@@ -103,6 +108,14 @@ def resolutions_error(estimate: Tensor, clean: Tensor, exponent: float) -> Tenso
     return torch.stack(errors).mean(0)
 
 
+def perceptual_error(
+    estimate: Tensor, x_0: Tensor, spectrogram: Spectrogram, samples: int
+) -> Tensor:
+    """`perceptual_distance` of the waveforms of spectrograms, per example ``[batch]``."""
+    waveform, clean = _waveforms(estimate, x_0, spectrogram, samples)
+    return perceptual_distance(waveform, clean)
+
+
 def predictive_loss(
     prediction: Tensor,
     x_0: Tensor,
@@ -127,16 +140,23 @@ def further_terms(
     if settings.magnitude:
         terms = terms + settings.magnitude * magnitude_error(estimate, x_0)
     if settings.si_sdr or settings.resolutions:
-        # Up to the centre of the last frame: behind it only the end of one window is left, and
-        # decoding would divide by nearly 0.
-        samples -= samples % spectrogram.hop
-        waveform, clean = (spectrogram.decode(each, samples) for each in (estimate, x_0))
+        waveform, clean = _waveforms(estimate, x_0, spectrogram, samples)
         if settings.si_sdr:
             terms = terms + settings.si_sdr * negative_si_sdr(waveform, clean)
         if settings.resolutions:
             error = resolutions_error(waveform, clean, spectrogram.exponent)
             terms = terms + settings.resolutions * error
     return terms
+
+
+def _waveforms(
+    estimate: Tensor, x_0: Tensor, spectrogram: Spectrogram, samples: int
+) -> tuple[Tensor, Tensor]:
+    """Up to the centre of the last frame: behind it only the end of one window is left, and
+    decoding would divide by nearly 0.
+    """
+    samples -= samples % spectrogram.hop
+    return spectrogram.decode(estimate, samples), spectrogram.decode(x_0, samples)
 
 
 def _magnitude(spectrogram: Tensor) -> Tensor:

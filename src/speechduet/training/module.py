@@ -18,6 +18,7 @@ from speechduet.training.losses import (
     LossSettings,
     further_terms,
     generative_loss,
+    perceptual_error,
     predictive_loss,
 )
 from speechduet.training.optimisation import Optimisation
@@ -116,6 +117,10 @@ class Training(lightning.LightningModule):
             if settings.terms_for == "both":
                 terms = further_terms(clean, x_0, settings, self.spectrogram, samples)
                 generative = generative + terms.mean()
+            if settings.perceptual:
+                distance = perceptual_error(clean, x_0, self.spectrogram, samples).mean()
+                self.running_means.add("perceptual", distance)
+                generative = generative + settings.perceptual * distance
         else:
             prediction = system.prediction(y)
         predictive = None
