@@ -13,6 +13,8 @@ from speechduet.training.perceptual import SAMPLE_RATE, bark, hearing, perceptua
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 NAMES = ("cafe", "rain", "street", "workshop")
+NEAR = {"rain": 0.27}
+"""How near to the standard; elsewhere 0.08. Rain is highest where the bands differ most."""
 
 
 def recording(name: str) -> tuple[Tensor, Tensor]:
@@ -35,7 +37,9 @@ def test_it_is_near_the_score_of_the_standard(name: str, share: float) -> None:
     clean, noisy = recording(name)
     mixed = clean + share * (noisy - clean)
     expected = pesq(SAMPLE_RATE, clean[0].numpy(), mixed[0].numpy(), "wb")
-    assert score(perceptual_distance(mixed, clean)) == pytest.approx(expected, abs=0.35)
+    assert score(perceptual_distance(mixed, clean)) == pytest.approx(
+        expected, abs=NEAR.get(name, 0.08)
+    )
 
 
 def test_its_gradient_raises_the_score_of_the_standard() -> None:
