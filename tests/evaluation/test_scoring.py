@@ -165,6 +165,7 @@ def test_dnsmos_is_of_the_estimate_at_16_khz(
     [
         ("clean", np.zeros(32_000), "reference is silent"),
         ("enhanced", np.full(32_000, np.nan), "estimate with NaN or infinite samples"),
+        ("noisy", np.zeros(32_000), "noisy is silent"),
         ("noisy", np.zeros(31_000), "lengths differ (noisy 31000, clean 32000 samples)"),
         ("noisy", np.zeros((32_000, 2)), "a.wav has 2 channels"),
     ],

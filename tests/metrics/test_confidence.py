@@ -57,3 +57,23 @@ def test_recordings_that_are_too_short(speech: np.ndarray, samples: int, message
 def test_an_untouched_recording(speech: np.ndarray) -> None:
     with pytest.raises(MetricError, match="nothing was removed"):
         confidence_scores(speech, speech, speech, RATE)
+
+
+def test_frames_that_cannot_be_ranked(speech: np.ndarray, rng: np.random.Generator) -> None:
+    noisy = speech + 0.02 * rng.standard_normal(len(speech))
+    with pytest.raises(MetricError, match="the expected error is the same in all frames"):
+        confidence_scores(0.5 * noisy, speech, noisy, RATE)
+    with pytest.raises(MetricError, match="the true error is the same in all frames"):
+        confidence_scores(2 * speech, speech, noisy, RATE)
+
+
+def test_a_silent_input(speech: np.ndarray) -> None:
+    with pytest.raises(MetricError, match="noisy is silent"):
+        confidence_scores(speech, speech, 0 * speech, RATE)
+
+
+def test_the_worst_are_found_where_most_frames_are_equal(speech: np.ndarray) -> None:
+    clean = np.concatenate([speech[:RATE], np.zeros(20 * RATE)])
+    noise = np.concatenate([0.1 * speech[RATE : 2 * RATE], np.zeros(20 * RATE)])
+    scores = confidence_scores(-clean, clean, clean + noise, RATE)
+    assert all(np.isfinite(value) for value in scores.values())

@@ -107,6 +107,7 @@ def score_samples(
     si_sdr, si_sir, si_sar = metrics.si_sdr(enhanced, clean), None, None
     if noisy is not None:
         same = metrics.signals.same_length(noisy=noisy, clean=clean)[0]
+        metrics.signals.not_silent(same, "noisy")
         si_sdr, si_sir, si_sar = metrics.energy_ratios(enhanced, clean, same - clean)
     pesq_rate = 8_000 if sample_rate == 8_000 else 16_000
     pesq = _pesq_at(pesq_rate, enhanced, clean, sample_rate)

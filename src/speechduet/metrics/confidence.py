@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from speechduet.expected_error import FRAME_S, expected_error
-from speechduet.metrics.signals import MetricError, Samples, Signal, same_length
+from speechduet.metrics.signals import MetricError, Samples, Signal, not_silent, same_length
 
 Frames = NDArray[np.float64]
 
@@ -22,13 +22,21 @@ def confidence_scores(
 
     ``confidence_rank`` is Spearman's rank correlation, ``confidence_auc`` the area under the curve
     for finding the worst tenth of the frames (0.5: by chance). MetricError for a recording shorter
-    than 20 frames of 32 ms, or one that nothing was removed from.
+    than 20 frames of 32 ms, one that nothing was removed from, or one whose frames cannot be
+    ranked: a noisy one that was only made quieter has the same expected error everywhere.
     """
     from scipy.stats import spearmanr
 
     kept, removed, error = frame_errors(estimate, reference, noisy, sample_rate)
     expected = expected_error(kept, removed)
+    for name, values in (("expected", expected), ("true", error)):
+        # Beyond rounding, which would be ranked too.
+        if np.ptp(values) <= 1e-9 * np.abs(values).max():
+            raise MetricError(f"the {name} error is the same in all frames", "frames to rank")
+    # All, where nine tenths have the least error that there is.
     worst = error >= np.quantile(error, 1 - _WORST)
+    if worst.all():
+        worst = error > error.min()
     return {
         "confidence_rank": float(spearmanr(expected, error).statistic),
         "confidence_auc": area_under_curve(expected, worst),
@@ -40,6 +48,7 @@ def frame_errors(
 ) -> tuple[Frames, Frames, Frames]:
     """Energies kept and removed, and the error relative to the speech, of each frame of 32 ms."""
     s_hat, s, y = same_length(estimate=estimate, reference=reference, noisy=noisy)
+    not_silent(y, "noisy")
     kept, removed, error, speech, whole = (
         frame_energies(signal, sample_rate) for signal in (s_hat, y - s_hat, s_hat - s, s, y)
     )
