@@ -1,4 +1,5 @@
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -99,6 +100,16 @@ def test_parts_without_speech_do_not_count_for_pesq(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(package, "pesq", hearing)
     speech = np.repeat([0.0, 2.0, 0.0, 3.0], 20 * RATE)
     assert pesq(np.ones_like(speech), speech, RATE) == 2.5
+
+
+def test_a_silent_part_of_a_long_recording(speech: np.ndarray) -> None:
+    pytest.importorskip("pesq")
+    quiet = np.concatenate([speech, np.zeros(40 * RATE)])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # of a division by the peak of silence
+        assert pesq(quiet, quiet, RATE) > 4.5
+        with pytest.raises(MetricError, match="PESQ finds no sound in the estimate"):
+            pesq(quiet, np.concatenate([np.zeros(40 * RATE), speech]), RATE)
 
 
 def test_pesq_survives_more_than_fifty_utterances(rng: np.random.Generator) -> None:
