@@ -106,13 +106,15 @@ def test_a_reference_without_words_fails_its_file(pairs: list[ScoredPair], recog
 @pytest.mark.parametrize(
     ("place", "message"),
     [
-        ("absent.py:hear", "absent.py:hear names no Python file; expected FILE.py:FUNCTION"),
+        ("absent.py:hear", "absent.py:hear names no Python file and function; expected FILE.py"),
         ("hear", "hear names no Python file"),
+        ("{folder}/wrong.py:hear", "cannot load .*wrong.py .ZeroDivisionError: division by zero"),
+        ("{folder}/script.py:hear", r"script.py ends the program \(sys.exit\)"),
         ("{folder}:hear", "names no Python file"),
         ("{folder}/loudness.py:sing", "loudness.py has no function 'sing'"),
         ("{folder}/loudness.py:__doc__", "has no function '__doc__'"),
         ("{folder}/broken.py:hear", "cannot load .*broken.py .*line 1.*; expected a Python file"),
-        ("{folder}/lacking.py:hear", "cannot load .*lacking.py .No module named 'not_there'"),
+        ("{folder}/lacking.py:hear", "cannot load .*lacking.py .*No module named 'not_there'"),
     ],
 )
 def test_what_is_no_recogniser_is_refused(
@@ -120,6 +122,8 @@ def test_what_is_no_recogniser_is_refused(
 ) -> None:
     (tmp_path / "broken.py").write_text("def hear(")
     (tmp_path / "lacking.py").write_text("import not_there")
+    (tmp_path / "wrong.py").write_text("1 / 0")
+    (tmp_path / "script.py").write_text("raise SystemExit(0)")
     with pytest.raises(SettingError, match=message):
         load(place.format(folder=tmp_path))
 
@@ -130,3 +134,17 @@ def test_a_recogniser_that_returns_no_text_is_a_mistake_and_no_failed_file(
     numbers = recogniser.replace(":hear", ":numbers")
     with pytest.raises(SettingError, match="returns list; expected text"):
         list(evaluate_pairs(pairs, further={"w": partial(word_scores, recogniser=numbers)}))
+
+
+def test_a_recogniser_that_ends_the_program_is_a_mistake(
+    pairs: list[ScoredPair], tmp_path: Path
+) -> None:
+    (tmp_path / "ends.py").write_text("def hear(samples, rate):\n    raise SystemExit(0)")
+    further = {"words": partial(word_scores, recogniser=f"{tmp_path / 'ends.py'}:hear")}
+    with pytest.raises(SettingError, match="ends.py:hear ends the program"):
+        list(evaluate_pairs(pairs, further=further))
+
+
+def test_pocketsphinx_hears_no_phonemes(speech: np.ndarray) -> None:
+    with pytest.raises(SettingError, match="pocketsphinx hears words, no phonemes"):
+        phoneme_scores(speech, speech, 16_000, "pocketsphinx")

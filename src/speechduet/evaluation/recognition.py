@@ -2,12 +2,15 @@
 
 import importlib.util
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Literal
 
 import soxr
 
+from speechduet.attempt import Attempt
 from speechduet.errors import SettingError
 from speechduet.evaluation.sphinx import english_words
 from speechduet.extras import need
@@ -40,6 +43,8 @@ def phoneme_scores(
     estimate: Samples, reference: Samples, sample_rate: int, recogniser: str
 ) -> dict[str, float | str]:
     """Phoneme similarity and both sequences of phonemes; ``recogniser`` is ``FILE.py:FUNCTION``."""
+    if recogniser == POCKETSPHINX:
+        raise SettingError(f"{POCKETSPHINX} hears words, no phonemes", "FILE.py:FUNCTION")
     phonemes = _recognised(estimate, reference, sample_rate, recogniser, "phonemes")
     return {
         "phoneme_similarity": phonemes.similarity,
@@ -53,8 +58,8 @@ def load(recogniser: str) -> Recogniser:
     """The function that ``FILE.py:FUNCTION`` names, its file run once in each process.
 
     Or `english_words` for ``pocketsphinx``. Raises SettingError if there is no such file or
-    function, or if what it imports is missing; and, when called, the function does if it returns
-    anything but text.
+    function, or if the file does not run to its end; and, when called, the function does if it
+    returns anything but text, or ends the program.
     """
     if recogniser == POCKETSPHINX:
         need("pocketsphinx")
@@ -63,28 +68,44 @@ def load(recogniser: str) -> Recogniser:
     path = Path(place)
     if not path.is_file() or path.suffix != ".py":
         raise SettingError(
-            f"{recogniser} names no Python file", f"FILE.py:FUNCTION or {POCKETSPHINX}"
+            f"{recogniser} names no Python file and function",
+            f"FILE.py:FUNCTION or {POCKETSPHINX}",
         )
     # Not the file's own name, for whisper.py may well import whisper.
     spec = importlib.util.spec_from_file_location(f"recogniser_{path.stem}", path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
-    try:
+    with _not_ending(str(path)), Attempt() as attempt:
         spec.loader.exec_module(module)
-    except (ImportError, SyntaxError) as error:
-        raise SettingError(f"cannot load {path} ({error})", "a Python file that runs") from error
+    if attempt.failure:
+        # Once and for all: every recording would fail of it.
+        raise SettingError(f"cannot load {path} ({attempt.failure})", "a Python file that runs")
     function = getattr(module, name, None)
     if not callable(function):
         raise SettingError(f"{path} has no function {name!r}", "one of samples and sample rate")
 
     def recognise(samples: Samples, sample_rate: int) -> str:
-        text = function(samples, sample_rate)
+        with _not_ending(recogniser):
+            text = function(samples, sample_rate)
         if not isinstance(text, str):
             raise SettingError(f"{recogniser} returns {type(text).__name__}", "text (str)")
         return text
 
     return recognise
+
+
+@contextmanager
+def _not_ending(name: str) -> Iterator[None]:
+    """SettingError for a script that ends the program, perhaps as if all had been done."""
+    try:
+        yield
+    except SystemExit as error:
+        raise SettingError(
+            f"{name} ends the program (sys.exit)",
+            "a function that returns text",
+            'put what a script does under if __name__ == "__main__"',
+        ) from error
 
 
 def _recognised(
