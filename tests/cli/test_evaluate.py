@@ -100,6 +100,26 @@ def test_usage_errors(folder: Path) -> None:
     assert "no recordings" in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--csv", "clean/a.flac"], "clean/a.flac is a recording; expected the name of a table"),
+        (["--csv", "new.csv", "--json", "clean/../new.csv"], "would replace a file of this very"),
+        (["--manifest", "list.csv", "--csv", "list.csv"], "would replace a file of this very"),
+        (["--recogniser", "list.csv:f", "--json", "list.csv"], "would replace a file of this"),
+    ],
+)
+def test_what_is_read_is_not_written_over(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, options: list[str], message: str
+) -> None:
+    monkeypatch.chdir(folder)
+    Path("list.csv").write_text("file,snr_db\na,5\nb,5\n")
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    result = run(folder, *options)
+    assert result.exit_code == 2 and message in " ".join(result.stderr.split())
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+
+
 def several(folder: Path, *options: str) -> Result:
     """The enhanced recordings against the noisy ones, as two systems."""
     systems = ["--enhanced", f"noisy={folder / 'noisy'}"]

@@ -14,7 +14,7 @@ import typer
 
 from speechduet.audio.folders import is_folder
 from speechduet.cli.progress import track
-from speechduet.cli.usage import MOST_THREADS, check_output
+from speechduet.cli.usage import MOST_THREADS, check_spared
 from speechduet.errors import SettingError
 from speechduet.evaluation import (
     FURTHER,
@@ -158,8 +158,8 @@ def evaluate(
             "confidence is about what was removed: give --noisy", param_hint="metric"
         )
     need("pesq", "pystoi", *(("jinja2", "matplotlib") if as_page else ()))
-    for written in (csv_file, json_file, report):
-        check_output(written)
+    scripts = [Path(name.rpartition(":")[0]) for name in (recogniser, phoneme_recogniser) if name]
+    check_spared([csv_file, json_file, report], [manifest, dnsmos, *scripts])
     paired = {name: pair_up(clean, folder, noisy) for name, folder in _folders(enhanced).items()}
     for name, (pairs, unpaired) in paired.items():
         if not pairs and not unpaired:

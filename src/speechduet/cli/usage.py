@@ -8,7 +8,7 @@ from typing import Any
 import typer
 from typer.core import TyperCommand
 
-from speechduet.audio.folders import is_folder, is_there
+from speechduet.audio.folders import is_folder, is_recording, is_there, resolved
 from speechduet.cli.examples import epilogue
 from speechduet.errors import SettingError
 
@@ -61,6 +61,26 @@ def check_output(path: Path | None) -> None:
     if is_there(path) and not path.is_file():
         raise SettingError(f"{path} is not a file", "the name of a file to write")
     check_folder(path.parent)
+
+
+def check_spared(written: Iterable[Path | None], read: Iterable[Path | None]) -> None:
+    """`check_output` of several files, none of which may replace a recording or another file.
+
+    Raises SettingError, before any work, if one is a recording, a file that is read, or another
+    one that is to be written.
+    """
+    taken = {resolved(path) for path in read if path is not None}
+    for path in written:
+        check_output(path)
+        if path is None:
+            continue
+        if is_recording(path):
+            raise SettingError(f"{path} is a recording", "the name of a table or page")
+        if resolved(path) in taken:
+            raise SettingError(
+                f"{path} would replace a file of this very command", "another name for it"
+            )
+        taken.add(resolved(path))
 
 
 def check_folder(folder: Path) -> None:
