@@ -2,8 +2,10 @@
 
 import pytest
 
-from speechduet.adaptation.verdict import Verdict
-from speechduet.evaluation import PairedDifference
+from speechduet.adaptation.verdict import PLACES, Verdict, check_scored, verdict
+from speechduet.errors import AudioError
+from speechduet.evaluation import Evaluation, PairedDifference, UnscoredFile
+from speechduet.evaluation.scoring import Scores
 from speechduet.evaluation.summary import Interval
 
 
@@ -42,4 +44,27 @@ def test_a_certain_loss_anywhere_is_refused(where: str, loss: PairedDifference) 
     found = Verdict(compared)
     assert found.gained and not found.accepted
     (said,) = found.losses
-    assert said.startswith(f"{loss.metric} in {where} noise by ")
+    assert f" fell by {-loss.difference.mean:.3f} {PLACES[where]}" in said
+
+
+def judged(count: int, better: float = 0.0) -> Evaluation:
+    """Of four mixtures, these have scores."""
+    files = [Scores(str(index), 2 + better, 0.8, 10 + better) for index in range(count)]
+    silent = [UnscoredFile(str(index), "estimate is silent") for index in range(count, 4)]
+    return Evaluation(files, silent)
+
+
+def test_what_can_no_longer_be_scored_is_a_loss() -> None:
+    before = {name: judged(4) for name in PLACES}
+    assert verdict(before, {name: judged(4, 1.0) for name in PLACES}).accepted
+    found = verdict(before, {**{name: judged(4, 1.0) for name in PLACES}, "other": judged(1, 1.0)})
+    assert found.gained and not found.accepted
+    assert found.losses == [
+        "3 mixtures in other noise can no longer be scored (estimate is silent)"
+    ]
+
+
+def test_too_few_scores_are_no_base_for_a_verdict() -> None:
+    check_scored({name: judged(2) for name in PLACES})
+    with pytest.raises(AudioError, match="only 1 of 4 held-out mixtures in your noise .* silent"):
+        check_scored({"own": judged(1)})

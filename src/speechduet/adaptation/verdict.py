@@ -8,16 +8,21 @@ import numpy as np
 from speechduet.audio.notices import Notify
 from speechduet.data import Examples
 from speechduet.enhancement.piece import enhance_whole
-from speechduet.errors import SpeechduetError
+from speechduet.errors import AudioError, SpeechduetError
 from speechduet.evaluation import Evaluation, PairedDifference, UnscoredFile, compare
 from speechduet.evaluation.scoring import Scores, score_samples
-from speechduet.evaluation.tables import Table, comparison_table
+from speechduet.evaluation.tables import Table, comparison_table, title
 from speechduet.model.folder import Pretrained
 
 PAIRS = 40
 """Held-out mixtures of each judgement."""
 NEGLIGIBLE: Mapping[str, float] = {"pesq": 0.02, "estoi": 0.003, "si_sdr": 0.1}
 """A loss that certainly is smaller than this is none."""
+PLACES: Mapping[str, str] = {
+    "own": "in your noise",
+    "other": "in other noise",
+    "quiet": "of speech at 40 dB",
+}
 
 Judgement = Mapping[str, Evaluation]
 """Scores by what was enhanced: ``own``, ``other`` and ``quiet`` of `Sets`."""
@@ -27,6 +32,8 @@ class Verdict(NamedTuple):
     """What an adaptation has changed in each judgement, paired by mixtures."""
 
     compared: Mapping[str, list[PairedDifference]]
+    unscored: Mapping[str, list[UnscoredFile]] = {}
+    """Mixtures that only the old model has scores for: what the new one makes is silent, say."""
 
     @property
     def gained(self) -> bool:
@@ -38,12 +45,18 @@ class Verdict(NamedTuple):
     @property
     def losses(self) -> list[str]:
         """What certainly became worse, in words."""
-        return [
-            f"{pair.metric} in {name} noise by {-pair.difference.mean:.3f}"
+        worse = [
+            f"{title(pair.metric)} fell by {-pair.difference.mean:.3f} {PLACES[name]}"
             for name, pairs in self.compared.items()
             for pair in pairs
             if pair.difference.high < -NEGLIGIBLE.get(pair.metric, float("inf"))
         ]
+        unscored = [
+            f"{len(failed)} mixtures {PLACES[name]} can no longer be scored ({failed[0].error})"
+            for name, failed in self.unscored.items()
+            if failed
+        ]
+        return worse + unscored
 
     @property
     def accepted(self) -> bool:
@@ -62,7 +75,8 @@ def judge(
     judgement = {}
     for number, (name, examples) in enumerate(held_out.items(), 1):
         notify(
-            f"scoring {pretrained.name} on {PAIRS} held-out mixtures, {number} of {len(held_out)}"
+            f"scoring {pretrained.name} on {PAIRS} held-out mixtures {PLACES[name]}, "
+            f"{number} of {len(held_out)}"
         )
         judgement[name] = Evaluation.of(
             _scored(pretrained, examples, mode, index) for index in range(PAIRS)
@@ -70,14 +84,31 @@ def judge(
     return judgement
 
 
+def check_scored(before: Judgement) -> None:
+    """AudioError if the model that is there has scores for less than half of some mixtures."""
+    for name, evaluation in before.items():
+        count, failed = len(evaluation.files), evaluation.failed
+        if count < len(failed):
+            raise AudioError(
+                f"only {count} of {count + len(failed)} held-out mixtures {PLACES[name]} can be "
+                f"scored ({failed[0].error})",
+                "sound in the last 30 % of most recordings, of noise and of speech",
+                "cut silence off their ends",
+            )
+
+
 def verdict(before: Judgement, after: Judgement) -> Verdict:
     """How the scores have changed."""
-    return Verdict(
-        {
-            name: compare({"adapted": after[name], "before": evaluation})
-            for name, evaluation in before.items()
-        }
-    )
+    compared = {
+        name: compare({"adapted": after[name], "before": evaluation})
+        for name, evaluation in before.items()
+    }
+    scored = {name: {one.file for one in evaluation.files} for name, evaluation in before.items()}
+    unscored = {
+        name: [failure for failure in evaluation.failed if failure.file in scored[name]]
+        for name, evaluation in after.items()
+    }
+    return Verdict(compared, unscored)
 
 
 def _scored(
