@@ -11,12 +11,12 @@ from typer.testing import CliRunner
 
 from speechduet.adaptation import Adaptation, Verdict, adapt, verdict
 from speechduet.adaptation.checking import check_noise, kept_energy
-from speechduet.adaptation.run import _claim, _discard
+from speechduet.adaptation.folder import MODEL, claimed, discard
 from speechduet.cli import app
 from speechduet.data import Recordings
 from speechduet.errors import AudioError, SettingError
 from speechduet.files.partial import _host
-from speechduet.model.find import load_any
+from speechduet.model.find import BUNDLED, load_any
 from speechduet.model.folder import load
 
 pytest.importorskip("lightning", reason="needs the extra train")
@@ -61,11 +61,14 @@ def test_what_is_accepted_becomes_a_model(
     assert result.exit_code == 0, result.stderr
     assert "Your noise, the held-out part of each recording:" in result.stdout
     assert result.stdout.endswith(f"{output}\n")
+    assert f"enhance NOISY -o ENHANCED --model {output}" in result.stderr
+    assert "on 2 held-out mixtures in your noise, 1 of 3" in result.stderr
     adapted = load(output)
     assert adapted.name == "tiny_adapted"
     record = adapted.metadata["adaptation"]
     assert (record["base"], record["noise_seconds"]) == ("tiny", 12)
-    assert record["changes_on_held_out_mixtures"]["own"]["pesq"]["n"] == 2
+    pesq = record["changes_on_held_out_mixtures"]["own"]["pesq"]
+    assert pesq["n"] == 2 and round(pesq["mean"], 4) == pesq["mean"]
     before = load(tiny_model).system.state_dict()
     after = adapted.system.state_dict()
     assert any(not before[name].allclose(after[name], atol=1e-4) for name in before)
@@ -98,10 +101,10 @@ def test_an_interrupted_adaptation_goes_on(
         context.setattr("speechduet.adaptation.run.load", interrupt)
         adapt(noise, speech, output, tiny_model, settings, said.append)
     assert (tmp_path / "adapted.adapting" / "last.ckpt").is_file()
-    with pytest.raises(SettingError, match="other recordings, of another model or with other ste"):
+    with pytest.raises(SettingError, match="with another number of steps or seed"):
         adapt(noise, speech, output, tiny_model, Adaptation(steps=3), said.append)
     adapt(noise, speech, output, tiny_model, settings, said.append)
-    assert any("is complete after step 2" in text for text in said)
+    assert any("is trained already: what is left is the scoring" in text for text in said)
     assert not (tmp_path / "adapted.adapting").exists()
 
 
@@ -151,40 +154,98 @@ def test_wrong_usage_is_said(noise: Path, speech: Path, tiny_model: Path, tmp_pa
     assert not list(noise.glob("model*"))
 
 
-def test_one_that_was_killed_before_it_began_is_begun(tmp_path: Path) -> None:
+@pytest.mark.parametrize("link", [False, True])
+def test_what_is_in_the_way_is_said_before_any_work(
+    noise: Path, speech: Path, tiny_model: Path, tmp_path: Path, link: bool
+) -> None:
+    output, run = tmp_path / "new", tmp_path / "new.adapting"
+    if link:
+        output.symlink_to(tmp_path / "nowhere")
+    else:
+        run.touch()
+    result = command(noise, speech, output, tiny_model)
+    assert result.exit_code == 2
+    assert ("is there" if link else "new.adapting is not a folder") in result.stderr
+    assert output.is_symlink() == link and run.exists() != link
+
+
+def test_a_model_and_the_recordings_stay_as_they_are(
+    noise: Path, speech: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    for place in (tiny_model / "new", BUNDLED / "new"):
+        result = command(noise, speech, place, tiny_model)
+        assert result.exit_code == 2 and "is within the folder of a model" in result.stderr
+        assert not list(place.parent.glob("new*"))
+    result = command(noise, noise.parent, tmp_path.parent / "new", tiny_model)
+    assert result.exit_code == 2
+    with pytest.raises(SettingError, match="overlap; expected a folder of noise and one of spee"):
+        adapt(noise, noise, tmp_path / "out", tiny_model, notify=lambda _: None)
+
+
+def test_recordings_that_were_refused_may_be_mended(
+    noise: Path, speech: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "out"
+    short = noise / "short"
+    short.mkdir()
+    (short / "gone.wav").symlink_to(tmp_path / "nowhere")
+    soundfile.write(short / "a.wav", np.random.default_rng(0).normal(0, 0.1, 3 * RATE), RATE)
+    with pytest.raises(AudioError, match="3.0 s of noise"):
+        adapt(short, speech, output, tiny_model, notify=lambda _: None)
+    assert not list(tmp_path.glob("out*"))
+
+
+def test_before_training_an_adaptation_may_become_another(tmp_path: Path) -> None:
     place = tmp_path / "adapted.adapting"
     place.mkdir()
     left = f".speechduet-{_host()}-{2**22 + 1}-1-0123abcd"
     (place / f"{left}.partial").touch()
     (tmp_path / f"{left}.folder").mkdir()
-    _claim(place, {"steps": 2})
-    assert [path.name for path in place.iterdir()] == ["adaptation.json"]
-    assert [path.name for path in tmp_path.iterdir()] == ["adapted.adapting"]
+    (place / "adaptation.json").write_text('{"steps": 1}')  # as of one that was killed
+    with claimed(place, {"steps": 2}):
+        assert (place / "adaptation.json").read_text() == '{"steps": 2}'
+        assert [path.name for path in tmp_path.iterdir()] == ["adapted.adapting"]
+    assert not place.exists()
+
+
+def test_two_adaptations_do_not_share_a_folder(tmp_path: Path) -> None:
+    place = tmp_path / "adapted.adapting"
+    with claimed(place, {"steps": 2}):
+        again = claimed(place, {"steps": 2})
+        with pytest.raises(SettingError, match="another adaptation is at work"):
+            again.__enter__()
+        assert (place / "adaptation.json").is_file()
 
 
 def test_a_folder_of_somebody_elses_is_refused(tmp_path: Path) -> None:
     place = tmp_path / "adapted.adapting"
     place.mkdir()
     (place / "diary.txt").touch()
-    with pytest.raises(SettingError, match="delete it to start again"):
-        _claim(place, {"steps": 2})
+    with pytest.raises(SettingError, match="delete it to start again"), claimed(place, {}):
+        pass
+    assert (place / "diary.txt").exists()
 
 
 def test_what_is_gone_on_from_is_known_until_nothing_is_left(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     place = tmp_path / "adapted.adapting"
-    _claim(place, {"steps": 2})
-    (place / "best").mkdir()
-    for name in ("last.ckpt", "best/config.json"):
-        (place / name).touch()
+    with claimed(place, {"steps": 2}):
+        for name in ("last.ckpt", "best/config.json", "model/config.json"):
+            (place / name).parent.mkdir(exist_ok=True)
+            (place / name).touch()
     with monkeypatch.context() as context, pytest.raises(KeyboardInterrupt):
-        # As if it were killed before the last of it is removed.
-        context.setattr("speechduet.adaptation.run.shutil.rmtree", interrupted_at(place))
-        _discard(place)
-    assert [path.name for path in place.iterdir()] == ["adaptation.json"]
-    _claim(place, {"steps": 2})
-    _discard(place)
+        # As if it were killed before the model is removed, which then is no whole one ...
+        context.setattr("speechduet.adaptation.folder.shutil.rmtree", interrupted_at(place / MODEL))
+        discard(place)
+    assert not (place / "model/config.json").exists()
+    with monkeypatch.context() as context, pytest.raises(KeyboardInterrupt):
+        # ... and before the last of it is removed.
+        context.setattr("speechduet.adaptation.folder.shutil.rmtree", interrupted_at(place))
+        discard(place)
+    assert sorted(path.name for path in place.iterdir()) == ["adaptation.json", "lock"]
+    with claimed(place, {"steps": 2}):
+        discard(place)
     assert not place.exists()
 
 

@@ -1,30 +1,27 @@
 """Fine-tune a model to a user's own noise, and keep the result only if it is better."""
 
-import json
-import shutil
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
-from hashlib import sha256
+import os
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from speechduet.adaptation.checking import check_noise, check_speech
+from speechduet.adaptation.folder import MODEL, claimed, discard, identity
 from speechduet.adaptation.mixtures import Sets, sets
-from speechduet.adaptation.verdict import Verdict, judge, verdict
-from speechduet.audio.folders import find_recordings
+from speechduet.adaptation.verdict import Verdict, check_scored, judge, verdict
 from speechduet.audio.notices import Notify
 from speechduet.backend.fast_convolutions import fast_convolutions
-from speechduet.data import Mixing, Recordings
+from speechduet.data import Examples, Mixing, Recordings
 from speechduet.errors import ModelError, SettingError
-from speechduet.files.atomic import write_text
-from speechduet.files.partial import remove_leftovers, unfinished_folder
-from speechduet.model.find import load_any
-from speechduet.model.folder import Pretrained, describe, load, save
+from speechduet.evaluation.summary import Interval
+from speechduet.files.partial import unfinished_folder
+from speechduet.model.find import BUNDLED, load_any
+from speechduet.model.folder import CONFIG, Pretrained, describe, load, save
 from speechduet.settings import Count, Positive, Seed, Settings
 from speechduet.training.draws import TrainingTime
-from speechduet.training.errors import TrainingError, is_full
+from speechduet.training.errors import TrainingError
 from speechduet.training.losses import LossSettings
 from speechduet.training.optimisation import Optimisation
 from speechduet.training.progress import print_note
@@ -33,7 +30,6 @@ from speechduet.training.run import train
 from speechduet.training.settings import DataSettings, RunSettings
 
 _EXCERPT_S = 2.0
-_NOTE = "adaptation.json"
 
 
 @dataclass(frozen=True)
@@ -65,10 +61,10 @@ def adapt(
     """
     settings = settings or Adaptation()
     check_new(output)
+    _check_outside(output, model)
+    _check_apart(noise, speech)
     before = load_any(model)
     _check_model(before)
-    run = output.with_name(f"{output.name}.adapting")
-    _claim(run, _identity(before, noise, speech, settings))
     rate = before.spectrogram.sample_rate
     recordings = Recordings(noise, rate, notify=notify)
     check_noise(recordings, rate, before)
@@ -78,30 +74,41 @@ def adapt(
     made = sets(talk, recordings, rate, excerpt_s, settings.seed)
     held_out = {name: getattr(made, name) for name in Sets._fields if name != "training"}
     mode = "balanced" if "balanced" in before.modes else next(iter(before.modes))
-    scores = judge(_fast(before), held_out, mode, notify)
-    recipe = _recipe(before, noise, speech, model, excerpt_s, settings)
-    after = load(train(recipe, run, notify, made.training))
-    found = verdict(scores, judge(_fast(after), held_out, mode, notify))
-    if not found.accepted:
-        _discard(run)
-        return found
-    metadata = _metadata(before, recordings, rate, found)
-    with unfinished_folder(output.parent) as unnamed:
-        try:
-            save(replace(after, metadata=metadata), unnamed, torch.float16)
-        except ModelError as error:
-            # Nothing is wrong with what was asked for.
-            raise TrainingError(str(error), remedy="the same call goes on from here") from error
-        # Whenever it is killed, the same call can go on: what it goes on from disappears first.
-        _discard(run)
-        unnamed.rename(output)
+    run = output.with_name(f"{output.name}.adapting")
+    with claimed(run, identity(before, noise, speech, settings)):
+        scores = judge(_fast(before), held_out, mode, notify)
+        check_scored(scores)
+        recipe = _recipe(before, noise, speech, model, excerpt_s, settings)
+        after = _trained(recipe, run, notify, made.training)
+        found = verdict(scores, judge(_fast(after), held_out, mode, notify))
+        if found.accepted:
+            metadata = _metadata(before, recordings, rate, found)
+            _hand_over(replace(after, metadata=metadata), run, output)
+        else:
+            discard(run)
     return found
 
 
 def check_new(output: Path) -> None:
-    """Raise SettingError if there is anything of this name already."""
-    if output.exists():
+    """Raise SettingError if there is anything of this name already, be it a link to nothing."""
+    if os.path.lexists(output):
         raise SettingError(f"{output} is there", "a new folder for the adapted model")
+
+
+def _check_outside(output: Path, model: str | Path | None) -> None:
+    """The folder of a model stays as it is, and so does the list of those that are bundled."""
+    homes = (BUNDLED, *([Path(model)] if model else []))
+    if any(home.is_dir() and home.resolve() in output.resolve().parents for home in homes):
+        raise SettingError(f"{output} is within the folder of a model", "a place outside it")
+
+
+def _check_apart(noise: Path, speech: Path) -> None:
+    """Noise that is trained on as speech would be kept, and judged to be right."""
+    first, second = noise.resolve(), speech.resolve()
+    if first == second or first in second.parents or second in first.parents:
+        raise SettingError(
+            f"{noise} and {speech} overlap", "a folder of noise and one of speech apart from it"
+        )
 
 
 def _check_model(pretrained: Pretrained) -> None:
@@ -113,51 +120,26 @@ def _check_model(pretrained: Pretrained) -> None:
         )
 
 
-def _identity(
-    pretrained: Pretrained, noise: Path, speech: Path, settings: Adaptation
-) -> dict[str, Any]:
-    """What must be the same for an interrupted adaptation to go on."""
-    weights = sha256()
-    for tensor in pretrained.system.state_dict().values():
-        weights.update(tensor.cpu().contiguous().numpy().tobytes())
-    listing = [
-        (str(path), path.stat().st_size, path.stat().st_mtime_ns)
-        for folder in (noise, speech)
-        for path in find_recordings(folder)
-    ]
-    recordings = sha256(json.dumps(listing).encode()).hexdigest()
-    return {"model": weights.hexdigest(), "recordings": recordings, **asdict(settings)}
+def _trained(recipe: TrainingRecipe, run: Path, notify: Notify, examples: Examples) -> Pretrained:
+    model = run / MODEL
+    if (model / CONFIG).is_file():  # It is written when all else of the model is.
+        notify(f"{model} is trained already: what is left is the scoring")
+        return load(model)
+    return load(train(recipe, run, notify, examples))
 
 
-def _claim(run: Path, identity: Mapping[str, Any]) -> None:
-    """A run folder for this adaptation, new or with what is left of an interrupted one."""
-    note, text = run / _NOTE, json.dumps(identity)
-    for folder in (run.parent, run):
-        remove_leftovers(folder)
-    # One that was killed before its note was there has left nothing.
-    begun = run.exists() and any(run.iterdir())
-    if begun and (not note.is_file() or note.read_text() != text):
-        raise SettingError(
-            f"{run} holds an adaptation to other recordings, of another model or with other steps",
-            remedy="delete it to start again, or give the same as before to go on",
-        )
-    try:
-        run.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise is_full(error, run) or SettingError(
-            f"cannot create {run} ({error.strerror})", "a writable folder"
-        ) from None
-    write_text(note, text, TrainingError)
-
-
-def _discard(run: Path) -> None:
-    """Remove a run folder, the note last, without which nobody could go on from the rest."""
-    for path in run.iterdir():
-        if path.is_dir():
-            shutil.rmtree(path)
-        elif path.name != _NOTE:
-            path.unlink()
-    shutil.rmtree(run)
+def _hand_over(adapted: Pretrained, run: Path, output: Path) -> None:
+    """The model under its name, and the run folder away."""
+    with unfinished_folder(output.parent) as unnamed:
+        try:
+            save(adapted, unnamed, torch.float16)
+        except ModelError as error:
+            # Nothing is wrong with what was asked for.
+            raise TrainingError(str(error), remedy="the same call goes on from here") from error
+        check_new(output)  # It takes minutes to get here.
+        # Whenever it is killed, the same call can go on: what it goes on from disappears first.
+        discard(run)
+        unnamed.rename(output)
 
 
 def _excerpt_s(pretrained: Pretrained) -> float:
@@ -211,7 +193,7 @@ def _metadata(
     """The base model's, less its scores, which are not those of the adapted one."""
     kept = {name: value for name, value in before.metadata.items() if name != "scores"}
     changes = {
-        name: {pair.metric: pair.difference.to_json() for pair in pairs}
+        name: {pair.metric: _rounded(pair.difference).to_json() for pair in pairs}
         for name, pairs in found.compared.items()
     }
     return {
@@ -222,3 +204,9 @@ def _metadata(
             "changes_on_held_out_mixtures": changes,
         },
     }
+
+
+def _rounded(interval: Interval) -> Interval:
+    """To what a reader of the model's card can take in."""
+    mean, low, high = (round(number, 4) for number in interval[:3])
+    return Interval(mean, low, high, interval.n)

@@ -23,7 +23,10 @@ _SAMPLES = Path(speechduet.__file__).parents[2] / "samples" / "clean"
 
 def adapt(
     noise: Annotated[
-        Path, typer.Argument(exists=True, file_okay=False, help="Folder of recordings of noise.")
+        Path,
+        typer.Argument(
+            exists=True, file_okay=False, help="Folder of recordings of noise, ten seconds or more."
+        ),
     ],
     output: Annotated[
         Path, typer.Option("-o", "--output", help="Folder for the adapted model; a new one.")
@@ -47,7 +50,8 @@ def adapt(
 
     Training sees the first part of each recording. The rest is the test: a model that is not
     better on it, or is worse in other noise or on quiet speech, is not written (exit status 1).
-    The same command started again goes on after whatever stopped it.
+    Scoring takes minutes before the training and after it, whatever --steps is. The same command
+    started again goes on after whatever stopped it.
     """
     need("lightning", "pesq", "pystoi")
     try:
@@ -72,9 +76,16 @@ def _report(found: "Verdict", output: Path) -> None:
         typer.echo(f"\n{_HEADINGS[name]}\n\n{table.to_markdown()}", nl=False)
     if found.accepted:
         typer.echo(f"\n{output}")
+        typer.echo(
+            f"note: to use it: speechduet enhance NOISY -o ENHANCED --model {output}", err=True
+        )
         return
     reason = "; ".join(found.losses) or "no score in your noise certainly rose"
-    typer.echo(f"speechduet: the adapted model was not kept: {reason}", err=True)
+    typer.echo(
+        f"speechduet: the adapted model was not kept: {reason}. More or longer recordings of the "
+        "noise, more speech (--speech) or more --steps may help",
+        err=True,
+    )
     raise typer.Exit(1)
 
 
