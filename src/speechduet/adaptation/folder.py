@@ -4,7 +4,6 @@ import json
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import asdict
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,6 @@ from speechduet.errors import SettingError
 from speechduet.files.atomic import write_text
 from speechduet.files.partial import remove_leftovers
 from speechduet.model.folder import CONFIG, Pretrained
-from speechduet.settings import Settings
 from speechduet.training.errors import TrainingError, is_full
 
 MODEL = "model"
@@ -25,7 +23,7 @@ _NOTE, _LOCK = "adaptation.json", "lock"
 
 
 def identity(
-    pretrained: Pretrained, noise: Path, speech: Path, settings: Settings
+    pretrained: Pretrained, noise: Path, speech: Path, settings: Mapping[str, Any]
 ) -> dict[str, Any]:
     """What must be the same for an interrupted adaptation to go on."""
     weights = sha256()
@@ -33,7 +31,7 @@ def identity(
         weights.update(tensor.cpu().contiguous().numpy().tobytes())
     listing = [_entry(path) for folder in (noise, speech) for path in find_recordings(folder)]
     recordings = sha256(json.dumps(listing).encode()).hexdigest()
-    return {"model": weights.hexdigest(), "recordings": recordings, **asdict(settings)}
+    return {"model": weights.hexdigest(), "recordings": recordings, **settings}
 
 
 def _entry(path: Path) -> tuple[str, int, int]:

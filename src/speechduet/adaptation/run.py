@@ -1,7 +1,7 @@
 """Fine-tune a model to a user's own noise, and keep the result only if it is better."""
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +75,7 @@ def adapt(
     held_out = {name: getattr(made, name) for name in Sets._fields if name != "training"}
     mode = "balanced" if "balanced" in before.modes else next(iter(before.modes))
     run = output.with_name(f"{output.name}.adapting")
-    with claimed(run, identity(before, noise, speech, settings)):
+    with claimed(run, identity(before, noise, speech, asdict(settings))):
         scores = judge(_fast(before), held_out, mode, notify)
         check_scored(scores)
         recipe = _recipe(before, noise, speech, model, excerpt_s, settings)
