@@ -37,6 +37,8 @@ def test_a_model_is_measured(tiny_model: Path, tmp_path: Path) -> None:
         (["--threads", "0"], 2, "Invalid value for '--threads'"),
         (["--backend", "cuda-graphs"], 2, "CUDA graphs on cpu; expected device cuda"),
         (["--train", "--config", "nowhere.yaml"], 2, "cannot read nowhere.yaml"),
+        (["--train", "--config", "a.yaml", "--json", "./a.yaml"], 2, "a.yaml would replace a file"),
+        (["--json", "talk.wav"], 2, "talk.wav is a recording"),
     ],
 )
 def test_what_cannot_be_measured(

@@ -9,7 +9,7 @@ import typer
 
 from speechduet.backend import BackendName
 from speechduet.bench.request import MeasuredPrecision, Request
-from speechduet.cli.usage import LARGEST, MOST_THREADS, check_output
+from speechduet.cli.usage import LARGEST, MOST_THREADS, check_spared
 from speechduet.extras import missing
 from speechduet.files.atomic import write_text
 
@@ -109,7 +109,7 @@ def bench(
         *(seconds, batch_size, device, threads, precision, backend),
         as_shipped=as_shipped,
     )
-    check_output(json_file)
+    check_spared([json_file], [config])
     if train:
         _check_training()
     # PyTorch's profiler writes lines of its own on stderr, which are no concern of the user's.
