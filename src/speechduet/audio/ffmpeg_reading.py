@@ -173,6 +173,9 @@ def sound_of(
     if stream.codec_context.name == "flac":
         # Otherwise a damaged frame is decoded to noise.
         stream.codec_context.options = {"err_detect": "crccheck+explode"}
+    if stream.codec_context.name == "alac" and container.format.name == "caf":
+        # A last packet that is shorter would be cut again by what it is shorter.
+        stream.codec_context.options = {"flags2": "+skip_manual"}
     last_kind = None
     for shift_s, frame in account.timeline.place(_frames(container, stream, stamped, account)):
         kind = (frame.sample_rate, frame.layout.nb_channels)
