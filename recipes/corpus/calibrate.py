@@ -16,6 +16,7 @@ import typer
 
 from speechduet import Enhancer, audio
 from speechduet.backend.quantisation import calibration
+from speechduet.model.find import BUNDLED
 from speechduet.model.folder import load, save
 
 
@@ -31,7 +32,9 @@ def main(
             samples, sample_rate = audio.read(path)
             for mode in model.modes:
                 enhancer(samples, sample_rate, mode)
-    save(replace(model, system=model.system.calibrated(ranges)), folder, torch.float16)
+    # The card of a bundled model says that its name is enough.
+    address = folder.name if folder.resolve().parent == BUNDLED else ""
+    save(replace(model, system=model.system.calibrated(ranges)), folder, torch.float16, address)
     typer.echo(f"{len(ranges)} layers of {model.name} are calibrated")
 
 
