@@ -239,6 +239,41 @@ def test_flac_of_other_bits_put_behind(tmp_path: Path, first: str, second: str) 
     np.testing.assert_allclose(samples[0, 7 * RATE :], sound()[0], atol=1e-4)
 
 
+@pytest.mark.parametrize("seconds", [(0.5, 0.5), (2.5, 0.5), (0.1, 3), (1, 1, 1)])
+@pytest.mark.parametrize("rate", [RATE, RATE // 2])
+def test_flac_put_behind_is_read_whole(tmp_path: Path, seconds: tuple, rate: int) -> None:
+    first, *others = seconds
+    data = made("FLAC", seconds=first)
+    data += b"".join(made("FLAC", seconds=length, rate=rate) for length in others)
+    samples, _, notes = read_bytes(tmp_path, data)
+    assert samples.shape == (1, round(sum(seconds) * RATE))
+    assert f"{len(seconds)} recordings joined" in notes
+    assert "stamps" not in notes and "overlaps" not in notes
+
+
+def test_flac_in_a_picture_is_no_sound(tmp_path: Path) -> None:
+    data, other = made("FLAC", seconds=1), made("FLAC", seconds=2)
+    picture = b"\x06" + len(other).to_bytes(3, "big") + other
+    samples, _, notes = read_bytes(tmp_path, data[:42] + picture + data[42:])
+    assert samples.shape == (1, RATE) and not notes
+
+
+@pytest.mark.parametrize("behind", [True, False])
+def test_flac_joined_with_one_that_is_cut(tmp_path: Path, behind: bool) -> None:
+    data = made("FLAC", seconds=2)
+    cut = data[: len(data) // 3]
+    with pytest.raises(AudioError, match="truncated"):
+        read_bytes(tmp_path, data + cut if behind else cut + data)
+
+
+@pytest.mark.parametrize("rate", [RATE // 2, 3 * RATE])
+def test_flac_whose_header_states_another_rate(tmp_path: Path, rate: int) -> None:
+    data = bytearray(made("FLAC", seconds=2))
+    data[18:21] = (rate << 4 | data[20] & 0xF).to_bytes(3, "big")
+    samples, stated, notes = read_bytes(tmp_path, data)
+    assert (samples.shape, stated) == ((1, 2 * rate), rate) and "gaps" not in notes
+
+
 def test_of_which_nothing_can_be_decoded(tmp_path: Path) -> None:
     data = made("MP3")
     with pytest.raises(AudioError):

@@ -83,6 +83,17 @@ def test_half_of_a_creative_voice_file_gives_a_warning(tmp_path: Path) -> None:
     assert "seems to be truncated" in notes[0]
 
 
+@pytest.mark.parametrize(("suffix", "codec"), [(".voc", "pcm_s16le"), (".caf", "alac")])
+@pytest.mark.parametrize("length", [5_000, 24_000])
+def test_what_ffmpeg_wrote_in_blocks(
+    tmp_path: Path, encode, suffix: str, codec: str, length: int
+) -> None:
+    """Of VOC libsndfile reads the heads of blocks too, of ALAC in CAF FFmpeg not all at the end."""
+    path = encode(tmp_path / f"x{suffix}", SIGNAL[None, :length], RATE, codec)
+    samples, _ = read(path)
+    np.testing.assert_allclose(samples[0], SIGNAL[:length], atol=1e-4)
+
+
 def test_half_of_alac_in_caf(tmp_path: Path) -> None:
     data = recording("CAF", "ALAC_16")
     path = tmp_path / "x.caf"

@@ -135,6 +135,13 @@ def test_empty_values(command: Command, option: Value) -> None:
 
 
 @pytest.mark.usefixtures("nowhere")
+@pytest.mark.parametrize("before", ["-q", "--overwrite", "--no-live", "--"])
+def test_an_empty_argument_behind_a_flag(before: str) -> None:
+    refused = CliRunner().invoke(app, ["enhance", "-o", "x", before, ""])
+    assert_refused(refused, "an argument: it is empty; expected a value")
+
+
+@pytest.mark.usefixtures("nowhere")
 def test_empty_arguments() -> None:
     runner = CliRunner()
     for given in (["enhance", "", "-o", "x"], ["convert", "", "x"], ["convert", "x", ""]):

@@ -131,6 +131,28 @@ def test_weights_that_are_no_numbers_are_not_loaded(folder: Path, value: float) 
         load(folder)
 
 
+def test_weights_beyond_float32_are_not_loaded(folder: Path) -> None:
+    weights = load_file(folder / "model.safetensors")
+    name = next(iter(weights))
+    weights[name] = torch.full_like(weights[name], 1e300, dtype=torch.float64)
+    save_file(weights, folder / "model.safetensors")
+    with pytest.raises(ModelError, match=f"weights that are no numbers .{name}"):
+        load(folder)
+
+
+@pytest.mark.parametrize(
+    "dtype",
+    [torch.float8_e4m3fn, torch.float8_e5m2, torch.complex64, torch.int64, torch.uint8, torch.bool],
+)
+def test_weights_that_are_no_floats_are_not_loaded(folder: Path, dtype: torch.dtype) -> None:
+    weights = load_file(folder / "model.safetensors")
+    name = next(iter(weights))
+    weights[name] = weights[name].to(dtype)
+    save_file(weights, folder / "model.safetensors")
+    with pytest.raises(ModelError, match=rf"weights of {dtype} .{name}.; expected torch.float32"):
+        load(folder)
+
+
 def test_modes_without_a_name_are_not_written(tmp_path: Path) -> None:
     written = replace(pretrained(), modes={"slow": Sampling()})
     with pytest.raises(ModelError, match="unknown key 'slow' in modes; expected fast, balanced"):

@@ -45,6 +45,8 @@ def test_a_damaged_one(tmp_path: Path, damage: str) -> None:
         ("programs", {}),
         ("programs.both", None),
         ("name", 5),
+        ("spectrogram.factor", 10**400),
+        ("modes.fast.steps", [{"make": "x0", "of": {"y": -(10**400)}}]),
         ("modes.balanced.offsets", []),
         ("modes.balanced.offsets", [10**12]),
         ("modes.balanced.steps", []),
@@ -70,6 +72,13 @@ def test_what_no_export_writes_is_refused_before_anything_is_computed(
     inner[last] = value
     (tmp_path / DESCRIPTION).write_text(json.dumps(values))
     with pytest.raises(ModelError, match=r"speechduet.json is damaged"):
+        Description.read(tmp_path)
+
+
+def test_a_description_of_a_terabyte_is_not_read(tmp_path: Path) -> None:
+    with (tmp_path / DESCRIPTION).open("wb") as file:
+        file.truncate(1 << 40)
+    with pytest.raises(ModelError, match=r"speechduet.json is damaged .*more than"):
         Description.read(tmp_path)
 
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from speechduet.audio.byte_view import Source
 from speechduet.audio.formats import LENGTH_UNKNOWN
 from speechduet.audio.sphere import MAGIC, sphere_of
+from speechduet.audio.wave_format import samples_of
 
 _MOST_CHUNKS = 10_000
 _UNKNOWN_64 = 1 << 40
@@ -150,13 +151,8 @@ def _riff(file: Source, head: bytes, end: int) -> Layout | None:
             break
     else:
         return None
-    if len(wave) < 16 or not (block := struct.unpack_from(f"{order}H", wave, 12)[0]):
+    if not (samples := samples_of(wave, order)):
         return None
-    (rate,) = struct.unpack_from(f"{order}I", wave, 4)
-    (tag,) = struct.unpack_from(f"{order}H", wave)
-    # Of compressed samples the header states the bytes per second itself.
-    plain = tag in (1, 3, 6, 7, 0xFFFE)
-    speed = rate * block if plain else struct.unpack_from(f"{order}I", wave, 8)[0]
     size: int | None = chunk.size
     outer: int | None = dialect.size.unpack_from(head, 4)[0]
     if long and chunk.size == 0xFFFFFFFF:
@@ -168,8 +164,11 @@ def _riff(file: Source, head: bytes, end: int) -> Layout | None:
     fields[0] = SizeField(4, dialect.size, chunk.body - 8)
     if long_size is not None:
         fields[0] = SizeField(fields[1].place - 8, struct.Struct("<Q"), chunk.body - 8)
-        fields.append(SizeField(fields[1].place + 8, struct.Struct("<Q"), 0, block))
-    layout = Layout(chunk.body, _known(size), block, speed, outer, dialect, fields, plain=plain)
+        fields.append(SizeField(fields[1].place + 8, struct.Struct("<Q"), 0, samples.block))
+    layout = Layout(chunk.body, _known(size), samples.block, samples.bytes_per_s, outer, dialect)
+    layout.fields, layout.plain = fields, samples.plain
+    # libsndfile follows the long size, whatever the short one says.
+    layout.consistent = not long or long_size in (None, size)
     # The same but for its name, which libsndfile does not know.
     layout.magic = b"RF64" if head[:4] == b"BW64" else b""
     return layout
@@ -180,22 +179,22 @@ def _wave64(file: Source, head: bytes, end: int) -> Layout | None:
     for chunk in chunks(file, 40, WAVE64, end):
         file.seek(chunk.body)
         if chunk.name == b"fmt " + _GUID_TAIL:
-            wave = file.read(16)
+            wave = file.read(40)
         elif chunk.name == b"data" + _GUID_TAIL:
             break
     else:
         return None
-    if len(wave) < 16 or not (block := struct.unpack_from("<H", wave, 12)[0]):
+    if not (samples := samples_of(wave, "<")):
         return None
-    (speed,) = struct.unpack_from("<I", wave, 8)
     (outer,) = struct.unpack_from("<Q", head, 16)
     fields = [
         SizeField(16, WAVE64.size, chunk.body),
         SizeField(chunk.body - 8, WAVE64.size, WAVE64.head_bytes),
     ]
-    size = chunk.size if chunk.size > 0 else None
     outer_end = outer if 0 < outer < _UNKNOWN_64 else None
-    return Layout(chunk.body, _known(size), block, speed, outer_end, WAVE64, fields)
+    block, speed, plain = samples
+    size = _known(chunk.size)
+    return Layout(chunk.body, size, block, speed, outer_end, WAVE64, fields, plain=plain)
 
 
 def _aiff(file: Source, head: bytes, end: int) -> Layout | None:

@@ -18,6 +18,7 @@ from speechduet.audio.ffmpeg_reading import (
     sound_of,
     track_of,
 )
+from speechduet.audio.flac import joined_in
 from speechduet.audio.formats import AudioFormat, Samples
 from speechduet.audio.loudspeakers import as_heard
 from speechduet.audio.mp3 import stated_of, without_inner_tags
@@ -44,6 +45,9 @@ def compressed_blocks(
             chain = chain_of(file)
             yield from _linked(path, file, chain, conformer, track, salvage, notify)
             return
+        if audio_format.container == "FLAC":
+            yield from _flac(path, file, conformer, salvage, notify)
+            return
         account = Account()
         with opened(path, _mended(path, file, audio_format, notify)) as container:
             stream = track_of(path, container, track)
@@ -57,8 +61,6 @@ def compressed_blocks(
         if missing and is_fragmented(file):
             promised_s = None
         _check_whole(path, account.found_s, promised_s, missing, salvage, notify)
-        if audio_format.container == "FLAC":
-            _check_flac(path, account, audio_format.sample_rate, notify)
         for line in remarks(account):
             notify(f"{path} {line}")
 
@@ -76,7 +78,29 @@ def _promised_by_mp3(file: BinaryIO, account: Account) -> float | None:
     return stated.duration_s
 
 
-def _check_flac(path: Path, account: Account, sample_rate: int, notify: Notify) -> None:
+def _flac(
+    path: Path, file: BinaryIO, conformer: Conformer, salvage: bool, notify: Notify
+) -> Iterator[Samples]:
+    """The recordings of FLAC in a file, one behind the other; mostly it is one."""
+    joined = joined_in(file)
+    if len(joined) > 1:
+        notify(f"{path} holds {len(joined)} recordings joined end to end; they are read as one")
+    accounts = [Account() for _ in joined]
+
+    def sound(part: tuple[int, int], account: Account) -> Iterator[Samples]:
+        view = ByteView(file, [part]) if len(joined) > 1 else None
+        with opened(path, view) as container:
+            yield from sound_of(container, track_of(path, container, None), conformer, account)
+
+    parts = zip(accounts, map(sound, joined, accounts), strict=True)
+    yield from _in_turn(path, list(parts), conformer, notify)
+    for account in accounts:
+        _check_whole(path, account.found_s, account.promised_s, None, salvage, notify)
+        if account.kind is not None:
+            _check_count(path, account, account.kind[0], notify)
+
+
+def _check_count(path: Path, account: Account, sample_rate: int, notify: Notify) -> None:
     """Notify of a header that states no length, or another than there is."""
     found, promised = (round((s or 0) * sample_rate) for s in (account.found_s, account.promised_s))
     if not promised:
@@ -97,18 +121,33 @@ def _linked(
     salvage: bool,
     notify: Notify,
 ) -> Iterator[Samples]:
-    """The recordings of a chain, one behind the other."""
-    found_s, first = 0.0, None
-    for number, link in enumerate(chain.links, 1):
+    """The recordings of a chain of Ogg, one behind the other."""
+    parts: list[tuple[Account, Iterator[Samples]]] = []
+    for link in chain.links:
         account = Account(lost_pages=link.lost_pages > 0)
         view = ByteView(file, list(link.pages))
-        notify_link = notify if number == 1 else _silent
+        blocks = _link(path, view, conformer, account, track, _silent if parts else notify)
+        parts.append((account, blocks))
+    yield from _in_turn(path, parts, conformer, notify)
+    found_s = sum(account.found_s for account, _ in parts)
+    _check_chain(path, chain, found_s, salvage, notify)
+
+
+def _in_turn(
+    path: Path,
+    parts: list[tuple[Account, Iterator[Samples]]],
+    conformer: Conformer,
+    notify: Notify,
+) -> Iterator[Samples]:
+    """The sound of each recording in a file; one of several that cannot be read is passed over."""
+    found_s, first = 0.0, None
+    for number, (account, blocks) in enumerate(parts, 1):
         try:
-            yield from _link(path, view, conformer, account, track, notify_link)
+            yield from blocks
         except AudioError as error:
-            if len(chain.links) == 1:
+            if len(parts) == 1:
                 raise
-            notify(f"part {number} of {len(chain.links)} is passed over: {error}")
+            notify(f"part {number} of {len(parts)} is passed over: {error}")
         yield from conformer.flush()
         if first not in (None, account.kind) and account.kind is not None:
             account.changes.insert(0, account.kind)
@@ -116,7 +155,6 @@ def _linked(
         for line in remarks(account, found_s):
             notify(f"{path} {line}")
         found_s += account.found_s
-    _check_chain(path, chain, found_s, salvage, notify)
 
 
 def _silent(_: str) -> None:

@@ -173,11 +173,16 @@ def sound_of(
     if stream.codec_context.name == "flac":
         # Otherwise a damaged frame is decoded to noise.
         stream.codec_context.options = {"err_detect": "crccheck+explode"}
+    if stream.codec_context.name == "alac" and container.format.name == "caf":
+        # A last packet that is shorter would be cut again by what it is shorter.
+        stream.codec_context.options = {"flags2": "+skip_manual"}
     last_kind = None
     for shift_s, frame in account.timeline.place(_frames(container, stream, stamped, account)):
         kind = (frame.sample_rate, frame.layout.nb_channels)
         if last_kind is None:
             account.kind = kind
+            if account.promised_s and base and container.format.name == "flac":
+                account.promised_s /= float(base) * frame.sample_rate
             yield from conformer.silence(account.late_s)
         elif last_kind != kind:
             account.changes.append(kind)
@@ -194,7 +199,7 @@ def _frames(
     container: InputContainer, stream: AudioStream, stamped: bool, account: Account
 ) -> Iterator[Frame]:
     """Frames with their time stamps, and what was lost before each."""
-    lost_s, begun = 0.0, False
+    lost_s, begun, flac = 0.0, False, container.format.name == "flac"
     for item in decoded(container, stream, stamped, account.lost_pages):
         if isinstance(item, Lost):
             if item.duration_s:
@@ -204,7 +209,9 @@ def _frames(
             lost_s += item.duration_s
             continue
         stamp_s = None
-        if item.pts is not None and item.time_base is not None and stamped:
+        # Stamps of FLAC are numbers of samples, by the rate in its header.
+        counted = not flac or (item.time_base or 0) * item.sample_rate == 1
+        if item.pts is not None and item.time_base is not None and stamped and counted:
             stamp_s = float(item.pts * item.time_base)
         if not begun:
             begun, lost_s = True, 0.0

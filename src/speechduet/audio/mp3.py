@@ -5,10 +5,10 @@ sound, so tags are left out before it sees them.
 """
 
 import struct
-from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
-_WINDOW = 1 << 20
+from speechduet.audio.searching import places_of
+
 _RATES = (44_100, 48_000, 32_000)
 _ID3_BYTES, _APE_BYTES = 10, 32
 
@@ -51,7 +51,7 @@ def without_inner_tags(file: BinaryIO) -> list[tuple[int, int] | bytes]:
     start = _sound_start(file)
     pieces: list[tuple[int, int] | bytes] = []
     done = 0
-    for place in _places(file, start, (b"ID3", b"APETAGEX")):
+    for place in places_of(file, start, (b"ID3", b"APETAGEX")):
         length = _tag_bytes(file, place)
         # What is no tag, or the tag at the very end, is for the decoder.
         if place < done or not length or place + length >= end:
@@ -82,21 +82,3 @@ def _tag_bytes(file: BinaryIO, place: int) -> int:
         if version in (1000, 2000) and size_bytes >= _APE_BYTES:
             return size_bytes + _APE_BYTES if flags & 1 << 29 else _APE_BYTES
     return 0
-
-
-def _places(file: BinaryIO, start: int, names: tuple[bytes, ...]) -> Iterator[int]:
-    """Where one of some names stands, in order."""
-    overlap = max(map(len, names)) - 1
-    base = start
-    while True:
-        file.seek(base)
-        window = file.read(_WINDOW + overlap)
-        found = []
-        for name in names:
-            place = -1
-            while (place := window.find(name, place + 1, _WINDOW + len(name) - 1)) >= 0:
-                found.append(base + place)
-        yield from sorted(found)
-        if len(window) <= _WINDOW:
-            return
-        base += _WINDOW

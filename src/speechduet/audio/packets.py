@@ -75,7 +75,7 @@ def _decoded_anew(
 ) -> tuple[AudioCodecContext, list[av.AudioFrame]] | None:
     """A packet of FLAC by a decoder of its own; None if that fails as well.
 
-    FFmpeg's decoder follows a change of rate or channels in joined files, but not of bits.
+    FFmpeg's decoder refuses frames of other bits, or larger ones, than their header states.
     """
     if stream.codec_context.name != "flac" or not packet.size:
         return None

@@ -18,11 +18,13 @@ _BLOCK = 1 << 16
 
 
 def format_of(path: Path) -> AudioFormat | None:
-    """The format of a recording that libsndfile knows; None for another."""
+    """The format of a recording that libsndfile reads rightly; None for another."""
     try:
         with path.open("rb") as stream:
             view, promise = next(recordings_in(stream, path.stat().st_size))
             with _opened(path, view, promise) as file:
+                if file.format == "VOC" and "multi-segment" in file.extra_info:
+                    return None  # It would take the heads of the further blocks for samples.
                 return AudioFormat(file.samplerate, file.channels, file.format, file.subtype)
     except sf.LibsndfileError:
         return None

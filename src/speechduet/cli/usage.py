@@ -34,10 +34,12 @@ class Command(TyperCommand):
     def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
         """Parse as ever, but refuse what is empty and numbers that are none."""
         before = ""
+        flags = {name for one in self.params for name in _flags(one)}
         for value in args:
             option, equals, text = value.partition("=")
             if not value or (option.startswith("--") and equals and not text):
-                named = option or (before if before.startswith("-") else "an argument")
+                follows = before.startswith("-") and before not in {*flags, "-", "--"}
+                named = option or (before if follows else "an argument")
                 raise typer.BadParameter("it is empty; expected a value", ctx, param_hint=named)
             before = value
         rest = super().parse_args(ctx, args)
@@ -50,6 +52,12 @@ class Command(TyperCommand):
                     param_hint=" / ".join(parameter.opts),
                 )
         return rest
+
+
+def _flags(parameter: Any) -> tuple[str, ...]:
+    """The names of an option without a value; none of another parameter."""
+    is_flag = getattr(parameter, "is_flag", False)
+    return (*parameter.opts, *parameter.secondary_opts) if is_flag else ()
 
 
 def check_output(path: Path | None) -> None:

@@ -28,6 +28,7 @@ from speechduet.spectrogram import Spectrogram
 CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
 RANGES = "activation_ranges.json"
 _MOST_JSON_BYTES = 1 << 20
+_WEIGHT_TYPES = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
 
 
 @dataclass(frozen=True)
@@ -220,7 +221,13 @@ def fill(system: System, weights: Mapping[str, Tensor], source: str) -> None:
     """Put all of a system's weights in place and make it ready for use."""
     check_shapes(system, {name: tensor.shape for name, tensor in weights.items()}, source)
     for name, tensor in weights.items():
-        if not tensor.isfinite().all():
+        if tensor.dtype not in _WEIGHT_TYPES:
+            raise ModelError(
+                f"{source} holds weights of {tensor.dtype} ({name})",
+                ", ".join(map(str, _WEIGHT_TYPES)),
+            )
+        # As they will be used: float64 goes beyond what float32 holds.
+        if not tensor.float().isfinite().all():
             raise ModelError(f"{source} holds weights that are no numbers ({name})", "finite ones")
     system.load_state_dict(dict(weights))
     system.float()  # built in another type if the program has another default

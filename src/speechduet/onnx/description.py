@@ -21,7 +21,12 @@ DESCRIPTION = "speechduet.json"
 NOISE = "z"
 """A value of this name and a number is the random draw of that number."""
 _DRAW = re.compile(rf"{NOISE}\d{{1,6}}")
+_DAMAGE = (
+    *(ValueError, TypeError, KeyError, AttributeError, OSError, RecursionError),
+    ArithmeticError,  # of whole numbers beyond what floats hold
+)
 # More than any model has: memory is taken by them.
+_MOST_BYTES = 1 << 26
 _MOST_RATE_HZ, _MOST_BINS, _MOST_MULTIPLE = 768_000, 1 << 16, 1 << 12
 
 
@@ -108,8 +113,12 @@ class Description:
                 "a folder made by `speechduet export --onnx`",
             )
         try:
-            return cls._from_json(json.loads(path.read_text(encoding="utf-8")))
-        except (ValueError, TypeError, KeyError, AttributeError, OSError, RecursionError) as error:
+            with path.open("rb") as file:
+                data = file.read(_MOST_BYTES + 1)
+            if len(data) > _MOST_BYTES:
+                raise ValueError(f"it has more than {_MOST_BYTES:,} bytes")
+            return cls._from_json(json.loads(data.decode("utf-8")))
+        except _DAMAGE as error:
             reason = f"{type(error).__name__}: {error}"
             raise ModelError(
                 f"{path} is damaged ({reason})", "the file as it was exported", "export it again"

@@ -1,0 +1,68 @@
+"""Headers of WAV and its like that contradict themselves: no sample more or less is read."""
+
+import io
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from speechduet.audio import read
+from speechduet.errors import AudioError
+
+RATE = 8_000
+SIGNAL = np.rint(np.random.default_rng(0).uniform(-9000, 9000, RATE)) / 32768
+SIZES = {"WAV": (b"data", 4, "<I"), "RF64": (b"ds64", 16, "<Q"), "W64": (b"data\xf3\xac", 16, "<Q")}
+"""Where a container states the size of its samples."""
+
+
+def recording(container: str, subtype: str = "PCM_16", channels: int = 1) -> bytearray:
+    file = io.BytesIO()
+    samples = np.repeat(SIGNAL[:, None], channels, axis=1)
+    soundfile.write(file, samples, RATE, subtype, format=container)
+    return bytearray(file.getvalue())
+
+
+def state(data: bytearray, container: str, size: int) -> bytearray:
+    """The recording with another size of its samples in its header."""
+    name, behind, form = SIZES[container]
+    data = bytearray(data)
+    struct.pack_into(form, data, data.index(name) + behind, size)
+    return data
+
+
+def read_bytes(folder: Path, data: bytes) -> tuple[np.ndarray, list[str]]:
+    path = folder / "x.bin"
+    path.write_bytes(data)
+    notes: list[str] = []
+    return read(path, notify=notes.append)[0], notes
+
+
+@pytest.mark.parametrize("container", SIZES)
+@pytest.mark.parametrize("subtype", ["PCM_16", "PCM_24", "FLOAT", "ULAW"])
+@pytest.mark.parametrize("block", [0, 1, 3, 65_535])
+def test_a_wrong_block_of_plain_samples(
+    tmp_path: Path, container: str, subtype: str, block: int
+) -> None:
+    data = recording(container, subtype, channels=2)
+    honest, _ = read_bytes(tmp_path, data)
+    struct.pack_into("<H", data, data.index(b"fmt ") + {"W64": 36}.get(container, 20), block)
+    samples, notes = read_bytes(tmp_path, data)
+    np.testing.assert_array_equal(samples, honest)
+    assert notes == []
+    samples, _ = read_bytes(tmp_path, state(data, container, 0))
+    np.testing.assert_array_equal(samples, honest)
+    with pytest.raises(AudioError, match="truncated"):
+        read_bytes(tmp_path, data[: len(data) // 3])
+
+
+@pytest.mark.parametrize("magic", [b"RF64", b"BW64"])
+@pytest.mark.parametrize("stated", [0, 100, 2 * RATE + 100, 1 << 40, (1 << 64) - 1])
+def test_a_long_size_beside_the_short_one(tmp_path: Path, magic: bytes, stated: int) -> None:
+    data = state(recording("RF64"), "RF64", stated)
+    data[:4] = magic
+    struct.pack_into("<I", data, data.index(b"data") + 4, 2 * RATE)
+    samples, notes = read_bytes(tmp_path, data)
+    np.testing.assert_array_equal(samples[0], SIGNAL)
+    assert len(notes) == 1 and "two lengths" in notes[0]
