@@ -49,6 +49,7 @@ def test_what_cannot_be_measured(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    Path("talk.wav").touch()
     result = CliRunner().invoke(app, ["bench", *options])
     assert result.exit_code == status
     assert message in result.stderr and "Traceback" not in result.output
