@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -72,7 +73,9 @@ with ended_in_order(), planned(rows, out, known, ("", ""), None, False, lambda _
 def begun(out: Path, *others: Path) -> "subprocess.Popen[bytes]":
     """A process that has begun a run, with unfinished files in other folders."""
     command = [sys.executable, "-c", SCRIPT, str(out), *map(str, others)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE)
+    # Heeded even if these tests run in the background, where SIGINT is ignored.
+    heed = partial(signal.signal, signal.SIGINT, signal.default_int_handler)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, preexec_fn=heed)
     assert process.stdout and process.stdout.readline() == b"waits\n"
     assert list(out.rglob(".speechduet*"))
     return process

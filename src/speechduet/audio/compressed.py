@@ -98,6 +98,7 @@ def _flac(
         _check_whole(path, account.found_s, account.promised_s, None, salvage, notify)
         if account.kind is not None:
             _check_count(path, account, account.kind[0], notify)
+    _remark(path, accounts, notify)
 
 
 def _check_count(path: Path, account: Account, sample_rate: int, notify: Notify) -> None:
@@ -129,7 +130,9 @@ def _linked(
         blocks = _link(path, view, conformer, account, track, _silent if parts else notify)
         parts.append((account, blocks))
     yield from _in_turn(path, parts, conformer, notify)
-    found_s = sum(account.found_s for account, _ in parts)
+    accounts = [account for account, _ in parts]
+    _remark(path, accounts, notify)
+    found_s = sum(account.found_s for account in accounts)
     _check_chain(path, chain, found_s, salvage, notify)
 
 
@@ -140,7 +143,7 @@ def _in_turn(
     notify: Notify,
 ) -> Iterator[Samples]:
     """The sound of each recording in a file; one of several that cannot be read is passed over."""
-    found_s, first = 0.0, None
+    first = None
     for number, (account, blocks) in enumerate(parts, 1):
         try:
             yield from blocks
@@ -152,6 +155,12 @@ def _in_turn(
         if first not in (None, account.kind) and account.kind is not None:
             account.changes.insert(0, account.kind)
         first = first or account.kind
+
+
+def _remark(path: Path, accounts: list[Account], notify: Notify) -> None:
+    """Notify of what was odd in the recordings of a file, at its place in the file."""
+    found_s = 0.0
+    for account in accounts:
         for line in remarks(account, found_s):
             notify(f"{path} {line}")
         found_s += account.found_s
