@@ -2,12 +2,10 @@
 
 import math
 import re
-import zlib
 from collections.abc import Iterable
 from importlib.resources import as_file
 from pathlib import Path
 from typing import NamedTuple
-from zipfile import BadZipFile
 from zipfile import Path as Member
 
 import numpy as np
@@ -21,6 +19,7 @@ from speechduet.data.mono import (
     sounding,
 )
 from speechduet.errors import AudioError
+from speechduet.files.zipped import DAMAGED_ZIP
 
 Source = Path | Member
 """A file, or a member of a zip archive."""
@@ -135,8 +134,7 @@ def _read(source: Source) -> _Read:
             except AudioError as error:
                 # A member of an archive was unpacked under a meaningless name.
                 raise AudioError(str(error).replace(str(path), str(source))) from error
-    except (BadZipFile, EOFError, zlib.error, NotImplementedError, RuntimeError) as error:
-        # The last two are what zipfile says of coders that it lacks, and of passwords.
+    except DAMAGED_ZIP as error:
         raise AudioError(
             f"{source} is damaged ({error})", remedy="fetch the archive again"
         ) from error

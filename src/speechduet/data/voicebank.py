@@ -5,7 +5,6 @@ them are those of the field: two speakers of the training archives are for valid
 """
 
 import urllib.request
-import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -14,13 +13,14 @@ from http import HTTPStatus
 from http.client import HTTPException
 from pathlib import Path
 from urllib.error import HTTPError
-from zipfile import BadZipFile, ZipFile
 from zipfile import Path as Member
+from zipfile import ZipFile
 
 from speechduet.data.preparation import Task
 from speechduet.data.sources import Source, read_pair
 from speechduet.errors import AudioError, SettingError
 from speechduet.files.atomic import write_bytes
+from speechduet.files.zipped import DAMAGED_ZIP
 
 PAGE = "https://doi.org/10.7488/ds/2117"
 ADDRESS = "https://datashare.ed.ac.uk/bitstream/handle/10283/2791"
@@ -106,7 +106,7 @@ def copy_transcripts(source: Path, folder: Path, release: Release) -> int:
             path = folder / ("valid" if valid else split) / "transcripts" / f"{name}.txt"
             try:
                 content = member.read_bytes()
-            except (OSError, BadZipFile, EOFError, zlib.error) as error:
+            except (*DAMAGED_ZIP, OSError) as error:
                 raise AudioError(f"cannot read {member} ({error})", "a transcript") from error
             write_bytes(path, content)
             copied += 1
@@ -175,7 +175,7 @@ def _members(source: Path, part: str, suffix: str) -> dict[str, Source]:
     path = source / f"{part}.zip"
     try:
         archive = ZipFile(path)
-    except BadZipFile as error:
+    except DAMAGED_ZIP as error:
         raise AudioError(
             f"{path} is damaged or incomplete", "a zip archive", "fetch it again"
         ) from error

@@ -22,6 +22,7 @@ from typing_extensions import NotRequired, TypedDict
 
 from speechduet.audio.notices import Notify
 from speechduet.errors import ModelError
+from speechduet.files.zipped import DAMAGED_ZIP
 from speechduet.model.folder import CONFIG, Pretrained, save
 from speechduet.settings import Count, Whole
 from speechduet.training.after_step import AfterStep
@@ -232,5 +233,5 @@ def _whole(path: Path) -> bool:
     try:
         with zipfile.ZipFile(path) as archive:
             return archive.testzip() is None
-    except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError):
+    except (*DAMAGED_ZIP, OSError):
         return False

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from speechduet.errors import ModelError
 from speechduet.files.bounded import BoundedFile
+from speechduet.files.zipped import DAMAGED_ZIP
 from speechduet.model.upstream.program import check_program
 from speechduet.model.upstream.stored import Described, Encoded, First, Storage, StoredTensor
 
@@ -73,9 +74,6 @@ UNREADABLE = (
 )
 """What a damaged pickle raises."""
 
-
-DAMAGED_ZIP = (zipfile.BadZipFile, NotImplementedError, ValueError)
-"""What a damaged zip archive raises."""
 
 MOST_AT_ONCE = 1 << 26
 """Bytes of a pickle, or of the list of an archive's entries: a hundred times what is usual."""
@@ -182,7 +180,7 @@ class Archive:
             return data
         except KeyError:
             raise self._damaged(f"entry {name} is missing") from None
-        except (*DAMAGED_ZIP, EOFError, OSError, RuntimeError) as error:
+        except (*DAMAGED_ZIP, OSError) as error:
             raise self._damaged(str(error)) from None
 
     def _damaged(self, detail: str) -> ModelError:
