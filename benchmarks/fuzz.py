@@ -53,7 +53,8 @@ def main(
         command = [sys.executable, __file__, target, "--once", "--out", str(out)]
         with (place / "log").open("ab") as log:
             subprocess.run([*command, "--minutes", str(left / 60)], stdout=log, stderr=log)
-    counted = sum(int(path.read_text()) for path in place.glob("executions-*"))
+    # One that was killed while it wrote has left nothing.
+    counted = sum(int(path.read_text() or 0) for path in place.glob("executions-*"))
     failures = sorted(path.name for path in place.iterdir() if path.suffix == ".input")
     crashes = sorted(path.name for path in place.glob("*-[0-9a-f]*") if path.name[0] in "cot")
     used = {"processor_minutes": round(_processor_seconds() / 60, 1), "executions": counted}
