@@ -35,8 +35,6 @@ TIMEOUT_S = 2
 """After which the server gives up uploads, in seconds."""
 PATIENCE_S = 600.0
 _PROBE_S = 0.1
-
-
 Sound = NDArray[np.int16]
 Told = tuple[int, float | None]
 """Status of an answer, and how many seconds it took, if that counts."""
@@ -262,8 +260,7 @@ async def under_load(
 async def measure(load: Load, model: Path | None, max_live: int) -> tuple[list[Result], str]:
     """What a server makes of a load, and what it holds before and afterwards."""
     sound = noise(load.seconds)
-    file = io.BytesIO()
-    soundfile.write(file, sound, RATE, format="WAV")
+    soundfile.write(file := io.BytesIO(), sound, RATE, format="WAV")
     recording = file.getvalue()
     limits = httpx2.Limits(max_connections=None)
     async with begun(model, max_live) as server:
