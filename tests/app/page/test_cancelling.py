@@ -55,8 +55,8 @@ def test_cancelling_stops_the_work(
     segments.go_on.set()
     expect(page.get_by_role("status").filter(has_text="Cancelled")).to_be_visible()
     wait_for(lambda: server.jobs.count("running") == 0)
-    # The one at hand, and no other.
-    assert segments.begun == segments.free + 1
+    # At most the one at hand. None, where the button was quicker than the fifth.
+    assert segments.begun <= segments.free + 1
     assert files_of_jobs(server) == before
     expect(page.get_by_role("button", name="Enhance")).to_be_enabled()
     expect(page.get_by_role("button", name="Cancel")).to_be_hidden()
