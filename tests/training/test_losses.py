@@ -11,6 +11,7 @@ from speechduet.training.losses import (
     further_terms,
     generative_loss,
     magnitude_error,
+    magnitude_excess,
     negative_si_sdr,
     predictive_loss,
     resolutions_error,
@@ -146,14 +147,27 @@ def test_error_at_several_resolutions_learns_from_silence() -> None:
     assert silent.grad is not None and silent.grad.isfinite().all()
 
 
+def test_excess_is_what_the_estimate_has_more() -> None:
+    clean = TRANSFORM.encode(waveforms())
+    louder, softer = magnitude_excess(1.5 * clean, clean), magnitude_excess(0.5 * clean, clean)
+    torch.testing.assert_close(louder, magnitude_error(1.5 * clean, clean))
+    torch.testing.assert_close(louder, squared_error(1.5 * clean, clean), rtol=1e-3, atol=0)
+    assert float(softer.max()) == 0 == float(magnitude_excess(-clean, clean).max())
+    # The two sides of the error make up the whole.
+    other = clean.flip(0)
+    both = magnitude_excess(other, clean) + magnitude_excess(clean, other)
+    torch.testing.assert_close(both, magnitude_error(other, clean))
+
+
 @pytest.mark.parametrize("samples", [SAMPLES, SAMPLES // 256 * 128])
 def test_the_loss_is_the_weighted_sum_of_its_terms(samples: int) -> None:
     x_0, guess = TRANSFORM.encode(waveforms()), TRANSFORM.encode(waveforms().flip(0))
-    settings = LossSettings(magnitude=0.3, si_sdr=0.7, resolutions=5.0)
+    settings = LossSettings(magnitude=0.3, excess=0.6, si_sdr=0.7, resolutions=5.0)
     waveform, clean = (TRANSFORM.decode(each, SAMPLES)[:, :samples] for each in (guess, x_0))
     expected = (
         squared_error(guess, x_0)
         + 0.3 * magnitude_error(guess, x_0)
+        + 0.6 * magnitude_excess(guess, x_0)
         + 0.7 * negative_si_sdr(waveform, clean)
         + 5.0 * resolutions_error(waveform, clean, 0.5)
     ).mean()

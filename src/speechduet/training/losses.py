@@ -31,6 +31,7 @@ class LossSettings(Settings):
     that short clicks and the harmonics of a voice both show in. They are for the
     predictive decoder; ``terms_for`` *both* adds them to the generative one as well, whose estimate
     then is no longer a conditional mean: right for a model that is used with one step or two.
+    ``excess`` makes noise that is left over weigh more than speech that is lost.
     ``perceptual`` adds the distance of `perceptual_distance` to the generative decoder alone, so
     that the predictive one stays faithful to the waveform.
     """
@@ -43,6 +44,8 @@ class LossSettings(Settings):
     balance: Balancing = "fixed"
     """*gradient_norm* makes the two weights shares of the gradient at the shared encoder."""
     magnitude: NotNegative = 0.0
+    excess: NotNegative = 0.0
+    """Of the squared error of compressed magnitudes where the estimate is the louder."""
     si_sdr: NotNegative = 0.0
     resolutions: NotNegative = 0.0
     """Of the relative error of compressed magnitudes at several resolutions of the waveform."""
@@ -73,6 +76,12 @@ def magnitude_error(estimate: Tensor, x_0: Tensor) -> Tensor:
     """Sum of squared differences of magnitudes, per example ``[batch]``."""
     difference = _magnitude(estimate) - _magnitude(x_0)
     return difference.square().sum(dim=(1, 2, 3))
+
+
+def magnitude_excess(estimate: Tensor, x_0: Tensor) -> Tensor:
+    """The part of `magnitude_error` where the estimate is the louder, per example ``[batch]``."""
+    difference = _magnitude(estimate) - _magnitude(x_0)
+    return difference.relu().square().sum(dim=(1, 2, 3))
 
 
 def negative_si_sdr(estimate: Tensor, clean: Tensor) -> Tensor:
@@ -139,6 +148,8 @@ def further_terms(
     terms = torch.zeros(len(x_0), device=x_0.device)
     if settings.magnitude:
         terms = terms + settings.magnitude * magnitude_error(estimate, x_0)
+    if settings.excess:
+        terms = terms + settings.excess * magnitude_excess(estimate, x_0)
     if settings.si_sdr or settings.resolutions:
         waveform, clean = _waveforms(estimate, x_0, spectrogram, samples)
         if settings.si_sdr:

@@ -56,8 +56,8 @@ _SECTIONS: Mapping[str, tuple[str, ...]] = {
         *("clipping", "clipping_db", "band_limit", "band_limit_hz", "band_limit_target"),
     ),
     "losses": (
-        *("weighting", "generative", "predictive", "balance", "magnitude", "si_sdr", "resolutions"),
-        *("terms_for", "perceptual"),
+        *("weighting", "generative", "predictive", "balance", "magnitude", "excess", "si_sdr"),
+        *("resolutions", "terms_for", "perceptual"),
     ),
     "times": ("at_start", "own_states", "chained", "between"),
     "optimisation": ("learning_rate", "weight_decay", "warmup_steps", "decay_steps"),
