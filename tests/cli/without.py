@@ -11,6 +11,7 @@ import importlib
 import io
 import json
 import os
+import shutil
 import sys
 import traceback
 from collections.abc import Iterator
@@ -44,7 +45,7 @@ CASES = {**FRESH, **{"+".join(sorted(modules)): modules for modules in FORGOTTEN
 LARGE = (
     *("lightning", "lightning.pytorch.loggers", "lightning.pytorch.strategies", "torch.onnx"),
     *("matplotlib.figure", "matplotlib.backends.backend_agg"),
-    *("scipy.signal", "scipy.stats", "pystoi", "pesq", "onnx", "onnxruntime"),
+    *("scipy.signal", "scipy.stats", "pystoi", "pesq", "onnx", "onnxruntime", "gradio"),
     *("torch._dynamo", "torch._refs", "torch.onnx.utils", "torch.utils.flop_counter"),
 )
 
@@ -140,7 +141,7 @@ def commands(root: Path, model: str, folder: Path) -> dict[str, list[list[str]]]
         ],
         # An address at which no server begins.
         "serve": [["--host", "0.0.0.0"]],
-        "export": [["--onnx", str(folder / "exported"), "-m", model]],
+        "export": [["--onnx", str(folder / "exported"), "-m", str(folder / "model")]],
         "adapt": [[f"{place}/noisy", "--speech", f"{place}/clean", "-o", str(folder / "adapted")]],
         "bulk": [["--status", str(folder / "nothing")]],
         "convert": [[str(root / "README.md"), str(folder / "converted")]],
@@ -148,8 +149,13 @@ def commands(root: Path, model: str, folder: Path) -> dict[str, list[list[str]]]
 
 
 def prepared(root: Path, model: str, folder: Path) -> None:
-    """Two short pairs, a recipe and an ablation."""
+    """Two short pairs, a recipe, an ablation, and the model with its first mode alone."""
     import soundfile
+
+    shutil.copytree(model, folder / "model")
+    config = json.loads((folder / "model/config.json").read_text())
+    config["modes"] = dict(list(config["modes"].items())[:1])
+    (folder / "model/config.json").write_text(json.dumps(config))
 
     place = folder / "pairs"
     for role in ("clean", "noisy"):

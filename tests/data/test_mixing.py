@@ -124,6 +124,8 @@ def test_weights_decide_what_is_drawn(folders: tuple[Path, Path]) -> None:
     recordings = Recordings(folders[0], RATE, {"long": 0.0})
     random = np.random.default_rng(0)
     assert {len(recordings.draw(random)) for _ in range(20)} == {1000}
+    # What is never drawn is not even read.
+    assert recordings.names == ["short"]
 
 
 def test_weights_that_match_nothing_or_leave_nothing(folders: tuple[Path, Path]) -> None:

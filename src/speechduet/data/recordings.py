@@ -1,7 +1,7 @@
 """Folders of recordings, held in memory as 16-bit samples, with a sampling weight each."""
 
 import fnmatch
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from copy import copy
 from functools import partial
 from pathlib import Path
@@ -59,9 +59,7 @@ class Recordings:
         weights: Mapping[str, float] | None = None,
         notify: Notify = warn,
     ) -> None:
-        paths = find_recordings(Path(folder))
-        if not paths:
-            raise AudioError(f"no recording in {folder}", "a folder of recordings")
+        paths = _drawn(find_recordings(Path(folder)), folder, weights or {}, notify)
         findings = Findings(str(folder), len(paths))
         self.names: list[str] = []
         self._held: list[_Held] = []
@@ -80,18 +78,10 @@ class Recordings:
         if findings.count(found.SILENT) == len(self._held):
             raise AudioError(f"all {len(self._held)} recordings in {folder} are silent", "sound")
         findings.report(notify)
-        unused = [pattern for pattern in weights or {} if not fnmatch.filter(self.names, pattern)]
-        if unused:
-            message = f"weights of {', '.join(map(repr, unused))} match no recording in {folder}"
-            if len(unused) == len(weights or {}):
-                raise SettingError(message, "patterns of names without suffix, such as 'talk_*'")
-            notify(message)
         shares = [
             len(held.steps) * _weight(name, weights or {})
             for name, held in zip(self.names, self._held, strict=True)
         ]
-        if not sum(shares):
-            raise SettingError(f"the weights of all recordings in {folder} are 0", "more for some")
         self._cumulative = np.cumsum(shares) / np.sum(shares)
 
     @property
@@ -134,6 +124,25 @@ class Recordings:
             out[start : start + len(piece)] = piece
             position = start + len(piece) + (int(random.integers(0, pause + 1)) if pause else 0)
         return out
+
+
+def _drawn(
+    paths: Sequence[Path], folder: Path | str, weights: Mapping[str, float], notify: Notify
+) -> list[Path]:
+    """Those that are ever drawn: reading the others would take minutes for nothing."""
+    if not paths:
+        raise AudioError(f"no recording in {folder}", "a folder of recordings")
+    names = [path.stem for path in paths]
+    unused = [pattern for pattern in weights if not fnmatch.filter(names, pattern)]
+    if unused:
+        message = f"weights of {', '.join(map(repr, unused))} match no recording in {folder}"
+        if len(unused) == len(weights):
+            raise SettingError(message, "patterns of names without suffix, such as 'talk_*'")
+        notify(message)
+    drawn = [path for path in paths if _weight(path.stem, weights)]
+    if not drawn:
+        raise SettingError(f"the weights of all recordings in {folder} are 0", "more for some")
+    return drawn
 
 
 def _hold(path: Path, sample_rate: int, findings: Findings) -> _Held:
