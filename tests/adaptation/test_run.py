@@ -108,6 +108,18 @@ def test_an_interrupted_adaptation_goes_on(
     assert not (tmp_path / "adapted.adapting").exists()
 
 
+def test_what_is_interrupted_says_that_it_goes_on(
+    monkeypatch: pytest.MonkeyPatch, noise: Path, speech: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("speechduet.adaptation.run.judge", interrupt)
+    result = command(noise, speech, tmp_path / "adapted", tiny_model)
+    assert result.exit_code != 0 and "the same command goes on from here" in result.stderr
+    assert (tmp_path / "adapted.adapting").is_dir() and not (tmp_path / "adapted").exists()
+
+
 def test_speech_is_no_noise(root: Path) -> None:
     pretrained = load_any()
     talk = Recordings(root / "samples" / "clean", RATE, notify=lambda _: None)

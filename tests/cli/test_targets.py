@@ -195,6 +195,16 @@ def test_the_name_of_a_file_for_several_recordings(tmp_path: Path, name: str) ->
             find_jobs(inputs, str(tmp_path / "out" / name), None)
 
 
+@pytest.mark.parametrize("name", ["picture.png", "table.CSV", "new/notes.txt", "film.srt"])
+def test_the_name_of_a_file_that_is_no_recording(tmp_path: Path, name: str) -> None:
+    (tmp_path / "a.wav").touch()
+    for inputs in ([str(tmp_path)], [str(tmp_path / "a.wav")]):
+        with pytest.raises(SettingError, match=r"is the name of another file \(\w+/.*a folder"):
+            find_jobs(inputs, str(tmp_path / "out" / name), None)
+    (tmp_path / "out" / name).mkdir(parents=True)
+    assert find_jobs([str(tmp_path / "a.wav")], str(tmp_path / "out" / name), None)[0]
+
+
 def test_links_do_not_lead_results_out_of_their_folder(tmp_path: Path) -> None:
     touch("in/sub/a.wav", "in/b.wav")
     (tmp_path / "elsewhere").mkdir()

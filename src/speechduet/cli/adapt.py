@@ -67,7 +67,11 @@ def adapt(
     check_apart([output], [noise, talk])
     keep_freed_memory()
     as_usual()
-    found = run(noise, talk, output, model, Adaptation(steps=steps, seed=seed))
+    try:
+        found = run(noise, talk, output, model, Adaptation(steps=steps, seed=seed))
+    except KeyboardInterrupt:
+        typer.echo("speechduet: interrupted: the same command goes on from here", err=True)
+        raise
     _report(found, output)
 
 

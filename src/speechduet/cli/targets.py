@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from glob import has_magic
+from mimetypes import guess_type
 from pathlib import Path
 
 from speechduet.audio import (
@@ -64,6 +65,11 @@ def find_jobs(
     if out.suffix.lower() in WRITABLE_SUFFIXES and not is_folder(out):
         raise SettingError(
             f"{out}, the name of a file, for what may be several recordings", "a folder"
+        )
+    if not is_folder(out) and (kind := guess_type(out.name)[0]):
+        raise SettingError(
+            f"{out} is the name of another file ({kind})",
+            "a folder, or for one recording a name that ends in " + " ".join(WRITABLE_SUFFIXES),
         )
     naming = Naming(out, suffix)
     named, searched, failures = _sources(inputs, out)
