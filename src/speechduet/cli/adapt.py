@@ -70,7 +70,7 @@ def adapt(
     try:
         found = run(noise, talk, output, model, Adaptation(steps=steps, seed=seed))
     except KeyboardInterrupt:
-        typer.echo("speechduet: interrupted: the same command goes on from here", err=True)
+        typer.echo("speechduet: interrupted: the same command takes it up again", err=True)
         raise
     _report(found, output)
 
