@@ -287,9 +287,3 @@ def test_messages_name_the_stream_and_no_temporary_file(
         result = CliRunner().invoke(app, command, input=data)
         assert result.exit_code == 1
         assert "failed: stdin is truncated" in result.stderr and "/tmp" not in result.stderr
-
-
-def test_a_folder_is_no_stream(tiny_model: Path, tmp_path: Path) -> None:
-    for given in (str(tmp_path), str(tmp_path / "*.wav")):
-        result = CliRunner().invoke(app, ["enhance", "-m", str(tiny_model), given, "-o", "-"])
-        assert result.exit_code == 2 and "several recordings, to a stream" in result.stderr

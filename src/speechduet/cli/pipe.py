@@ -100,6 +100,9 @@ def _opened(name: str) -> Iterator[BinaryIO]:
     if name in _STDIN:
         yield sys.stdin.buffer
         return
+    if Path(name).is_char_device():
+        # It may have no end (/dev/zero), and nobody keeps a recording there.
+        raise AudioError(f"{name} is a device", "a file, a folder or a pipe")
     with ExitStack() as opened:
         try:
             stream = opened.enter_context(Path(name).open("rb"))
