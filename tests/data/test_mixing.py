@@ -138,6 +138,15 @@ def test_weights_that_match_nothing_or_leave_nothing(folders: tuple[Path, Path])
     assert f"weights of 'x*' match no recording in {folders[0]}" in notes
 
 
+def test_reading_many_recordings_is_announced(
+    folders: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    notes: list[str] = []
+    monkeypatch.setattr("speechduet.data.recordings._MANY", 2)
+    Recordings(folders[0], RATE, notify=notes.append)
+    assert f"reading 2 recordings in {folders[0]}" in notes
+
+
 def test_unusable_folders_are_named(tmp_path: Path) -> None:
     with pytest.raises(AudioError, match="no recording"):
         Recordings(tmp_path, RATE)

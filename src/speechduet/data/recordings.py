@@ -29,6 +29,9 @@ _FULL_SCALE = 32768
 _CUT_OFF_SHARE = 1e-3
 """Share of samples at full scale from which a recording looks cut off there."""
 
+_MANY = 1000
+"""Recordings that take longer to read than people wait without a word."""
+
 
 class _Held(NamedTuple):
     """16-bit samples, and what one step of them is worth."""
@@ -61,6 +64,8 @@ class Recordings:
     ) -> None:
         paths = _drawn(find_recordings(Path(folder)), folder, weights or {}, notify)
         findings = Findings(str(folder), len(paths))
+        if len(paths) >= _MANY:
+            notify(f"reading {len(paths)} recordings in {folder}")
         self.names: list[str] = []
         self._held: list[_Held] = []
         for path in paths:
