@@ -45,7 +45,7 @@ CASES = {**FRESH, **{"+".join(sorted(modules)): modules for modules in FORGOTTEN
 LARGE = (
     *("lightning", "lightning.pytorch.loggers", "lightning.pytorch.strategies", "torch.onnx"),
     *("matplotlib.figure", "matplotlib.backends.backend_agg"),
-    *("scipy.signal", "scipy.stats", "pystoi", "pesq", "onnx", "onnxruntime", "gradio"),
+    *("scipy.signal", "scipy.stats", "pystoi", "pesq", "onnx", "onnxruntime"),
     *("torch._dynamo", "torch._refs", "torch.onnx.utils", "torch.utils.flop_counter"),
 )
 

@@ -12,7 +12,7 @@ from speechduet.backend.allocator import keep_freed_memory
 from speechduet.cli import options
 from speechduet.cli.enhance import load_enhancer
 from speechduet.errors import SettingError
-from speechduet.extras import missing
+from speechduet.extras import missing, need
 from speechduet.names import shown
 
 _NEEDED = ("fastapi", "uvicorn", "python_multipart", "websockets", "gradio", "matplotlib")
@@ -79,11 +79,14 @@ def serve(
     with ExitStack() as ending:
         # Gradio makes folders of its own where this says when it is imported.
         os.environ["GRADIO_TEMP_DIR"] = str(ending.enter_context(private_folder()) / "gradio")
-        _import_needed()
-        # PyTorch takes seconds to import: not before it is known that there will be a server.
+        need(*_NEEDED)
+        # Gradio and PyTorch take seconds to import: not before it is known that there will be a
+        # server.
+        _import("fastapi", "uvicorn")
         from speechduet.app.serving import address_of, bound, run
 
         listener = ending.enter_context(bound(host, port, bool(password) or no_password))
+        _import(*_NEEDED)
         from speechduet.app.application import AppSettings, create_app
         from speechduet.app.page.blocks import mount_page
 
@@ -100,8 +103,8 @@ def serve(
         run(app, listener, ready)
 
 
-def _import_needed() -> None:
-    for module in _NEEDED:
+def _import(*modules: str) -> None:
+    for module in modules:
         try:
             __import__(module)
         except ImportError as error:
