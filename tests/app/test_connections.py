@@ -17,10 +17,11 @@ pytest.importorskip("websockets", reason="needs the extra app")
 import uvicorn
 
 from speechduet.app import connections
+from speechduet.app.address import bound
 from speechduet.app.application import AppSettings, create_app
 from speechduet.app.connections import WebSocketConnection
 from speechduet.app.limits import Limits
-from speechduet.app.serving import bound, configured
+from speechduet.app.serving import configured
 from speechduet.enhancement.enhancer import Enhancer
 
 GET = b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\n"

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from speechduet.app.address import address_of, bound
 from speechduet.app.folder import private_folder
 from speechduet.app.limits import Limits
 from speechduet.backend.allocator import keep_freed_memory
@@ -80,15 +81,12 @@ def serve(
         # Gradio makes folders of its own where this says when it is imported.
         os.environ["GRADIO_TEMP_DIR"] = str(ending.enter_context(private_folder()) / "gradio")
         need(*_NEEDED)
-        # Gradio and PyTorch take seconds to import: not before it is known that there will be a
-        # server.
-        _import("fastapi", "uvicorn")
-        from speechduet.app.serving import address_of, bound, run
-
         listener = ending.enter_context(bound(host, port, bool(password) or no_password))
-        _import(*_NEEDED)
+        # These take seconds to import: not before it is known that there will be a server.
+        _import_needed()
         from speechduet.app.application import AppSettings, create_app
         from speechduet.app.page.blocks import mount_page
+        from speechduet.app.serving import run
 
         keep_freed_memory()
         enhancer = load_enhancer(model, device, threads, segment, batch_size, backend, precision)
@@ -103,8 +101,8 @@ def serve(
         run(app, listener, ready)
 
 
-def _import(*modules: str) -> None:
-    for module in modules:
+def _import_needed() -> None:
+    for module in _NEEDED:
         try:
             __import__(module)
         except ImportError as error:

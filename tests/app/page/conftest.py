@@ -26,9 +26,10 @@ class Server:
     def __init__(self, limits: Limits, enhancer: Enhancer, password: str = "") -> None:
         import uvicorn
 
+        from speechduet.app.address import address_of, bound
         from speechduet.app.application import AppSettings, create_app
         from speechduet.app.page.blocks import mount_page
-        from speechduet.app.serving import address_of, bound, configured
+        from speechduet.app.serving import configured
 
         app = create_app(AppSettings(limits, password), enhancer)
         self.jobs: Jobs = app.state.jobs
