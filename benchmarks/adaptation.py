@@ -58,6 +58,8 @@ def main() -> None:
             minutes = (time.monotonic() - begun) / 60
             print(f"\n## {noise}: {seconds[0]:.0f} s to adapt to, {seconds[1]:.0f} s held out")
             print(f"\n{minutes:.1f} minutes. Kept: {verdict.accepted}. {'; '.join(verdict.losses)}")
+            for name, found in verdict.tables().items():
+                print(f"\nverdict, {name}:\n\n{found.to_markdown()}", flush=True)
             if not verdict.accepted:
                 continue
             after = load_any(place / "adapted")
@@ -72,7 +74,7 @@ def main() -> None:
             talk = Recordings(given.pairs / "clean", RATE)
             mixtures = Mixtures(talk, Recordings(place / "second", RATE), held, RATE, 7)
             old, new = (
-                judge(model, {"": mixtures}, given.mode, print_note)[""]
+                judge(model, {"own": mixtures}, given.mode, print_note)["own"]
                 for model in (before, after)
             )
             print(f"\nsecond half, {given.mode}:\n\n{table(old, new)}")
