@@ -2,6 +2,7 @@
 
 import io
 import struct
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -175,3 +176,17 @@ def test_rarer_suffixes_of_plain_samples(tmp_path: Path, suffix: str, container:
     path.write_bytes(recording(container))
     assert suffix in READABLE_SUFFIXES
     np.testing.assert_array_equal(read(path)[0][0], SIGNAL)
+
+
+@pytest.mark.parametrize("channels", [2_000, 0x025A7461, 0xFF000000])
+def test_channels_beyond_reason_take_no_memory(tmp_path: Path, channels: int) -> None:
+    """A sample of all of them would be gigabytes long, and part of one is there."""
+    path = tmp_path / "a.au"
+    path.write_bytes(b".snd" + struct.pack(">IIIII", 24, 4000, 3, 8000, channels) + bytes(501))
+    tracemalloc.start()
+    try:
+        with pytest.raises(AudioError, match="is not audio, or is damaged|holds no sound"):
+            probe(path)
+        assert tracemalloc.get_traced_memory()[1] < 1 << 22
+    finally:
+        tracemalloc.stop()

@@ -37,6 +37,9 @@ NEVER_BEHIND = (
 """Beginnings of another recording, or of its samples."""
 _SAMPLES = b"data"
 
+_LARGEST_BLOCK = 1024 * 8
+"""Bytes of a sample of all channels; libsndfile reads no more, whatever a header says."""
+
 
 @dataclass(frozen=True)
 class Promise:
@@ -63,7 +66,7 @@ class Promise:
         lacking = -self.found % self.layout.block
         promised = self.promised or 0
         promised += -promised % self.layout.block
-        return lacking if self.found + lacking <= promised else 0
+        return lacking if lacking < _LARGEST_BLOCK and self.found + lacking <= promised else 0
 
     @property
     def truncated(self) -> bool:
