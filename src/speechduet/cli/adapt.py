@@ -65,6 +65,12 @@ def adapt(
     if not talk.is_dir():
         raise SettingError("no speech to mix the noise with", "--speech FOLDER of clean recordings")
     check_apart([output], [noise, talk])
+    if speech is None:
+        typer.echo(
+            "note: the bundled samples are synthetic: a model adapted with them was worse on real "
+            "speech; give --speech",
+            err=True,
+        )
     keep_freed_memory()
     as_usual()
     try:
