@@ -60,6 +60,12 @@ def test_another_rate_is_brought_to_that_of_the_beginning(tmp_path: Path) -> Non
     assert "changes to 16000 Hz with 2 channels" in notes[1]
 
 
+@pytest.mark.parametrize("rate", [7, 8_000_001])
+def test_a_rate_that_is_far_from_the_first_is_damage(tmp_path: Path, rate: int) -> None:
+    with pytest.raises(AudioError, match=f"x.bin changes from 8,000 to {rate:,} Hz midway"):
+        read_bytes(tmp_path, recording("WAV") + recording("WAV", rate=rate))
+
+
 def test_another_recording_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     other = bytearray(recording("WAV"))
     other[20:22] = b"\x05\x50"

@@ -13,6 +13,7 @@ from speechduet.audio.notices import show_warnings_as_lines, warn
 show_warnings_as_lines()
 for number in (1, 2, 2):
     warn(f"a.wav: {number}")
+warn("a\\nb\\x1b[2J.wav: 3")
 warnings.warn("something else")
 """
 
@@ -27,4 +28,5 @@ def test_a_program_shows_each_as_one_line() -> None:
         [sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True
     ).stderr.splitlines()
     assert shown[:3] == ["note: a.wav: 1", "note: a.wav: 2", "note: a.wav: 2"]
-    assert "UserWarning: something else" in shown[3]
+    assert shown[3] == r"note: a\nb\x1b[2J.wav: 3"
+    assert "UserWarning: something else" in shown[4]

@@ -120,6 +120,14 @@ def test_texts_larger_than_the_headers_of_ogg(tmp_path: Path) -> None:
         assert said.pop() == f"{path}: OGG does not keep lyrics"
 
 
+def test_the_name_of_a_tag_is_shown_in_one_line(tmp_path: Path) -> None:
+    path, said = tmp_path / "x.au", list[str]()
+    tags = Tags((("one\ntwo\x1b[2J", "text"),))
+    audio_format = target_format(AudioFormat(48_000, 1), path)
+    write_blocks(path, audio_format, [noise()], tags=tags, notify=said.append, verbose=True)
+    assert said == [f"{path}: AU does not keep one\\ntwo\\x1b[2J"]
+
+
 # Damage
 
 

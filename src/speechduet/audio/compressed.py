@@ -39,7 +39,7 @@ def compressed_blocks(
 
     Raises AudioError if the file is truncated and not to be salvaged.
     """
-    conformer = Conformer(audio_format.sample_rate, audio_format.channels)
+    conformer = Conformer(path, audio_format.sample_rate, audio_format.channels)
     with path.open("rb") as file:
         if is_ogg(file):
             chain = chain_of(file)

@@ -1,13 +1,17 @@
 """Sound whose rate or channels change midway, brought to those of its beginning."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 
 from speechduet.audio.formats import Samples
 from speechduet.audio.resampling import Resampler
+from speechduet.errors import AudioError
 
 _BLOCK = 1 << 16
+_LARGEST_CHANGE = 1000
+"""Ratio of two rates; between more, a few samples would become hours."""
 
 
 def change_remark(kind: tuple[int, int]) -> str:
@@ -23,18 +27,23 @@ class Conformer:
     """Takes blocks of any rate and number of channels, gives one rate and number of channels.
 
     One channel becomes many by being copied, many become one as their mean; between other numbers
-    the mean is copied. What stays as it is is passed on untouched.
+    the mean is copied. What stays as it is is passed on untouched. ``path`` is for errors.
     """
 
-    def __init__(self, sample_rate: int, channels: int) -> None:
+    def __init__(self, path: Path, sample_rate: int, channels: int) -> None:
+        self._path = path
         self.sample_rate = sample_rate
         self.channels = channels
         self._resampler: Resampler | None = None
         self._rate = sample_rate
 
     def push(self, block: Samples, sample_rate: int) -> Iterator[Samples]:
-        """What is ready after this block ``[samples, channels]`` at this rate."""
+        """What is ready after this block ``[samples, channels]`` at this rate.
+
+        Raises AudioError for a rate that is over `_LARGEST_CHANGE` times the first, or under.
+        """
         if sample_rate != self._rate:
+            self._check(sample_rate)
             yield from self.flush()
             self._rate = sample_rate
         block = self._mixed(block)
@@ -43,7 +52,7 @@ class Conformer:
             return
         if self._resampler is None:
             self._resampler = Resampler(sample_rate, self.sample_rate, self.channels)
-        yield self._resampler.push(block)
+        yield from self._resampler.pushed(block)
 
     def silence(self, duration_s: float) -> Iterator[Samples]:
         """Silence behind all that was pushed."""
@@ -57,6 +66,15 @@ class Conformer:
         if self._resampler is not None:
             yield self._resampler.flush()
             self._resampler = None
+
+    def _check(self, rate: int) -> None:
+        low, high = sorted((rate, self.sample_rate))
+        if high > _LARGEST_CHANGE * low:
+            raise AudioError(
+                f"{self._path} changes from {self.sample_rate:,} to {rate:,} Hz midway",
+                f"at most {_LARGEST_CHANGE:,} times as many",
+                "it is damaged there",
+            )
 
     def _mixed(self, block: Samples) -> Samples:
         if block.shape[1] == self.channels:

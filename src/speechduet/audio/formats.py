@@ -60,6 +60,10 @@ _RATES = {
 """The rates that an encoder has, or those to change to where it has (nearly) all up to a limit."""
 
 
+HIGHEST_RATE = 10_000_000
+"""Hz; a header that states more is damaged."""
+
+
 @dataclass(frozen=True)
 class AudioFormat:
     """How a recording is stored; container and subtype as soundfile names them.

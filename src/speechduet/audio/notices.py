@@ -4,6 +4,8 @@ import sys
 import warnings
 from collections.abc import Callable
 
+from speechduet.names import shown
+
 Notify = Callable[[str], None]
 """Takes one line of text, such as "a.wav: the header promises 3 s, 2.9 s are there"."""
 
@@ -32,7 +34,7 @@ def once(notify: Notify, name: str) -> Notify:
 def show_warnings_as_lines() -> None:
     """Let every AudioWarning be one line on stderr, without the place in the code; for programs.
 
-    Other warnings look as ever.
+    What names of files hold can do nothing to a terminal. Other warnings look as ever.
     """
     usual = warnings.formatwarning
 
@@ -44,7 +46,7 @@ def show_warnings_as_lines() -> None:
         line: str | None = None,
     ) -> str:
         if issubclass(category, AudioWarning):
-            return f"note: {message}\n"
+            return f"note: {shown(str(message))}\n"
         return usual(message, category, filename, lineno, line)
 
     warnings.formatwarning = formatted

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from speechduet.audio import sndfile_reading
-from speechduet.audio.formats import AudioFormat, Samples
+from speechduet.audio.formats import HIGHEST_RATE, AudioFormat, Samples
 from speechduet.audio.notices import Notify, warn
 from speechduet.audio.promises import recordings_in
 from speechduet.audio.tracks import check_track
@@ -27,9 +27,21 @@ _COMPRESSED = ("", "MP3", "FLAC", "OGG")
 def probe(path: Path, *, track: int | None = None) -> AudioFormat:
     """The format of a recording, or of one of its sound tracks (counted from 1).
 
-    Raises AudioError for a file that is missing, empty, or not audio, or has no such track.
+    Raises AudioError for a file that is missing, empty, or not audio, or has no such track, and
+    for a rate above `HIGHEST_RATE`.
     """
     _check_readable(path)
+    audio_format = _format_of(path, track)
+    if audio_format.sample_rate > HIGHEST_RATE:
+        raise AudioError(
+            f"{path} states a rate of {audio_format.sample_rate:,} Hz",
+            f"{HIGHEST_RATE:,} Hz at most",
+            "its header is damaged",
+        )
+    return audio_format
+
+
+def _format_of(path: Path, track: int | None) -> AudioFormat:
     # libsndfile's MP3 decoder writes to stderr what it does not like.
     with_ffmpeg = find_spec("av") is not None
     known = None if with_ffmpeg and _may_be_mp3(path) else sndfile_reading.format_of(path)

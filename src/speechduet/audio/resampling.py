@@ -7,6 +7,9 @@ import numpy as np
 
 from speechduet.audio.formats import Samples
 
+_MOST_VALUES = 1 << 20
+"""Of a piece, but for what soxr keeps back and then gives at once."""
+
 
 class Resampler:
     """A stream of blocks ``[samples, channels]`` at another rate, without a seam between them."""
@@ -14,6 +17,7 @@ class Resampler:
     def __init__(self, from_rate: int, to_rate: int, channels: int) -> None:
         self._nothing = np.zeros((0, channels), np.float32)
         self._stream = None
+        self._growth = to_rate / from_rate
         if from_rate != to_rate:
             import soxr  # a bare machine that only trains may lack it
 
@@ -25,6 +29,12 @@ class Resampler:
             return block
         made: Samples = self._stream.resample_chunk(np.ascontiguousarray(block))
         return made
+
+    def pushed(self, block: Samples) -> Iterator[Samples]:
+        """The same in pieces of bounded size: a block of a low rate may become a very long one."""
+        length = max(1, int(_MOST_VALUES / (self._growth * block.shape[1])))
+        for start in range(0, len(block), length):
+            yield self.push(block[start : start + length])
 
     def flush(self) -> Samples:
         """The rest, after the last block."""
@@ -39,7 +49,7 @@ def resampled(blocks: Iterable[Samples], from_rate: int, to_rate: int) -> Iterat
     resampler = None
     for block in blocks:
         resampler = resampler or Resampler(from_rate, to_rate, block.shape[1])
-        yield resampler.push(block)
+        yield from resampler.pushed(block)
     if resampler is not None:
         yield resampler.flush()
 

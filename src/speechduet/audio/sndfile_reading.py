@@ -50,7 +50,7 @@ def blocks_of(path: Path, salvage: bool, notify: Notify) -> Iterator[Samples]:
             with file:
                 kind = (file.samplerate, file.channels)
                 if conformer is None:
-                    conformer = Conformer(*kind)
+                    conformer = Conformer(path, *kind)
                 elif kind != (conformer.sample_rate, conformer.channels):
                     notify(f"{path} {change_remark(kind)}")
                 for block in _part(path, file, promise, salvage, notify):

@@ -11,7 +11,7 @@ from typing import BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from speechduet.audio.formats import LENGTH_UNKNOWN, Samples
+from speechduet.audio.formats import HIGHEST_RATE, LENGTH_UNKNOWN, Samples
 from speechduet.audio.levels import Limiter
 from speechduet.audio.notices import Notify, warn
 from speechduet.audio.riff import MOST_BYTES, OF_THE_SAMPLES, Chunk
@@ -128,7 +128,7 @@ def _header(layout: bytes, size: int) -> WavHeader | None:
     if tag == _EXTENSIBLE and len(layout) >= 26:
         (tag,) = struct.unpack_from("<H", layout, 24)
     kinds = {_PCM: (8, 16, 24, 32), _FLOAT: (32, 64)}
-    if bits not in kinds.get(tag, ()) or not channels or not sample_rate:
+    if bits not in kinds.get(tag, ()) or not channels or not 1 <= sample_rate <= HIGHEST_RATE:
         return None
     if width != channels * bits // 8:
         return None

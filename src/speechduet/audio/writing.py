@@ -18,6 +18,7 @@ from speechduet.audio.tag_writing import needs_mask, write_tags
 from speechduet.audio.tags import NO_TAGS, Tags
 from speechduet.errors import AudioError
 from speechduet.files.atomic import replacing
+from speechduet.names import shown
 
 _BYTES = {"PCM_S8": 1, "PCM_U8": 1, "ULAW": 1, "ALAW": 1, "PCM_16": 2, "PCM_24": 3, "DOUBLE": 8}
 _MOST_BYTES = (1 << 32) - (1 << 24)
@@ -66,7 +67,7 @@ def write_blocks(
         if _stored_otherwise(source, audio_format):
             notify(f"{path}: samples are stored as {audio_format.subtype}, not as {source.subtype}")
         if lost:
-            notify(f"{path}: {audio_format.container} does not keep {', '.join(lost)}")
+            notify(f"{path}: {audio_format.container} does not keep {shown(', '.join(lost))}")
 
 
 def write(
