@@ -199,7 +199,7 @@ class Modest(io.BytesIO):
 
 
 def test_a_header_that_declares_gigabytes_is_not_believed() -> None:
-    layout = struct.pack("<HHIIHH", 1, 32_767, 4_000_000_000, 0, 65_534, 16)
+    layout = struct.pack("<HHIIHH", 1, 32_767, 10_000_000, 0, 65_534, 16)
     data = b"RIFF\xff\xff\xff\x7fWAVEfmt \x10\0\0\0" + layout + b"data\xf0\xff\xef\x7f"
     stream = Modest(data + bytes(65_534))
     header, _ = read_header(stream)

@@ -66,3 +66,52 @@ def test_a_long_size_beside_the_short_one(tmp_path: Path, magic: bytes, stated: 
     samples, notes = read_bytes(tmp_path, data)
     np.testing.assert_array_equal(samples[0], SIGNAL)
     assert len(notes) == 1 and "two lengths" in notes[0]
+
+
+def wide(samples: np.ndarray, stored: np.ndarray) -> bytes:
+    """A recording of two channels whose samples of 24 bits are said to take four bytes each."""
+    layout = struct.pack("<HHIIHH", 1, 2, RATE, 8 * RATE, 8, 24)
+    data = np.repeat(stored[:, None], 2, axis=1).astype("<i4").tobytes()
+    body = b"WAVEfmt " + struct.pack("<I", len(layout)) + layout
+    body += b"data" + struct.pack("<I", len(data)) + data
+    return b"RIFF" + struct.pack("<I", len(body)) + body
+
+
+LOUD = np.rint(np.random.default_rng(1).uniform(-0.9, 0.9, RATE) * (1 << 23)) / (1 << 23)
+
+
+@pytest.mark.parametrize(
+    "signal",
+    [LOUD, SIGNAL, np.r_[np.zeros(300_000), LOUD], np.r_[LOUD[:300] / 256, SIGNAL]],
+    ids=["24 bits", "16 bits", "silence first", "quiet first"],
+)
+def test_samples_in_the_upper_three_of_four_bytes(tmp_path: Path, signal: np.ndarray) -> None:
+    data = wide(signal, np.rint(signal * (1 << 23)) * 256)
+    samples, notes = read_bytes(tmp_path, data)
+    np.testing.assert_allclose(samples, np.tile(signal, (2, 1)), atol=2.0**-23)
+    assert notes == []
+    with pytest.raises(AudioError, match="truncated"):
+        read_bytes(tmp_path, data[: len(data) // 4])
+
+
+@pytest.mark.parametrize("signal", [LOUD, SIGNAL], ids=["24 bits", "16 bits"])
+def test_samples_in_the_lower_three_of_four_bytes(tmp_path: Path, signal: np.ndarray) -> None:
+    with pytest.raises(AudioError, match="in the lower three of four bytes; convert it"):
+        read_bytes(tmp_path, wide(signal, np.rint(signal * (1 << 23))))
+
+
+def test_a_header_without_bits_of_a_sample(tmp_path: Path) -> None:
+    data = recording("WAV")
+    place = data.index(b"fmt ")
+    data[place + 4 : place + 24] = struct.pack("<I", 14) + data[place + 8 : place + 22]
+    with pytest.raises(AudioError, match="does not state in its header how many bits"):
+        read_bytes(tmp_path, data)
+
+
+@pytest.mark.parametrize("start", [0, 20, 23])
+def test_au_whose_samples_are_said_to_begin_in_the_header(tmp_path: Path, start: int) -> None:
+    data = recording("AU")
+    honest, _ = read_bytes(tmp_path, data)
+    struct.pack_into(">I", data, 4, start)
+    samples, _ = read_bytes(tmp_path, data)
+    np.testing.assert_array_equal(samples, honest)

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from speechduet.audio.byte_view import ByteView, Source, patched
-from speechduet.audio.chunks import RIFF, RIFX, WAVE64, Dialect, Layout, aligned, chunks, layout_of
+from speechduet.audio.chunks import RIFF, RIFX, WAVE64, Dialect, aligned, chunks
 from speechduet.audio.formats import LENGTH_UNKNOWN
 from speechduet.audio.id3 import TAG_HEADER_BYTES, tag_bytes
+from speechduet.audio.layouts import Layout, layout_of
 from speechduet.errors import AudioError
 
 TOLERATED_S = 0.5
@@ -77,7 +78,9 @@ class Promise:
     def honest(self) -> bool:
         """Whether the file is as its header says."""
         torn = self.layout.plain and self.found % self.layout.block
-        exact = self.promised == self.found and self.layout.consistent and not self.layout.magic
+        exact = (
+            self.promised == self.found and self.layout.consistent and not self.layout.corrections
+        )
         return exact and not torn and not self.behind and self.next_at is None
 
     def remark(self) -> str:
@@ -106,8 +109,7 @@ class Promise:
         if self.layout.plain:
             size -= size % self.layout.block
         patches = {field.place: field.encode(size) for field in self.layout.fields}
-        if self.layout.magic:
-            patches[0] = self.layout.magic
+        patches |= self.layout.corrections
         return patched(file, self.layout.data + min(size, self.found), patches, self.padding)
 
 

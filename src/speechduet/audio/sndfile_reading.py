@@ -122,6 +122,8 @@ def _frames_there(file: sf.SoundFile) -> int:
 
 def _opened(path: Path, view: ByteView, promise: Promise | None) -> sf.SoundFile:
     """One of the recordings in a file, with a right header."""
+    if promise is not None and promise.layout.unreadable:
+        raise AudioError(f"{path} {promise.layout.unreadable}", remedy="convert it, say to FLAC")
     if promise is not None and promise.honest and len(view) == path.stat().st_size:
         # As bytes, for a name need not be UTF-8.
         return sf.SoundFile(os.fsencode(path))
