@@ -35,7 +35,7 @@ def stated_of(file: BinaryIO) -> Stated | None:
     samples = 1152 if version == 3 else 576
     for name in (b"Xing", b"Info"):
         place = frame.find(name)
-        flags = frame[place + 7] if place >= 0 else 0
+        flags = frame[place + 7] if 0 <= place <= len(frame) - 16 else 0
         if flags & 1:
             frames, size_bytes = struct.unpack(">2I", frame[place + 8 : place + 16])
             duration_s = frames * samples / rate
