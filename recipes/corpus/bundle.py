@@ -4,9 +4,9 @@
     python recipes/corpus/bundle.py --scores benchmarks/results/corpus_table.json
 
 The first keeps name, modes and description of the bundled model and replaces its weights, as
-16-bit numbers; ``calibrate.py`` and ``tests/reference/make_bundled.py`` come next. The second
-writes what ``benchmarks/corpus_table.py --json`` measured. What else the card says (training,
-data, limits) is under ``metadata`` in the folder's config.json.
+16-bit numbers; ``level.py``, ``calibrate.py`` and ``tests/reference/make_bundled.py`` come next.
+The second writes what ``benchmarks/corpus_table.py --json`` measured. What else the card says
+(training, data, limits) is under ``metadata`` in the folder's config.json.
 """
 
 import json
