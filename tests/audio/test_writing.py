@@ -11,6 +11,7 @@ from sounds import loud, written
 from speechduet.audio import AudioFormat, read, target_format, write, write_blocks
 from speechduet.audio.loudspeakers import as_heard
 from speechduet.audio.notices import AudioWarning
+from speechduet.audio.tags import Tags
 from speechduet.errors import AudioError
 
 # Sample formats
@@ -204,3 +205,13 @@ def test_a_whole_recording_from_python_at_a_rate_that_opus_has_not(tmp_path: Pat
         write(tmp_path / "x.opus", loud(0.5, 44_100, 44_100).T, 44_100)
     again, rate = read(tmp_path / "x.opus")
     assert (rate, again.shape) == (48_000, (1, 48_000))
+
+
+@pytest.mark.parametrize("suffix", [".wav", ".flac", ".ogg", ".opus", ".mp3"])
+def test_a_recording_without_samples_is_not_written(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"x{suffix}"
+    audio_format = target_format(AudioFormat(48_000, 1), path)
+    for blocks in ([], [np.zeros((0, 1), np.float32)]):
+        with pytest.raises(AudioError, match=r"there are no samples for .*; expected one at least"):
+            write_blocks(path, audio_format, blocks, tags=Tags((("title", "x"),)))
+    assert not list(tmp_path.iterdir())

@@ -44,7 +44,7 @@ def write_blocks(
     is theirs. ``partial`` is a file to write to in place of ``path``, whose name the caller will
     give it (see `replacing_together`). ``notify`` learns what the file cannot hold: samples beyond
     full scale, the source's rate and, if ``verbose``, its sample format and some of its ``tags``.
-    Raises AudioError if the place or the format cannot be written.
+    Raises AudioError if the place or the format cannot be written, or if there are no samples.
     """
     source = source or audio_format
     audio_format = _with_room(audio_format, samples, path, needs_mask(tags, audio_format))
@@ -55,6 +55,8 @@ def write_blocks(
             for block in _at_rate(blocks, source.sample_rate, rate):
                 _append(file, as_stored(limiter(block), audio_format.container), path)
             written = file.frames
+        if not written:  # In FLAC or MP3 it would not even be a file of that kind.
+            raise AudioError(f"there are no samples for {path}", "one at least")
         lost = write_tags(place, audio_format, tags.at_rate(rate / source.sample_rate), path)
     if account := limiter.account():
         notify(f"{path}: {account}")
