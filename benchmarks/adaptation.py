@@ -1,7 +1,7 @@
 """What ``speechduet adapt`` gains on noises that are split in time.
 
-    python benchmarks/adaptation.py ../shared/corpus/test --noise gui_leaves --noise mac_city \
-        --check ../shared/corpus/valid
+    python benchmarks/adaptation.py ../shared/corpus/test --noise gui_leaves --noise mac_fireplace \
+        --speech my_speech --check ../shared/corpus/valid
 
 For each noise: the difference of noisy and clean of its pairs, in the order of their place in the
 recording of the noise (``offset`` in the manifest's note), is the noise. Its first half is adapted
@@ -33,7 +33,6 @@ from speechduet.model.folder import Pretrained
 from speechduet.training.progress import print_note
 
 RATE = 16_000
-SAMPLES = Path(__file__).parents[1] / "samples/clean"
 
 
 def main() -> None:
@@ -41,7 +40,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("pairs", type=Path, help="folder with clean, noisy and manifest.csv")
     parser.add_argument("--noise", action="append", required=True, help="in the manifest")
-    parser.add_argument("--speech", type=Path, default=SAMPLES, help="to adapt with")
+    parser.add_argument("--speech", type=Path, required=True, help="to adapt with")
     parser.add_argument("--check", type=Path, help="folder with clean and noisy")
     parser.add_argument("--steps", type=int, default=Adaptation.steps)
     parser.add_argument("--seed", type=int, default=0)

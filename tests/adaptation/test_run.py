@@ -2,16 +2,19 @@
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+import yaml
 from typer.testing import CliRunner
 
 from speechduet.adaptation import Adaptation, Verdict, adapt, verdict
-from speechduet.adaptation.checking import check_noise, kept_energy
+from speechduet.adaptation.checking import check_noise, check_speech, kept_energy
 from speechduet.adaptation.folder import MODEL, claimed, discard
+from speechduet.adaptation.run import _recipe
 from speechduet.cli import app
 from speechduet.data import Recordings
 from speechduet.errors import AudioError, SettingError
@@ -119,6 +122,33 @@ def test_what_is_interrupted_says_so(
     assert result.exit_code != 0 and "interrupted: the same command" in result.stderr
     # Nothing was trained, so there is nothing to keep.
     assert not list(tmp_path.glob("adapted*"))
+
+
+def test_it_trains_on_what_the_bundled_model_was_trained_on(
+    root: Path, noise: Path, speech: Path
+) -> None:
+    bundled = load_any(None)
+    trained_by = yaml.safe_load((root / "recipes/corpus/continued.yaml").read_text())["losses"]
+    made = _recipe(bundled, noise, speech, None, 2.0, Adaptation()).losses
+    for name in ("weighting", "magnitude", "si_sdr", "terms_for", "perceptual"):
+        assert getattr(made, name) == trained_by[name]
+    wide = replace(bundled, spectrogram=replace(bundled.spectrogram, sample_rate=48_000))
+    assert _recipe(wide, noise, speech, None, 2.0, Adaptation()).losses.perceptual == 0
+
+
+def test_speech_has_to_be_given(noise: Path, tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["adapt", str(noise), "-o", str(tmp_path / "adapted")])
+    assert result.exit_code == 2
+    assert "--speech" in result.output
+
+
+def test_little_speech_is_noted(tmp_path: Path) -> None:
+    said: list[str] = []
+    for seconds in (20, 301):
+        soundfile.write(tmp_path / "x.wav", np.full(seconds * RATE, 0.1), RATE)
+        check_speech(Recordings(tmp_path, RATE), RATE, said.append)
+    assert len(said) == 1
+    assert said[0].startswith("20 s of speech: ")
 
 
 def test_speech_is_no_noise(root: Path) -> None:

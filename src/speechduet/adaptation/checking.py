@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from speechduet.audio.notices import Notify
 from speechduet.data import Recordings
 from speechduet.enhancement.piece import enhance_whole
 from speechduet.errors import AudioError
@@ -10,6 +11,7 @@ from speechduet.sampling import Sampling
 
 LEAST_NOISE_S = 10.0
 LEAST_SPEECH_S = 10.0
+_ENOUGH_SPEECH_S = 300.0
 _SPEECH_LIKE = 0.5
 """Share of its energy that the model keeps of a stretch which it takes for speech."""
 _STRETCHES, _STRETCH_S = 24, 4.0
@@ -28,9 +30,16 @@ def check_noise(noise: Recordings, sample_rate: int, pretrained: Pretrained) -> 
         )
 
 
-def check_speech(speech: Recordings, sample_rate: int) -> None:
-    """AudioError for too little speech."""
+def check_speech(speech: Recordings, sample_rate: int, notify: Notify) -> None:
+    """AudioError for too little speech; a note for so little that other voices may lose."""
     _check_length(speech, sample_rate, LEAST_SPEECH_S, "speech")
+    seconds = speech.samples / sample_rate
+    if seconds < _ENOUGH_SPEECH_S:
+        notify(
+            f"{seconds:.0f} s of speech: adapted with so little, a model was worse for other "
+            "voices, which the scores before and after do not show; ten minutes of many voices "
+            "are better"
+        )
 
 
 def kept_energy(noise: Recordings, sample_rate: int, pretrained: Pretrained) -> np.ndarray:

@@ -5,20 +5,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-import speechduet
 from speechduet.backend.allocator import keep_freed_memory
 from speechduet.cli.options import Model
 from speechduet.cli.termination import as_usual
 from speechduet.cli.usage import LARGEST, check_apart, check_folder
-from speechduet.errors import SettingError
 from speechduet.extras import missing, need
 from speechduet.seed import MOST_SEED
 
 if TYPE_CHECKING:  # It needs the extra train.
     from speechduet.adaptation import Verdict
-
-_SAMPLES = Path(speechduet.__file__).parents[2] / "samples" / "clean"
-"""Only in a checkout of the repository."""
 
 
 def adapt(
@@ -32,18 +27,17 @@ def adapt(
         Path, typer.Option("-o", "--output", help="Folder for the adapted model; a new one.")
     ],
     speech: Annotated[
-        Path | None,
+        Path,
         typer.Option(
             exists=True,
             file_okay=False,
-            help="Folder of clean speech to mix the noise with, ten minutes or more.",
-            show_default="the bundled samples",
+            help="Folder of clean speech of people to mix the noise with, ten minutes or more.",
         ),
-    ] = None,
+    ],
     model: Model = None,
     steps: Annotated[
         int, typer.Option(min=1, max=LARGEST, help="Steps of training; more take longer.")
-    ] = 300,
+    ] = 100,
     seed: Annotated[int, typer.Option(min=0, max=MOST_SEED)] = 0,
 ) -> None:
     """Adapt a model to your own noise, in minutes, from recordings of the noise alone.
@@ -61,20 +55,11 @@ def adapt(
         raise missing(error, "lightning", "train") from None
     check_new(output)
     check_folder(output.parent)
-    talk = speech or _SAMPLES
-    if not talk.is_dir():
-        raise SettingError("no speech to mix the noise with", "--speech FOLDER of clean recordings")
-    check_apart([output], [noise, talk])
-    if speech is None:
-        typer.echo(
-            "note: the bundled samples are synthetic: a model adapted with them was worse on real "
-            "speech; give --speech",
-            err=True,
-        )
+    check_apart([output], [noise, speech])
     keep_freed_memory()
     as_usual()
     try:
-        found = run(noise, talk, output, model, Adaptation(steps=steps, seed=seed))
+        found = run(noise, speech, output, model, Adaptation(steps=steps, seed=seed))
     except KeyboardInterrupt:
         typer.echo("speechduet: interrupted: the same command takes it up again", err=True)
         raise
@@ -93,7 +78,7 @@ def _report(found: "Verdict", output: Path) -> None:
     reason = "; ".join(found.losses) or "no score in your noise certainly rose"
     typer.echo(
         f"speechduet: the adapted model was not kept: {reason}. More or longer recordings of the "
-        "noise, more speech (--speech) or more --steps may help",
+        "noise, more speech or more --steps may help",
         err=True,
     )
     raise typer.Exit(1)
