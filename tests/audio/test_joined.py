@@ -96,6 +96,47 @@ def test_a_stream_passes_another_recording_over() -> None:
     assert "16044 bytes behind its samples that are passed over" in notes[0]
 
 
+class Trickle(io.BytesIO):
+    """Gives what has come: seven bytes at a time."""
+
+    def read1(self, size: int | None = -1, /) -> bytes:
+        return self.read(7 if size is None or size < 0 else min(7, size))
+
+
+@pytest.mark.parametrize("between", [b"", LIST, LIST + LIST])
+@pytest.mark.parametrize("stream", [io.BytesIO, Trickle])
+@pytest.mark.parametrize("behind", [b"", LIST, b"?" * 33])
+def test_several_chunks_of_samples_in_a_stream(
+    between: bytes, stream: type[io.BytesIO], behind: bytes
+) -> None:
+    whole = bytearray(recording("WAV"))
+    more = between + whole[36:] + between + whole[36:] + behind
+    whole[4:8] = struct.pack("<I", len(whole) + len(more) - 8)
+    source = stream(whole + more)
+    notes: list[str] = []
+    header = read_header(source)[0]
+    assert header is not None
+    samples = np.concatenate(list(read_samples(source, header, notify=notes.append)))
+    np.testing.assert_array_equal(samples[:, 0], np.tile(SIGNAL, 3))
+    (note,) = notes
+    assert "holds 24000 samples where its header promises 8000" in note
+    assert source.read() == b""
+
+
+def test_an_odd_chunk_of_samples_in_a_stream(tmp_path: Path) -> None:
+    file = io.BytesIO()
+    soundfile.write(file, SIGNAL[:-1], RATE, "PCM_U8", format="WAV")
+    whole = bytearray(file.getvalue())
+    more = whole[36:]
+    whole[4:8] = struct.pack("<I", len(whole) + len(more) - 8)
+    source = io.BytesIO(whole + more)
+    header = read_header(source)[0]
+    assert header is not None
+    with pytest.warns(match="holds 15998 samples"):
+        samples = np.concatenate(list(read_samples(source, header)))
+    np.testing.assert_allclose(samples[:, 0], np.tile(SIGNAL[:-1], 2), atol=0.01)
+
+
 @pytest.mark.parametrize("between", [b"", LIST])
 def test_several_chunks_of_samples(tmp_path: Path, between: bytes) -> None:
     whole = bytearray(recording("WAV"))

@@ -68,10 +68,22 @@ def test_a_long_size_beside_the_short_one(tmp_path: Path, magic: bytes, stated: 
     assert len(notes) == 1 and "two lengths" in notes[0]
 
 
-def wide(samples: np.ndarray, stored: np.ndarray) -> bytes:
+GUID = bytes.fromhex("f3acd3118cd100c04f8edb8a")
+EXTENSIBLE = struct.pack("<HHIH", 22, 24, 3, 1) + bytes.fromhex("000000001000800000aa00389b71")
+
+
+def wide(stored: np.ndarray, container: str = "WAV") -> bytes:
     """A recording of two channels whose samples of 24 bits are said to take four bytes each."""
-    layout = struct.pack("<HHIIHH", 1, 2, RATE, 8 * RATE, 8, 24)
+    tag = 0xFFFE if container == "WAVEX" else 1
+    layout = struct.pack("<HHIIHH", tag, 2, RATE, 8 * RATE, 8, 24)
+    layout += EXTENSIBLE * (container == "WAVEX")
     data = np.repeat(stored[:, None], 2, axis=1).astype("<i4").tobytes()
+    if container == "W64":
+        body = b"wave" + GUID
+        for name, part in ((b"fmt ", layout), (b"data", data)):
+            body += name + GUID + struct.pack("<q", len(part) + 24) + part + bytes(-len(part) % 8)
+        riff = b"riff" + bytes.fromhex("2e91cf11a5d628db04c10000")
+        return riff + struct.pack("<q", len(body) + 24) + body
     body = b"WAVEfmt " + struct.pack("<I", len(layout)) + layout
     body += b"data" + struct.pack("<I", len(data)) + data
     return b"RIFF" + struct.pack("<I", len(body)) + body
@@ -85,8 +97,11 @@ LOUD = np.rint(np.random.default_rng(1).uniform(-0.9, 0.9, RATE) * (1 << 23)) / 
     [LOUD, SIGNAL, np.r_[np.zeros(300_000), LOUD], np.r_[LOUD[:300] / 256, SIGNAL]],
     ids=["24 bits", "16 bits", "silence first", "quiet first"],
 )
-def test_samples_in_the_upper_three_of_four_bytes(tmp_path: Path, signal: np.ndarray) -> None:
-    data = wide(signal, np.rint(signal * (1 << 23)) * 256)
+@pytest.mark.parametrize("container", ["WAV", "WAVEX", "W64"])
+def test_samples_in_the_upper_three_of_four_bytes(
+    tmp_path: Path, signal: np.ndarray, container: str
+) -> None:
+    data = wide(np.rint(signal * (1 << 23)) * 256, container)
     samples, notes = read_bytes(tmp_path, data)
     np.testing.assert_allclose(samples, np.tile(signal, (2, 1)), atol=2.0**-23)
     assert notes == []
@@ -95,9 +110,12 @@ def test_samples_in_the_upper_three_of_four_bytes(tmp_path: Path, signal: np.nda
 
 
 @pytest.mark.parametrize("signal", [LOUD, SIGNAL], ids=["24 bits", "16 bits"])
-def test_samples_in_the_lower_three_of_four_bytes(tmp_path: Path, signal: np.ndarray) -> None:
+@pytest.mark.parametrize("container", ["WAV", "WAVEX", "W64"])
+def test_samples_in_the_lower_three_of_four_bytes(
+    tmp_path: Path, signal: np.ndarray, container: str
+) -> None:
     with pytest.raises(AudioError, match="in the lower three of four bytes; convert it"):
-        read_bytes(tmp_path, wide(signal, np.rint(signal * (1 << 23))))
+        read_bytes(tmp_path, wide(np.rint(signal * (1 << 23)), container))
 
 
 def test_a_header_without_bits_of_a_sample(tmp_path: Path) -> None:
@@ -115,3 +133,46 @@ def test_au_whose_samples_are_said_to_begin_in_the_header(tmp_path: Path, start:
     struct.pack_into(">I", data, 4, start)
     samples, _ = read_bytes(tmp_path, data)
     np.testing.assert_array_equal(samples, honest)
+
+
+@pytest.mark.parametrize("bits", [16, 20, 24])
+def test_caf_whose_samples_take_more_bytes_than_they_have_bits(tmp_path: Path, bits: int) -> None:
+    data = bytearray(recording("CAF", "PCM_32"))
+    struct.pack_into(">I", data, data.index(b"lpcm") + 20, bits)
+    with pytest.raises(AudioError, match=f"holds samples of {bits} bits in 4 bytes each"):
+        read_bytes(tmp_path, data)
+
+
+@pytest.mark.parametrize(("kind", "subtype"), [(b"in24", "PCM_24"), (b"in32", "PCM_32")])
+def test_aiff_whose_kind_says_how_many_bits_there_are(
+    tmp_path: Path, kind: bytes, subtype: str
+) -> None:
+    plain = recording("AIFF", subtype)
+    honest, _ = read_bytes(tmp_path, plain)
+    place = plain.index(b"COMM")
+    common = plain[place + 8 : place + 26] + kind + bytes(2)
+    struct.pack_into(">h", common, 6, 16)
+    chunks = b"COMM" + struct.pack(">I", len(common)) + common + plain[plain.index(b"SSND") :]
+    data = b"FORM" + struct.pack(">I", len(chunks) + 4) + b"AIFC" + chunks
+    samples, _ = read_bytes(tmp_path, data)
+    np.testing.assert_array_equal(samples, honest)
+
+
+@pytest.mark.parametrize("subtype", ["PCM_U8", "ULAW", "PCM_16", "PCM_24"])
+@pytest.mark.parametrize("samples", [15_993, 15_997])
+def test_what_fills_a_chunk_of_wave64_is_no_sound(
+    tmp_path: Path, subtype: str, samples: int
+) -> None:
+    wav = io.BytesIO()
+    soundfile.write(wav, np.zeros(samples), RATE, subtype, format="WAV")
+    plain = wav.getvalue()
+    layout = plain[20 : 20 + struct.unpack_from("<I", plain, 16)[0]]
+    place = plain.index(b"data")
+    data = plain[place + 8 : place + 8 + struct.unpack_from("<I", plain, place + 4)[0]]
+    body = b"wave" + GUID
+    for name, part in ((b"fmt ", layout), (b"data", data)):
+        body += name + GUID + struct.pack("<q", len(part) + 24) + part + bytes(-len(part) % 8)
+    riff = b"riff" + bytes.fromhex("2e91cf11a5d628db04c10000")
+    found, _ = read_bytes(tmp_path, riff + struct.pack("<q", len(body) + 24) + body)
+    assert found.shape == (1, samples)
+    assert np.abs(found).max() < 1e-3

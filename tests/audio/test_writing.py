@@ -215,3 +215,17 @@ def test_a_recording_without_samples_is_not_written(tmp_path: Path, suffix: str)
         with pytest.raises(AudioError, match=r"there are no samples for .*; expected one at least"):
             write_blocks(path, audio_format, blocks, tags=Tags((("title", "x"),)))
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("subtype", ["PCM_S8", "PCM_U8", "ULAW", "ALAW"])
+@pytest.mark.parametrize("samples", [799, 800])
+def test_aiff_has_no_sample_more_than_was_written(
+    tmp_path: Path, subtype: str, samples: int
+) -> None:
+    signal = loud(0.5, 8000, samples)
+    path, source = tmp_path / "x.aiff", AudioFormat(8000, 1, "WAV", subtype)
+    again, _ = written(path, [signal], source)
+    assert again.shape == signal.shape
+    assert soundfile.info(path).frames == samples
+    with av.open(str(path)) as container:
+        assert sum(frame.samples for frame in container.decode(audio=0)) == samples

@@ -94,6 +94,33 @@ def test_a_confidence_map(tiny_model: Path) -> None:
 
 
 @pytest.mark.usefixtures("place")
+@pytest.mark.parametrize(
+    ("beside", "asked"),
+    [("map.npz", ["--confidence", "map.npz"]), ("out.wav.png", ["--plot"])],
+    ids=["map", "picture"],
+)
+def test_nothing_beside_a_result_is_replaced_unasked(
+    tiny_model: Path, beside: str, asked: list[str]
+) -> None:
+    Path(beside).write_text("mine")
+    result = run(tiny_model, "in/a.wav", "-o", "out.wav", *asked)
+    assert result.exit_code == 2
+    assert f"{beside} is there; expected a new file; delete it, or let --overwrite" in result.stderr
+    assert Path(beside).read_text() == "mine" and not Path("out.wav").exists()
+    result = run(tiny_model, "in/a.wav", "-o", "out.wav", "--overwrite", *asked)
+    assert result.exit_code == 0, result.stderr
+    assert Path(beside).read_bytes() != b"mine"
+
+
+@pytest.mark.usefixtures("place")
+def test_a_map_and_a_picture_of_one_name(tiny_model: Path) -> None:
+    asked = ["--plot", "--confidence", "out.wav.png"]
+    result = run(tiny_model, "in/a.wav", "-o", "out.wav", *asked)
+    assert result.exit_code == 2
+    assert "out.wav.png is the name of the picture; expected another" in result.stderr
+
+
+@pytest.mark.usefixtures("place")
 @pytest.mark.parametrize("model", ["bad", "none", "bad/letter.wav"], ids=str)
 def test_models_that_cannot_be_loaded(model: str) -> None:
     result = run(Path(model), "in/a.wav", "-o", "out.wav")

@@ -18,6 +18,7 @@ _HTK_WAVEFORM = b"\0\2\0\0"
 """Two bytes a sample, of the kind waveform."""
 _HTK_PERIODS = (13, 10_000)
 """Of samples, in units of 100 ns: 768 to 1 kHz. Other numbers belong to files of other kinds."""
+_PLAIN_AIFF = (b"", b"NONE", b"twos", b"sowt", b"raw ", b"fl32", b"FL32", b"fl64", b"FL64")
 _PLAIN_CAF = (b"lpcm", b"ulaw", b"alaw")
 
 
@@ -137,11 +138,11 @@ def _widen(layout: Layout, kind: Wide | None, bits_at: int, order: str) -> None:
 
 
 def _wave64(file: Source, head: bytes, end: int) -> Layout | None:
-    wave = b""
+    wave, format_at = b"", 0
     for chunk in chunks(file, 40, WAVE64, end):
         file.seek(chunk.body)
         if chunk.name == b"fmt " + _GUID_TAIL:
-            wave = file.read(40)
+            wave, format_at = file.read(40), chunk.body
         elif chunk.name == b"data" + _GUID_TAIL:
             break
     else:
@@ -154,9 +155,13 @@ def _wave64(file: Source, head: bytes, end: int) -> Layout | None:
         SizeField(chunk.body - 8, WAVE64.size, WAVE64.head_bytes),
     ]
     outer_end = outer if 0 < outer < _UNKNOWN_64 else None
-    block, speed, plain, _ = samples
+    block, speed, plain, may_be_wide = samples
     size = _known(chunk.size)
-    return Layout(chunk.body, size, block, speed, outer_end, WAVE64, fields, plain=plain)
+    layout = Layout(chunk.body, size, block, speed, outer_end, WAVE64, fields, plain=plain)
+    if may_be_wide:
+        file.seek(chunk.body)
+        _widen(layout, wide_kind(file), format_at + BITS_AT, "<")
+    return layout
 
 
 def _aiff(file: Source, head: bytes, end: int) -> Layout | None:
@@ -173,7 +178,10 @@ def _aiff(file: Source, head: bytes, end: int) -> Layout | None:
         return None
     channels, frames, bits, exponent, mantissa = struct.unpack(">hIhHQ", common[:18])
     kind = common[18:22]
-    if kind not in (b"", b"NONE", b"twos", b"sowt", b"raw ", b"fl32", b"FL32", b"fl64", b"FL64"):
+    true_bits = {b"in24": 24, b"in32": 32}.get(kind, bits)
+    corrections = {frames_at + 4: struct.pack(">h", true_bits)} if true_bits != bits else {}
+    bits = true_bits
+    if kind not in (*_PLAIN_AIFF, b"in24", b"in32"):
         if kind.lower() not in (b"ulaw", b"alaw"):
             return None
         bits = 8
@@ -199,7 +207,7 @@ def _aiff(file: Source, head: bytes, end: int) -> Layout | None:
     consistent = size is not None and counted is not None and size - counted in (0, counted % 2)
     stated = counted if consistent else size or counted
     layout = Layout(body, stated, block, rate * block, outer_end, AIFF, fields)
-    layout.consistent = consistent
+    layout.consistent, layout.corrections = consistent, corrections
     return layout
 
 
@@ -215,13 +223,17 @@ def _caf(file: Source, end: int) -> Layout | None:
         return None
     if len(description) < 32:
         return None
-    rate, kind, _, packet, frames = struct.unpack_from(">d4sIII", description)
+    rate, kind, _, packet, frames, channels, bits = struct.unpack(">d4s5I", description)
     if kind not in _PLAIN_CAF or not packet or not frames:
         return None
     fields = [SizeField(chunk.body - 8, CAF.size, 4)]
     size = chunk.size - 4 if chunk.size >= 4 else None
     speed = rate / frames * packet
-    return Layout(chunk.body + 4, _known(size), packet, speed, None, CAF, fields)
+    layout = Layout(chunk.body + 4, _known(size), packet, speed, None, CAF, fields)
+    width = packet // frames // max(channels, 1)
+    if kind == b"lpcm" and width != (bits + 7) // 8:
+        layout.unreadable = f"holds samples of {bits} bits in {width} bytes each"
+    return layout
 
 
 def _au(head: bytes) -> Layout | None:

@@ -74,7 +74,11 @@ def _part(
         notify(f"{path} {remark}")
     elif "truncated file" in file.extra_info:
         notify(f"{path} seems to be truncated: {found_s:.2f} s are read")
-    yield from _read(path, file, salvage, notify)
+    there = _frames_there(file)
+    if promise is not None and promise.layout.plain:
+        # Of Wave64 libsndfile takes the zeros that fill a chunk for samples.
+        there = min(there, -(-promise.found // promise.layout.block))
+    yield from _read(path, file, there, salvage, notify)
 
 
 def whole_ogg(view: ByteView) -> sf.SoundFile | None:
@@ -86,8 +90,10 @@ def whole_ogg(view: ByteView) -> sf.SoundFile | None:
         return None
 
 
-def _read(path: Path, file: sf.SoundFile, salvage: bool, notify: Notify) -> Iterator[Samples]:
-    read, there = 0, _frames_there(file)
+def _read(
+    path: Path, file: sf.SoundFile, there: int, salvage: bool, notify: Notify
+) -> Iterator[Samples]:
+    read = 0
     while True:
         try:
             block = file.read(min(_BLOCK, there - read), dtype="float32", always_2d=True)

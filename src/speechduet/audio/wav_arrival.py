@@ -7,7 +7,7 @@ not see the end.
 import re
 import struct
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from speechduet.audio.formats import Samples
 from speechduet.audio.notices import Notify, warn
@@ -104,7 +104,7 @@ class _Source:
         # An empty chunk of samples before others is one too.
         while len(self._pending) < _CHUNK_HEAD and (more := self._arrived(_CHUNK_HEAD)):
             self._pending += more
-        if _begins_chunk(self._pending, None):
+        if _chunk_at(self._pending, None):
             self._pending = b""
             self._drain()
             return
@@ -121,16 +121,23 @@ class _Source:
 
     def behind(self) -> Iterator[Samples]:
         """What comes behind all that the header promises, if it is sound."""
-        outer = self._header.behind
-        agreed = outer is not None and not self._header.doubtful
+        agreed = self._header.behind is not None and not self._header.doubtful
         tolerated = min(TOLERATED_S * self._header.sample_rate * self._width, _MOST_BYTES)
         enough = tolerated if agreed else _CHUNK_HEAD
+        outer, in_chunks = self._header.behind, False
         while len(self._pending) < enough and (more := self._arrived(self._most)):
             self._pending += more
-            if _begins_chunk(self._pending, outer):
-                self._pending = b""
-                self._drain()
-                return
+            while chunk := _chunk_at(self._pending, outer):
+                in_chunks = True
+                self._pending = self._pending[chunk.start :]
+                outer = None if outer is None else outer - chunk.start - chunk.size
+                if chunk.name == b"data":
+                    yield from self._more(chunk.size)
+                self._skip(chunk.size + chunk.size % 2 if chunk.name != b"data" else 0)
+        if in_chunks:
+            self._pending = b""
+            self._drain()
+            return
         padding = self.samples * self._width % 2
         few = len(self._pending) < (enough if agreed else 1 + padding)
         if self._pending.startswith((*TAGS, *NEVER_BEHIND)) or few:
@@ -151,6 +158,20 @@ class _Source:
         more: bytes = self._stream.read1(most)  # type: ignore[attr-defined]
         return more
 
+    def _more(self, size: int) -> Iterator[Samples]:
+        """The samples of another chunk of this many bytes."""
+        here, rest = self._pending[:size], self._pending[size:]
+        self._pending = here
+        yield from self._whole()
+        yield from self.promised(size - len(here))
+        self._pending = rest
+
+    def _skip(self, size: int) -> None:
+        here, self._pending = self._pending[:size], self._pending[size:]
+        size -= len(here)
+        while size > 0 and (more := self._arrived(min(self._most, size))):
+            size -= len(more)
+
     def _drain(self) -> int:
         """Read the rest, for who writes it would fail if nobody did."""
         count = 0
@@ -168,14 +189,21 @@ class _Source:
             yield block
 
 
-def _begins_chunk(data: bytes, outer: int | None) -> bool:
-    """Whether a chunk begins here, or behind one byte that makes an odd size even."""
+class _Chunk(NamedTuple):
+    name: bytes
+    start: int
+    """Of its body."""
+    size: int
+
+
+def _chunk_at(data: bytes, outer: int | None) -> _Chunk | None:
+    """The chunk that begins here, or behind one byte that makes an odd size even, if one does."""
     for start in (0, 1):
         name = data[start : start + 4]
         if len(data) < start + _CHUNK_HEAD - 1:
-            return False
+            return None
         (size,) = struct.unpack_from("<I", data, start + 4)
         printable = all(0x20 <= letter < 0x7F for letter in name)
         if name in BEHIND_SAMPLES or (printable and outer is not None and size + 8 <= outer + 1):
-            return True
-    return False
+            return _Chunk(name, start + 8, size)
+    return None

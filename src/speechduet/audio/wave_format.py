@@ -42,7 +42,7 @@ def samples_of(body: bytes, order: str) -> WaveSamples | None:
     if tag == _EXTENSIBLE and len(body) >= _EXTENSIBLE_TAG_AT + 2:
         (tag,) = struct.unpack_from(f"{order}H", body, _EXTENSIBLE_TAG_AT)
     plain = tag in _PLAIN
-    may_be_wide = tag == 1 and bits == 24 and block == 4 * channels and len(body) < 40
+    may_be_wide = tag == 1 and bits == 24 and block == 4 * channels
     if plain:
         block = channels * (1 if tag in _COMPANDED else (bits + 7) // 8)
         bytes_per_s = rate * block

@@ -10,6 +10,7 @@ import numpy as np
 import soundfile as sf
 
 from speechduet.audio.formats import AudioFormat, Samples, target_format
+from speechduet.audio.layouts import layout_of
 from speechduet.audio.levels import Limiter
 from speechduet.audio.loudspeakers import as_stored
 from speechduet.audio.notices import Notify, warn
@@ -57,6 +58,8 @@ def write_blocks(
             written = file.frames
         if not written:  # In FLAC or MP3 it would not even be a file of that kind.
             raise AudioError(f"there are no samples for {path}", "one at least")
+        if audio_format.container == "AIFF":
+            _state_length(place, written)
         lost = write_tags(place, audio_format, tags.at_rate(rate / source.sample_rate), path)
     if account := limiter.account():
         notify(f"{path}: {account}")
@@ -87,6 +90,17 @@ def write(
     write_blocks(
         *(Path(path), audio_format, [columns], len(columns)), source=source, partial=partial
     )
+
+
+def _state_length(place: Path, samples: int) -> None:
+    """The right length in AIFF, where libsndfile counts the byte that makes an odd size even."""
+    with place.open("r+b") as file:
+        layout = layout_of(file, place.stat().st_size)
+        if layout is None or layout.size == samples * layout.block:
+            return
+        for field in layout.fields[1:]:  # The first is of the file, the even byte included.
+            file.seek(field.place)
+            file.write(field.encode(samples * layout.block))
 
 
 def _stored_otherwise(source: AudioFormat, audio_format: AudioFormat) -> bool:

@@ -46,8 +46,11 @@ def enhance_files(
 
         check_picture(picture_of(Path(output)))
     jobs, failures = find_jobs(inputs, output, container)
-    if request["confidence"] is not None and len(jobs) > 1:
-        raise SettingError(f"a confidence map of {len(jobs)} recordings", "one recording")
+    if (confidence := request["confidence"]) is not None:
+        if len(jobs) > 1:
+            raise SettingError(f"a confidence map of {len(jobs)} recordings", "one recording")
+        if plot and any(confidence == picture_of(job.target) for job in jobs):
+            raise SettingError(f"{confidence} is the name of the picture", "another for the map")
     with BatchProgress(len(jobs), aliases, quiet) as report:
         for failure in failures:
             report.failed(failure)
@@ -55,6 +58,8 @@ def enhance_files(
             remove_leftovers(folder)
         wanted = [job for job in jobs if overwrite or not is_there(job.target)]
         report.skipped(len(jobs) - len(wanted))
+        if not overwrite:
+            _check_beside(wanted, request["confidence"], plot)
         if plot:
             _draw_missing([job for job in jobs if job not in wanted], request, report)
         if wanted:
@@ -68,6 +73,16 @@ def enhance_files(
 def picture_of(target: Path) -> Path:
     """Where the picture of a result is drawn; the whole name, for a.wav and a.mp3 are two."""
     return target.with_name(f"{target.name}.png")
+
+
+def _check_beside(jobs: list["Job"], confidence: Path | None, plot: bool) -> None:
+    """Raise SettingError for what would be replaced beside the results."""
+    beside = [picture_of(job.target) for job in jobs] if plot else []
+    for path in [*beside, *([confidence] if confidence is not None and jobs else [])]:
+        if is_there(path):
+            raise SettingError(
+                f"{path} is there", "a new file", "delete it, or let --overwrite replace it"
+            )
 
 
 def _draw_missing(jobs: list["Job"], request: dict[str, Any], report: BatchProgress) -> None:
