@@ -1,6 +1,6 @@
 """What ``speechduet adapt`` gains on noises that are split in time.
 
-    python benchmarks/adaptation.py ../shared/corpus/test --noise gui_leaves --noise mac_fireplace \
+    python benchmarks/adaptation.py ../shared/corpus/test --noise gui_leaves --noise blanket_storm \
         --speech my_speech --check ../shared/corpus/valid
 
 For each noise: the difference of noisy and clean of its pairs, in the order of their place in the

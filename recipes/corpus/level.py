@@ -4,8 +4,8 @@
 
 measures by how much the predictive decoder (mode ``fast``) changes the level of each recording,
 and makes its head louder by the median; then the generative one the same way (mode ``balanced``,
-where both count alike). The model folder is written again. Scores do not change by it, for all but
-the level of a residue is as it was.
+where both count alike). The model folder is written again. SI-SDR, PESQ and ESTOI hardly change: a
+few tenths of a decibel are all that the output gains.
 """
 
 from pathlib import Path

@@ -12,7 +12,7 @@ import yaml
 from typer.testing import CliRunner
 
 from speechduet.adaptation import Adaptation, Verdict, adapt, verdict
-from speechduet.adaptation.checking import check_noise, check_speech, kept_energy
+from speechduet.adaptation.checking import check_noise, kept_energy
 from speechduet.adaptation.folder import MODEL, claimed, discard
 from speechduet.adaptation.run import _recipe
 from speechduet.cli import app
@@ -140,15 +140,6 @@ def test_speech_has_to_be_given(noise: Path, tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["adapt", str(noise), "-o", str(tmp_path / "adapted")])
     assert result.exit_code == 2
     assert "--speech" in result.output
-
-
-def test_little_speech_is_noted(tmp_path: Path) -> None:
-    said: list[str] = []
-    for seconds in (20, 301):
-        soundfile.write(tmp_path / "x.wav", np.full(seconds * RATE, 0.1), RATE)
-        check_speech(Recordings(tmp_path, RATE), RATE, said.append)
-    assert len(said) == 1
-    assert said[0].startswith("20 s of speech: ")
 
 
 def test_speech_is_no_noise(root: Path) -> None:

@@ -157,3 +157,15 @@ def test_one_channel_is_read_in_the_precision_of_metrics(tmp_path: Path) -> None
     soundfile.write(tmp_path / "x.wav", np.full((100, 2), 0.5), 8000)
     with pytest.raises(AudioError, match=r"x\.wav has 2 channels; expected one; score each"):
         read_mono(tmp_path / "x.wav")
+
+
+@pytest.mark.parametrize("container", ["WAV", "RF64", "W64", "AIFF", "CAF", "AU"])
+def test_a_rate_that_no_recorder_has(tmp_path: Path, container: str) -> None:
+    path = tmp_path / "x.bin"
+    for rate, is_one in ((10_000_000, True), (10_000_001, False)):
+        soundfile.write(path, np.zeros(800), rate, "PCM_16", format=container)
+        if is_one:
+            assert probe(path).sample_rate == rate
+            continue
+        with pytest.raises(AudioError, match="states a rate of 10,000,001 Hz; expected 10,000,000"):
+            read(path)

@@ -133,7 +133,8 @@ class _Source:
                 outer = None if outer is None else outer - chunk.start - chunk.size
                 if chunk.name == b"data":
                     yield from self._more(chunk.size)
-                self._skip(chunk.size + chunk.size % 2 if chunk.name != b"data" else 0)
+                else:
+                    self._skip(chunk.size + chunk.size % 2)
         if in_chunks:
             self._pending = b""
             self._drain()

@@ -59,7 +59,7 @@ def enhance_files(
         wanted = [job for job in jobs if overwrite or not is_there(job.target)]
         report.skipped(len(jobs) - len(wanted))
         if not overwrite:
-            _check_beside(wanted, request["confidence"], plot)
+            _check_beside(wanted, confidence, plot)
         if plot:
             _draw_missing([job for job in jobs if job not in wanted], request, report)
         if wanted:
