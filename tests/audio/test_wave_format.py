@@ -9,6 +9,7 @@ import pytest
 import soundfile
 
 from speechduet.audio import read
+from speechduet.audio.wav_stream import read_header
 from speechduet.errors import AudioError
 
 RATE = 8_000
@@ -72,21 +73,24 @@ GUID = bytes.fromhex("f3acd3118cd100c04f8edb8a")
 EXTENSIBLE = struct.pack("<HHIH", 22, 24, 3, 1) + bytes.fromhex("000000001000800000aa00389b71")
 
 
-def wide(stored: np.ndarray, container: str = "WAV") -> bytes:
-    """A recording of two channels whose samples of 24 bits are said to take four bytes each."""
-    tag = 0xFFFE if container == "WAVEX" else 1
-    layout = struct.pack("<HHIIHH", tag, 2, RATE, 8 * RATE, 8, 24)
+def wide(stored: np.ndarray, container: str = "WAV", bits: int = 24, width: int = 4) -> bytes:
+    """A recording of two channels whose samples are said to take more bytes than they need."""
+    tag, order = (0xFFFE if container == "WAVEX" else 1), (">" if container == "RIFX" else "<")
+    layout = struct.pack(f"{order}HHIIHH", tag, 2, RATE, 2 * width * RATE, 2 * width, bits)
     layout += EXTENSIBLE * (container == "WAVEX")
-    data = np.repeat(stored[:, None], 2, axis=1).astype("<i4").tobytes()
+    words = np.repeat(stored, 2).astype(f"{order}{'f' if stored.dtype == 'f4' else 'i'}4")
+    whole = words.view(np.uint8).reshape(-1, 4)
+    data = (whole[:, 4 - width :] if order == ">" else whole[:, :width]).tobytes()
     if container == "W64":
         body = b"wave" + GUID
         for name, part in ((b"fmt ", layout), (b"data", data)):
             body += name + GUID + struct.pack("<q", len(part) + 24) + part + bytes(-len(part) % 8)
         riff = b"riff" + bytes.fromhex("2e91cf11a5d628db04c10000")
         return riff + struct.pack("<q", len(body) + 24) + body
-    body = b"WAVEfmt " + struct.pack("<I", len(layout)) + layout
-    body += b"data" + struct.pack("<I", len(data)) + data
-    return b"RIFF" + struct.pack("<I", len(body)) + body
+    size = f"{order}I"
+    body = b"WAVEfmt " + struct.pack(size, len(layout)) + layout
+    body += b"data" + struct.pack(size, len(data)) + data
+    return (b"RIFX" if order == ">" else b"RIFF") + struct.pack(size, len(body)) + body
 
 
 LOUD = np.rint(np.random.default_rng(1).uniform(-0.9, 0.9, RATE) * (1 << 23)) / (1 << 23)
@@ -114,8 +118,80 @@ def test_samples_in_the_upper_three_of_four_bytes(
 def test_samples_in_the_lower_three_of_four_bytes(
     tmp_path: Path, signal: np.ndarray, container: str
 ) -> None:
-    with pytest.raises(AudioError, match="in the lower three of four bytes; convert it"):
+    with pytest.raises(AudioError, match="24 bits in the lower 3 of 4 bytes; convert it"):
         read_bytes(tmp_path, wide(np.rint(signal * (1 << 23)), container))
+
+
+@pytest.mark.parametrize("container", ["WAV", "RIFX", "W64"])
+@pytest.mark.parametrize("width", [3, 4])
+def test_samples_of_16_bits_in_more_bytes(tmp_path: Path, container: str, width: int) -> None:
+    stored = np.rint(SIGNAL * (1 << 15))
+    samples, notes = read_bytes(
+        tmp_path, wide(stored * (1 << 8 * (width - 2)), container, 16, width)
+    )
+    np.testing.assert_array_equal(samples, np.tile(SIGNAL, (2, 1)))
+    assert notes == []
+    with pytest.raises(AudioError, match=f"16 bits in the lower 2 of {width} bytes"):
+        read_bytes(tmp_path, wide(stored, container, 16, width))
+
+
+def test_a_block_that_is_not_as_the_samples_are(tmp_path: Path) -> None:
+    data = bytearray(recording("WAV"))
+    struct.pack_into("<H", data, data.index(b"fmt ") + 20, 4)
+    samples, _ = read_bytes(tmp_path, data)
+    np.testing.assert_array_equal(samples[0], SIGNAL)
+
+
+def test_floats_of_cool_edit_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(AudioError, match="Cool Edit"):
+        read_bytes(tmp_path, wide((LOUD * (1 << 15)).astype(np.float32)))
+
+
+def test_of_two_formats_the_first_is_followed(tmp_path: Path) -> None:
+    plain = recording("WAV")
+    place, end = plain.index(b"fmt "), plain.index(b"data")
+    other = bytearray(plain[place:end])
+    struct.pack_into("<I", other, 12, 3 * RATE)
+    data = plain[:end] + other + plain[end:]
+    struct.pack_into("<I", data, 4, len(data) - 8)
+    samples, notes = read_bytes(tmp_path, data)
+    np.testing.assert_array_equal(samples[0], SIGNAL)
+    assert notes == []
+    header, _ = read_header(io.BytesIO(data))
+    assert header is not None and header.sample_rate == RATE
+
+
+def test_channels_of_sphere_one_behind_the_other_are_refused(tmp_path: Path) -> None:
+    fields = "channel_count -i 2\nsample_rate -i 16000\nsample_count -i 100\nsample_n_bytes -i 2\n"
+    fields += "sample_byte_format -s2 01\nchannels_interleaved -s5 {}\nend_head\n"
+    for apart in ("FALSE", "TRUE"):
+        head = ("NIST_1A\n   1024\n" + fields.format(apart)).encode().ljust(1024)
+        data = head + bytes(400)
+        if apart == "TRUE":
+            assert read_bytes(tmp_path, data)[0].shape == (2, 100)
+        else:
+            with pytest.raises(AudioError, match="one behind the other"):
+                read_bytes(tmp_path, data)
+
+
+@pytest.mark.parametrize("container", ["WAV", "W64"])
+def test_compressed_sound_of_a_digital_output_is_decoded(tmp_path: Path, container: str) -> None:
+    av = pytest.importorskip("av")
+    rate = 48_000
+    tone = 0.3 * np.sin(2 * np.pi * 440 * np.arange(rate) / rate, dtype=np.float32)
+    bursts = io.BytesIO()
+    with av.open(bursts, "w", format="spdif") as output:
+        stream = output.add_stream("ac3", rate=rate, layout="stereo")
+        frame = av.AudioFrame.from_ndarray(np.tile(tone, (2, 1)), "fltp", "stereo")
+        frame.sample_rate = rate
+        for packet in (*stream.encode(frame), *stream.encode(None)):
+            output.mux(packet)
+    words = np.frombuffer(bursts.getvalue(), "<i2").reshape(-1, 2)
+    data = io.BytesIO()
+    soundfile.write(data, words, rate, "PCM_16", format=container)
+    samples, _ = read_bytes(tmp_path, data.getvalue())
+    assert samples.shape[0] == 2 and abs(samples.shape[1] - rate) < 3 * 1536
+    np.testing.assert_allclose(samples[:, 9600:-9600].std(), tone.std(), rtol=0.02)
 
 
 def test_a_header_without_bits_of_a_sample(tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ WRITABLE_SUFFIXES = tuple(_CONTAINERS)
 READABLE_SUFFIXES = (
     *WRITABLE_SUFFIXES,
     *(".m4a", ".m4b", ".aac", ".wma", ".amr", ".ac3", ".ape", ".wv", ".tta"),
-    *(".aifc", ".snd", ".sph", ".mp2", ".eac3", ".flv"),
+    *(".aifc", ".snd", ".sph", ".voc", ".mp2", ".eac3", ".flv"),
     *(".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".3gp", ".mka"),
 )
 """Suffixes by which recordings are found in a folder; a file named outright may have any."""

@@ -8,7 +8,7 @@ from speechduet.audio.byte_view import Source
 from speechduet.audio.chunks import AIFF, CAF, RIFF, RIFX, WAVE64, Dialect, chunks
 from speechduet.audio.formats import LENGTH_UNKNOWN
 from speechduet.audio.sphere import MAGIC, sphere_of
-from speechduet.audio.wave_format import BITS_AT, LEAST_BYTES, Wide, samples_of, wide_kind
+from speechduet.audio.wave_format import BITS_AT, LEAST_BYTES, WaveSamples, samples_of, wide_kind
 
 _UNKNOWN_64 = 1 << 40
 """No recording is so long: who writes such a length does not know it."""
@@ -93,7 +93,7 @@ def _riff(file: Source, head: bytes, end: int) -> Layout | None:
         if chunk.name == b"ds64":
             (long_size,) = struct.unpack("<Q", file.read(16)[8:].ljust(8, b"\0"))
             fields.append(SizeField(chunk.body + 8, struct.Struct("<Q")))
-        elif chunk.name == b"fmt ":
+        elif chunk.name == b"fmt " and not wave:  # libsndfile follows the first.
             wave, format_at = file.read(min(chunk.size, 40)), chunk.body
         elif chunk.name == b"data":
             break
@@ -122,19 +122,25 @@ def _riff(file: Source, head: bytes, end: int) -> Layout | None:
     layout.consistent = not long or long_size in (None, size)
     if head[:4] == b"BW64":  # The same but for its name, which libsndfile does not know.
         layout.corrections[0] = b"RF64"
-    if samples.may_be_wide:
-        file.seek(chunk.body)
-        _widen(layout, wide_kind(file), format_at + BITS_AT, order)
+    _widen(layout, samples, file, format_at + BITS_AT, order)
     return layout
 
 
-def _widen(layout: Layout, kind: Wide | None, bits_at: int, order: str) -> None:
-    """Samples of 24 bits that stand in four bytes each are read as 32 bits."""
-    if kind == "lower":
-        layout.unreadable = "holds samples of 24 bits in the lower three of four bytes"
-    if kind:
-        layout.block, layout.bytes_per_s = layout.block // 3 * 4, layout.bytes_per_s / 3 * 4
-        layout.corrections[bits_at] = struct.pack(f"{order}H", 32)
+def _widen(layout: Layout, samples: WaveSamples, file: Source, bits_at: int, order: str) -> None:
+    """Samples that stand in the upper part of more bytes than they need are read as wider ones."""
+    used, width = samples.used, samples.width
+    if not width:
+        return
+    file.seek(layout.data)
+    kind = wide_kind(file, used, width, order)
+    if kind == "upper":
+        layout.block = layout.block // used * width
+        layout.bytes_per_s *= width / used
+        layout.corrections[bits_at] = struct.pack(f"{order}H", 8 * width)
+    elif kind == "lower":
+        layout.unreadable = f"holds samples of {8 * used} bits in the lower {used} of {width} bytes"
+    elif kind == "cool":
+        layout.unreadable = "holds samples of Cool Edit's own kind, floats up to 32,768"
 
 
 def _wave64(file: Source, head: bytes, end: int) -> Layout | None:
@@ -155,12 +161,10 @@ def _wave64(file: Source, head: bytes, end: int) -> Layout | None:
         SizeField(chunk.body - 8, WAVE64.size, WAVE64.head_bytes),
     ]
     outer_end = outer if 0 < outer < _UNKNOWN_64 else None
-    block, speed, plain, may_be_wide = samples
-    size = _known(chunk.size)
-    layout = Layout(chunk.body, size, block, speed, outer_end, WAVE64, fields, plain=plain)
-    if may_be_wide:
-        file.seek(chunk.body)
-        _widen(layout, wide_kind(file), format_at + BITS_AT, "<")
+    size, block, speed = _known(chunk.size), samples.block, samples.bytes_per_s
+    layout = Layout(chunk.body, size, block, speed, outer_end, WAVE64, fields)
+    layout.plain = samples.plain
+    _widen(layout, samples, file, format_at + BITS_AT, "<")
     return layout
 
 
@@ -257,8 +261,11 @@ def _sphere(file: Source) -> Layout | None:
     header = sphere_of(file.read(_SPHERE_BYTES))
     if header is None:
         return None
-    data, frames, block, rate = header
-    return Layout(data, _known(frames * block), block, rate * block)
+    data, frames, block, rate, interleaved = header
+    layout = Layout(data, _known(frames * block), block, rate * block)
+    if not interleaved:
+        layout.unreadable = "holds its channels one behind the other"
+    return layout
 
 
 def _htk(head: bytes) -> Layout | None:

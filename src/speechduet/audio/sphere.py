@@ -17,6 +17,8 @@ class Sphere(NamedTuple):
     """Samples of each channel; 0 if it is not stated."""
     frame_bytes: int
     sample_rate: int
+    interleaved: bool
+    """Whether the channels of a sample stand beside each other, and not one whole channel first."""
 
 
 def sphere_of(head: bytes) -> Sphere | None:
@@ -42,4 +44,5 @@ def sphere_of(head: bytes) -> Sphere | None:
     packed = b"embedded" in fields.get(b"sample_coding", b"")
     if packed or min(channels, width, rate, frames + 1) < 1:
         return None
-    return Sphere(data, frames, channels * width, rate)
+    apart = channels > 1 and fields.get(b"channels_interleaved", b"").upper() == b"FALSE"
+    return Sphere(data, frames, channels * width, rate, not apart)

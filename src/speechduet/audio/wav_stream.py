@@ -113,7 +113,7 @@ def read_header(stream: BinaryIO) -> tuple[WavHeader | None, bytes]:
             break
         body = take(size + size % 2)
         if name == b"fmt ":
-            layout = body
+            layout = layout or body
         elif name == b"ds64" and len(body) >= 16:
             outer, long_size = struct.unpack_from("<QQ", body)
         elif name not in OF_THE_SAMPLES and len(body) + len(chunks) <= MOST_BYTES:

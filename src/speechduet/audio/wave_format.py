@@ -15,8 +15,11 @@ BITS_AT, LEAST_BYTES = 14, 16
 """Where the chunk states the bits of a sample, and its bytes up to there."""
 _LOOK_BYTES = 1 << 20
 
-Wide = Literal["upper", "lower"]
-"""Where in four bytes the 24 bits of a sample stand."""
+_MOST_COOL = 1 << 17
+"""Above full scale, 32,768, by 12 dB: no sample of Cool Edit is larger."""
+
+Wide = Literal["upper", "lower", "cool"]
+"""Where the bits of a sample stand in more bytes than they need; the last: Cool Edit's floats."""
 
 
 class WaveSamples(NamedTuple):
@@ -27,8 +30,10 @@ class WaveSamples(NamedTuple):
     bytes_per_s: float
     plain: bool
     """Whether samples stand one behind the other, and not in compressed blocks."""
-    may_be_wide: bool = False
-    """Whether samples of 24 bits are said to take four bytes each; `wide_kind` tells."""
+    used: int = 0
+    """Bytes that the bits of a sample need."""
+    width: int = 0
+    """Bytes that it is said to take, if they are more; `wide_kind` tells. Otherwise 0."""
 
 
 def samples_of(body: bytes, order: str) -> WaveSamples | None:
@@ -42,25 +47,33 @@ def samples_of(body: bytes, order: str) -> WaveSamples | None:
     if tag == _EXTENSIBLE and len(body) >= _EXTENSIBLE_TAG_AT + 2:
         (tag,) = struct.unpack_from(f"{order}H", body, _EXTENSIBLE_TAG_AT)
     plain = tag in _PLAIN
-    may_be_wide = tag == 1 and bits == 24 and block == 4 * channels
+    used, (width, rest) = (bits + 7) // 8, divmod(block, max(channels, 1))
+    wide = tag == 1 and 2 <= used < width <= 4 and not rest
     if plain:
-        block = channels * (1 if tag in _COMPANDED else (bits + 7) // 8)
+        block = channels * (1 if tag in _COMPANDED else used)
         bytes_per_s = rate * block
-    return WaveSamples(block, bytes_per_s, plain, may_be_wide) if block else None
-
-
-def wide_kind(file: Source) -> Wide | None:
-    """How the samples from here on use four bytes each; None if they take three, or are silence.
-
-    In the upper three the lowest byte is 0, in the lower three the highest repeats the sign. Quiet
-    samples may have both; louder ones decide. Where there are none, 16 bits are in the lower three.
-    """
-    sounding, upper, lower = False, True, True
-    while (upper and lower) and (data := file.read(_LOOK_BYTES)):
-        words = np.frombuffer(data[: len(data) // 4 * 4], np.uint8).reshape(-1, 4)
-        sounding = sounding or bool(words.any())
-        upper = not words[:, 0].any()
-        lower = bool((words[:, 3] == np.where(words[:, 2] & 0x80, 0xFF, 0)).all())
-    if not sounding or not (upper or lower):
+    if not block:
         return None
-    return "lower" if lower else "upper"
+    return WaveSamples(block, bytes_per_s, plain, used, width if wide else 0)
+
+
+def wide_kind(file: Source, used: int, width: int, order: str) -> Wide | None:
+    """How the samples from here on use so many bytes each.
+
+    None if they take no more than they need, or are silence. In the upper ones the lowest are 0, in
+    the lower ones the highest repeat the sign. Quiet samples may have both; louder ones decide.
+    Where there are none, they are in the lower ones.
+    """
+    sounding, upper, lower, cool = False, True, True, (used, width) == (3, 4)
+    while (upper or lower or cool) and (data := file.read(_LOOK_BYTES // width * width)):
+        whole = data[: len(data) // width * width]
+        words = np.frombuffer(whole, np.uint8).reshape(-1, width)
+        words = words if order == "<" else words[:, ::-1]
+        sounding = sounding or bool(words.any())
+        upper = upper and not words[:, : width - used].any()
+        sign = np.where(words[:, used - 1 : used] & 0x80, 0xFF, 0)
+        lower = lower and bool((words[:, used:] == sign).all())
+        cool = cool and bool((np.abs(np.frombuffer(whole, f"{order}f4")) <= _MOST_COOL).all())
+    if not sounding:
+        return None
+    return "lower" if lower else "upper" if upper else "cool" if cool else None
