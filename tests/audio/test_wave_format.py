@@ -9,6 +9,7 @@ import pytest
 import soundfile
 
 from speechduet.audio import read
+from speechduet.audio.wav_arrival import read_samples
 from speechduet.audio.wav_stream import read_header
 from speechduet.errors import AudioError
 
@@ -192,6 +193,12 @@ def test_compressed_sound_of_a_digital_output_is_decoded(tmp_path: Path, contain
     samples, _ = read_bytes(tmp_path, data.getvalue())
     assert samples.shape[0] == 2 and abs(samples.shape[1] - rate) < 3 * 1536
     np.testing.assert_allclose(samples[:, 9600:-9600].std(), tone.std(), rtol=0.02)
+    if container == "WAV":
+        data.seek(0)
+        header, _ = read_header(data)
+        assert header is not None
+        with pytest.raises(AudioError, match="give the file by its name"):
+            list(read_samples(data, header))
 
 
 def test_a_header_without_bits_of_a_sample(tmp_path: Path) -> None:

@@ -12,11 +12,10 @@ from speechduet.audio.conforming import Conformer, change_remark
 from speechduet.audio.formats import LENGTH_UNKNOWN, AudioFormat, Samples
 from speechduet.audio.notices import Notify
 from speechduet.audio.promises import TOLERATED_S, Promise, recordings_in, truncated
+from speechduet.audio.wave_format import holds_bursts
 from speechduet.errors import AudioError
 
 _BLOCK = 1 << 16
-_BURST = bytes.fromhex("72f81f4e")
-"""How a burst begins: two words of 16 bits that no sound is likely to hold."""
 
 
 def format_of(path: Path) -> AudioFormat | None:
@@ -27,17 +26,13 @@ def format_of(path: Path) -> AudioFormat | None:
             with _opened(path, view, promise) as file:
                 if file.format == "VOC" and "multi-segment" in file.extra_info:
                     return None  # It would take the heads of the further blocks for samples.
-                if promise is not None and _holds_bursts(view, promise):
-                    return None
+                if promise is not None:
+                    view.seek(promise.layout.data)
+                    if holds_bursts(view.read(_BLOCK), promise.layout.block):
+                        return None
                 return AudioFormat(file.samplerate, file.channels, file.format, file.subtype)
     except sf.LibsndfileError:
         return None
-
-
-def _holds_bursts(view: ByteView, promise: Promise) -> bool:
-    """Whether what is said to be PCM is compressed sound as it goes over S/PDIF (IEC 61937)."""
-    view.seek(promise.layout.data)
-    return promise.layout.block == 4 and _BURST in view.read(_BLOCK)
 
 
 def blocks_of(path: Path, salvage: bool, notify: Notify) -> Iterator[Samples]:

@@ -13,10 +13,14 @@ from speechduet.audio.formats import Samples
 from speechduet.audio.notices import Notify, warn
 from speechduet.audio.promises import BEHIND_SAMPLES, NEVER_BEHIND, TAGS, TOLERATED_S, truncated
 from speechduet.audio.wav_stream import WavHeader, decode
+from speechduet.audio.wave_format import holds_bursts
+from speechduet.errors import AudioError
 
 _BLOCK_S = 1.0
 _MOST_BYTES = 1 << 26
 """Read at once or held back, however many channels at whatever rate a header claims."""
+_BEGINNING = 1 << 14
+"""Samples, among which compressed sound would show."""
 _CHUNK_HEAD = 9
 """Bytes of a chunk's name and size, and one before it that makes an odd size even."""
 _CHUNK_BEHIND = re.compile(rb"LIST....(?:INFO|adtl)|id3 ....ID3", re.DOTALL)
@@ -184,6 +188,11 @@ class _Source:
         ready = max(0, len(self._pending) - keep)
         ready -= ready % self._width
         if ready:
+            if self.samples < _BEGINNING and holds_bursts(self._pending[:ready], self._width):
+                raise AudioError(
+                    "the stream holds compressed sound of a digital output (IEC 61937), not PCM",
+                    remedy="give the file by its name, or decode it first",
+                )
             block = decode(self._pending[:ready], self._header)
             self._pending = self._pending[ready:]
             self.samples += len(block)

@@ -18,6 +18,9 @@ _LOOK_BYTES = 1 << 20
 _MOST_COOL = 1 << 17
 """Above full scale, 32,768, by 12 dB: no sample of Cool Edit is larger."""
 
+_BURST = bytes.fromhex("72f81f4e")
+"""How a burst begins: two words of 16 bits that no sound is likely to hold."""
+
 Wide = Literal["upper", "lower", "cool"]
 """Where the bits of a sample stand in more bytes than they need; the last: Cool Edit's floats."""
 
@@ -77,3 +80,8 @@ def wide_kind(file: Source, used: int, width: int, order: str) -> Wide | None:
     if not sounding:
         return None
     return "lower" if lower else "upper" if upper else "cool" if cool else None
+
+
+def holds_bursts(data: bytes, block: int) -> bool:
+    """Whether what is said to be PCM is compressed sound of a digital output (IEC 61937)."""
+    return block == 4 and _BURST in data
