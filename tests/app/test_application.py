@@ -211,6 +211,25 @@ def test_when_the_queue_is_full(serve: Serve, recording: Path) -> None:
     assert upload(client, recording, mode="fast").status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("asked", "number"),
+    [
+        ({"steps": "30", "corrector-steps": "10"}, 330),
+        ({"steps": "10000", "corrector-steps": "1000", "framings": "1000"}, None),
+        ({"mode": "fast", "framings": "201"}, 201),
+    ],
+)
+def test_no_segment_takes_more_evaluations_than_may_be(
+    serve: Serve, recording: Path, asked: dict[str, str], number: int | None
+) -> None:
+    client = serve()
+    answer = upload(client, recording, **asked)
+    assert answer.status_code == 422
+    assert "evaluations of the network for each segment" in answer.json()["error"]
+    assert number is None or answer.json()["error"].startswith(f"{number} ")
+    assert jobs_left(client) == 0
+
+
 def test_health_and_models(serve: Serve, enhancer: Enhancer) -> None:
     client = serve()
     health = client.get("/health").json()

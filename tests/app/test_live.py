@@ -108,6 +108,7 @@ def test_a_malformed_block_ends_that_connection_alone(
         ("sample_rate=0", 422, "sample_rate is '0'"),
         ("format=mp3", 422, "format is 'mp3'"),
         ("latency=0.001", 422, "a latency of 0.001 s at 16000 Hz; expected at least"),
+        ("steps=30&corrector-steps=10", 422, "330 evaluations of the network for each segment"),
         ("samplerate=8000", 422, "did you mean 'sample_rate'?"),
         ("sample_rate=192000&channels=8", 413, "8 channels at 192000 Hz"),
     ],

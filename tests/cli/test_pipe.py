@@ -287,3 +287,18 @@ def test_messages_name_the_stream_and_no_temporary_file(
         result = CliRunner().invoke(app, command, input=data)
         assert result.exit_code == 1
         assert "failed: stdin is truncated" in result.stderr and "/tmp" not in result.stderr
+
+
+@pytest.mark.parametrize(("name", "closed"), [("stdin", "<&-"), ("stdout", ">&-")])
+def test_closed_streams_are_named(tiny_model: Path, name: str, closed: str) -> None:
+    command = f'"{sys.executable}" -m speechduet enhance - -o - -m "{tiny_model}" {closed}'
+    result = subprocess.run(
+        ["sh", "-c", command],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": str(Path(speechduet.__file__).parents[1])},
+    )
+    assert result.returncode == 1
+    assert f"{name} is closed" in result.stderr and "Traceback" not in result.stderr

@@ -143,7 +143,7 @@ def _recordings(jobs: Jobs) -> APIRouter:
     ) -> Response:
         """The recording of a form, enhanced: what ``speechduet enhance`` writes, byte for byte."""
         check_query(http, _request)
-        request.check(jobs.enhancer)
+        request.check(jobs.enhancer, jobs.limits)
         job = jobs.begin("recording")
         try:
             await receive_upload(http, job)

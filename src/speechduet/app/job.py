@@ -8,11 +8,13 @@ from pathlib import Path
 from threading import Event
 from typing import Any, Literal
 
+from speechduet.app.limits import Limits
 from speechduet.audio import suffix_of
 from speechduet.audio.recording import check_strength
 from speechduet.enhancement.confidence import check_compared
 from speechduet.enhancement.enhancer import Enhancer
 from speechduet.errors import SpeechduetError
+from speechduet.network.cost import evaluations
 
 State = Literal["uploading", "waiting", "running", "done", "failed", "cancelled"]
 LONGEST_SUFFIX = 10
@@ -36,14 +38,15 @@ class Request:
     unmixed: bool = False
     """Keep what `mix_file` needs for another strength."""
 
-    def check(self, enhancer: Enhancer) -> None:
-        """Raise SettingError for what no recording could be enhanced with."""
+    def check(self, enhancer: Enhancer, limits: Limits) -> None:
+        """Raise SettingError for what no recording could be enhanced with, or takes too much."""
         sampling = enhancer.sampling(self.mode, **self.expert)
         check_strength(self.strength)
         if self.format is not None:
             suffix_of(self.format)
         if self.confidence is not None:
             check_compared(sampling)
+        limits.check_evaluations(evaluations(enhancer.system.layout, sampling))
 
 
 class Job:

@@ -104,7 +104,7 @@ class Jobs:
         Raises SettingError for a request that the model cannot do, and Cancelled if the job was.
         All that may be wrong with the recording is said by the job.
         """
-        request.check(self.enhancer)
+        request.check(self.enhancer, self.limits)
         with self._lock:
             self._check_open()
             job.stop_if_cancelled()

@@ -9,7 +9,7 @@ import soundfile
 from annotated_types import Ge, Le
 
 from speechduet.audio import probe
-from speechduet.errors import AudioError, SpeechduetError
+from speechduet.errors import AudioError, SettingError, SpeechduetError
 from speechduet.settings import Count, Positive, Settings, Whole
 
 MEGABYTE = 1_000_000
@@ -42,6 +42,8 @@ class Limits(Settings):
     """Most samples in a second of sound: sample rate times channels."""
     max_waiting: Whole = 16
     """Recordings that may wait while others are enhanced."""
+    max_evaluations: Count = 200
+    """Most evaluations of the network for a segment: steps, corrector and framings together."""
     max_running: Annotated[int, Ge(1), Le(1024)] = 2
     """Recordings enhanced at the same time."""
     max_live: Annotated[int, Ge(0), Le(1024)] = 4
@@ -81,6 +83,18 @@ class Limits(Settings):
                 f"{name} has {channels} channels at {sample_rate} Hz, more samples in a second "
                 "than this server takes",
                 f"channels times Hz of at most {self.max_samples_per_s:,}",
+            )
+
+    def check_evaluations(self, number: int) -> None:
+        """Raise SettingError for more evaluations than are made for a segment.
+
+        Work stops between segments, so they are also what a client that has gone still costs.
+        """
+        if number > self.max_evaluations:
+            raise SettingError(
+                f"{number:,} evaluations of the network for each segment",
+                f"at most {self.max_evaluations:,} on this server",
+                "ask for fewer steps, corrector steps or framings",
             )
 
     def check_file(self, path: Path, track: int | None = None) -> None:

@@ -20,6 +20,7 @@ from speechduet.enhancement.enhancer import Enhancer
 from speechduet.enhancement.live import Live
 from speechduet.enhancement.pace import Pace
 from speechduet.errors import SpeechduetError
+from speechduet.network.cost import evaluations
 
 NORMAL, FAILED = 1000, 1011
 LONGEST_REASON = 123
@@ -47,6 +48,8 @@ class Streams:
                 f"this server has its {self._limits.max_live} live streams",
                 remedy="try again later",
             )
+        sampling = self._enhancer.sampling(request.mode, **request.expert)
+        self._limits.check_evaluations(evaluations(self._enhancer.system.layout, sampling))
         live = self._enhancer.live(
             *(request.sample_rate, request.channels, request.latency_s, request.mode),
             seed=request.seed,

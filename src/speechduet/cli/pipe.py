@@ -74,6 +74,11 @@ def enhance_stream(
         raise SettingError(f"a stream (-) among {len(inputs)} inputs", "one input or output")
     (name,) = inputs
     output = STREAM if output in _STDOUT else output
+    # Python has none of those that the caller has closed.
+    if output == STREAM and sys.stdout is None:
+        raise AudioError("stdout is closed", "a stream to write to")
+    if name in _STDIN and sys.stdin is None:
+        raise AudioError("stdin is closed", "a stream to read")
     if not _is_stream(name):
         if output == STREAM and (is_folder(Path(name)) or is_pattern(name)):
             raise SettingError(f"{name}, which may be several recordings, to a stream", "one file")

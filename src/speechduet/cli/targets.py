@@ -39,7 +39,7 @@ class Job:
 def find_jobs(
     inputs: list[str], output: str, container: str | None
 ) -> tuple[list[Job], list[SpeechduetError]]:
-    """Jobs for files, folders (searched, their tree kept) and globs, and inputs that lead nowhere.
+    """Jobs for files, folders (searched, their tree kept) and globs, and why others are none.
 
     The output is a file if there is but one input, a file, and the output has the suffix of an
     audio file; else a folder. ``container`` (wav, flac, ...) overrides the suffix of results.
@@ -77,9 +77,21 @@ def find_jobs(
     targets = naming.targets(found)
     jobs = [Job(source, target) for source, target in zip(found, targets, strict=True)]
     _check_distinct(jobs)
-    for folder in {job.target.parent for job in jobs}:
-        check_inside(folder, out)
-    return jobs, failures
+    outside, led_out = _led_out(jobs, out)
+    return [job for job in jobs if job.target.parent not in outside], failures + led_out
+
+
+def _led_out(jobs: list[Job], out: Path) -> tuple[set[Path], list[SpeechduetError]]:
+    """Folders of results that a link leads out of the folder of all results, and the errors."""
+    outside: set[Path] = set()
+    errors: list[SpeechduetError] = []
+    for folder in dict.fromkeys(job.target.parent for job in jobs):
+        try:
+            check_inside(folder, out)
+        except SettingError as error:
+            outside.add(folder)
+            errors.append(error)
+    return outside, errors
 
 
 def is_pattern(given: str) -> bool:

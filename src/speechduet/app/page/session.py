@@ -164,7 +164,7 @@ class Sessions:
     def _request(self, mode: str, salvage: bool, path: Path) -> Request:
         enhancer = self._jobs.enhancer
         wanted = Request(mode, salvage=salvage, unmixed=True)
-        wanted.check(enhancer)
+        wanted.check(enhancer, self._jobs.limits)
         if _promised_s(path) > _LONGEST_MAP_S or not _compared(enhancer.sampling(mode)):
             return wanted
         return replace(wanted, confidence="npz")
