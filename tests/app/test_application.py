@@ -214,19 +214,18 @@ def test_when_the_queue_is_full(serve: Serve, recording: Path) -> None:
 @pytest.mark.parametrize(
     ("asked", "number"),
     [
-        ({"steps": "30", "corrector-steps": "10"}, 330),
-        ({"steps": "10000", "corrector-steps": "1000", "framings": "1000"}, None),
-        ({"mode": "fast", "framings": "201"}, 201),
+        ({"steps": "30", "corrector-steps": "10"}, "330 "),
+        ({"steps": "10000", "corrector-steps": "1000", "framings": "1000"}, "10,010,"),
+        ({"mode": "fast", "framings": "201"}, "201 "),
     ],
 )
 def test_no_segment_takes_more_evaluations_than_may_be(
-    serve: Serve, recording: Path, asked: dict[str, str], number: int | None
+    serve: Serve, recording: Path, asked: dict[str, str], number: str
 ) -> None:
     client = serve()
     answer = upload(client, recording, **asked)
-    assert answer.status_code == 422
+    assert answer.status_code == 422 and answer.json()["error"].startswith(number)
     assert "evaluations of the network for each segment" in answer.json()["error"]
-    assert number is None or answer.json()["error"].startswith(f"{number} ")
     assert jobs_left(client) == 0
 
 

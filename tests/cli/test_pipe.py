@@ -20,6 +20,7 @@ from speechduet.enhancement.enhancer import Enhancer
 
 RATE = 16_000
 SECONDS = 6
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(speechduet.__file__).parents[1])}
 
 
 @pytest.fixture(scope="module")
@@ -135,7 +136,7 @@ def begin(model: Path, *arguments: str) -> subprocess.Popen[bytes]:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": str(Path(speechduet.__file__).parents[1])},
+        env=ENVIRONMENT,
     )
 
 
@@ -271,7 +272,7 @@ def test_a_header_is_put_right_where_stdout_is_a_file(
                 stdout=out,
                 stderr=subprocess.PIPE,
                 check=True,
-                env={**os.environ, "PYTHONPATH": str(Path(speechduet.__file__).parents[1])},
+                env=ENVIRONMENT,
             )
     written, added = ((tmp_path / mode).read_bytes() for mode in ("wb", "ab"))
     assert int.from_bytes(written[40:44], "little") == len(written) - 44 == len(data) - 44
@@ -292,13 +293,9 @@ def test_messages_name_the_stream_and_no_temporary_file(
 @pytest.mark.parametrize(("name", "closed"), [("stdin", "<&-"), ("stdout", ">&-")])
 def test_closed_streams_are_named(tiny_model: Path, name: str, closed: str) -> None:
     command = f'"{sys.executable}" -m speechduet enhance - -o - -m "{tiny_model}" {closed}'
+    given = subprocess.DEVNULL
     result = subprocess.run(
-        ["sh", "-c", command],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "PYTHONPATH": str(Path(speechduet.__file__).parents[1])},
+        ["sh", "-c", command], stdin=given, capture_output=True, text=True, env=ENVIRONMENT
     )
     assert result.returncode == 1
     assert f"{name} is closed" in result.stderr and "Traceback" not in result.stderr
