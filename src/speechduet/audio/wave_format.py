@@ -68,14 +68,14 @@ def wide_kind(file: Source, used: int, width: int, order: str) -> Wide | None:
     Where there are none, they are in the lower ones.
     """
     sounding, upper, lower, cool = False, True, True, (used, width) == (3, 4)
-    while (upper or lower or cool) and (data := file.read(_LOOK_BYTES // width * width)):
+    while (upper and lower) and (data := file.read(_LOOK_BYTES // width * width)):
         whole = data[: len(data) // width * width]
         words = np.frombuffer(whole, np.uint8).reshape(-1, width)
         words = words if order == "<" else words[:, ::-1]
         sounding = sounding or bool(words.any())
-        upper = upper and not words[:, : width - used].any()
+        upper = not words[:, : width - used].any()
         sign = np.where(words[:, used - 1 : used] & 0x80, 0xFF, 0)
-        lower = lower and bool((words[:, used:] == sign).all())
+        lower = bool((words[:, used:] == sign).all())
         cool = cool and bool((np.abs(np.frombuffer(whole, f"{order}f4")) <= _MOST_COOL).all())
     if not sounding:
         return None
