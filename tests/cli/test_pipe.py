@@ -293,9 +293,7 @@ def test_messages_name_the_stream_and_no_temporary_file(
 @pytest.mark.parametrize(("name", "closed"), [("stdin", "<&-"), ("stdout", ">&-")])
 def test_closed_streams_are_named(tiny_model: Path, name: str, closed: str) -> None:
     command = f'"{sys.executable}" -m speechduet enhance - -o - -m "{tiny_model}" {closed}'
-    given = subprocess.DEVNULL
-    result = subprocess.run(
-        ["sh", "-c", command], stdin=given, capture_output=True, text=True, env=ENVIRONMENT
-    )
+    shell = ["sh", "-c", command]
+    result = subprocess.run(shell, input="", capture_output=True, text=True, env=ENVIRONMENT)
     assert result.returncode == 1
     assert f"{name} is closed" in result.stderr and "Traceback" not in result.stderr
