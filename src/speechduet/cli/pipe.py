@@ -20,6 +20,7 @@ from speechduet.audio.recording import check_strength, mixed
 from speechduet.audio.tracks import check_track
 from speechduet.audio.wav_arrival import read_samples
 from speechduet.audio.wav_stream import WavHeader, is_file, read_header, write_stream
+from speechduet.cli import stdout
 from speechduet.cli.batch import enhance_files
 from speechduet.cli.progress import BatchProgress
 from speechduet.cli.targets import is_pattern
@@ -74,10 +75,9 @@ def enhance_stream(
         raise SettingError(f"a stream (-) among {len(inputs)} inputs", "one input or output")
     (name,) = inputs
     output = STREAM if output in _STDOUT else output
-    # Python has none of those that the caller has closed.
-    if output == STREAM and sys.stdout is None:
-        raise AudioError("stdout is closed", "a stream to write to")
-    if name in _STDIN and sys.stdin is None:
+    if output == STREAM:
+        stdout.check_open()
+    if name in _STDIN and sys.stdin is None:  # Python has none if the caller has closed it.
         raise AudioError("stdin is closed", "a stream to read")
     if not _is_stream(name):
         if output == STREAM and (is_folder(Path(name)) or is_pattern(name)):
