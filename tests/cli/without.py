@@ -42,6 +42,12 @@ FORGOTTEN = (
 CASES = {**FRESH, **{"+".join(sorted(modules)): modules for modules in FORGOTTEN}}
 """The packages that are missing in each case."""
 
+SLOW = {
+    "dnsmos": {"pesq", "pystoi", "scipy", "onnxruntime", "speechmos"},
+    "pocketsphinx": {"pesq", "pystoi", "scipy", "pocketsphinx"},
+}
+"""Last arguments of commands that take seconds, tried where something that they need is missing."""
+
 LARGE = (
     *("lightning", "lightning.pytorch.loggers", "lightning.pytorch.strategies", "torch.onnx"),
     *("matplotlib.figure", "matplotlib.backends.backend_agg"),
@@ -191,6 +197,8 @@ def run(modules: set[str], root: Path, model: str, folder: Path) -> Iterator[Any
     yield {"untried": sorted(known - tried.keys())}
     for name, variants in tried.items():
         for arguments in variants:
+            if arguments and modules.isdisjoint(SLOW.get(arguments[-1], modules)):
+                continue
             result = CliRunner().invoke(app, [*name.split(), *arguments])
             trace = ""
             if result.exception is not None and not isinstance(result.exception, SystemExit):
