@@ -29,6 +29,8 @@ async def receive_upload(request: Request, job: Job) -> None:
     async with request.form(max_files=1, max_fields=_FIELDS) as form:
         files = [value for value in form.values() if isinstance(value, UploadFile)]
         fields = [name for name, value in form.multi_items() if not isinstance(value, UploadFile)]
+        if fields == ["file"] and not files:
+            raise SettingError("a file without a name in the form", 'filename="..." in its header')
         if fields:
             raise SettingError(f"{fields[0]!r} in the form", "options in the query, behind a ?")
         if not files:
