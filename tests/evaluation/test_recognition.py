@@ -148,3 +148,16 @@ def test_a_recogniser_that_ends_the_program_is_a_mistake(
 def test_pocketsphinx_hears_no_phonemes(speech: np.ndarray) -> None:
     with pytest.raises(SettingError, match="pocketsphinx hears words, no phonemes"):
         phoneme_scores(speech, speech, 16_000, "pocketsphinx")
+
+
+def test_each_sound_is_heard_once(tmp_path: Path, speech: np.ndarray) -> None:
+    script = (
+        "def hear(samples, rate, heard=[]):\n    heard.append(1)\n    return f'time {len(heard)}'"
+    )
+    (tmp_path / "counting.py").write_text(script)
+    hear = load(f"{tmp_path / 'counting.py'}:hear")
+    assert [hear(speech, 16_000), hear(speech / 2, 16_000), hear(speech.copy(), 16_000)] == [
+        "time 1",
+        "time 2",
+        "time 1",
+    ]

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from hashlib import sha256
 from pathlib import Path
 from typing import Literal
 
@@ -57,13 +58,14 @@ def phoneme_scores(
 def load(recogniser: str) -> Recogniser:
     """The function that ``FILE.py:FUNCTION`` names, its file run once in each process.
 
-    Or `english_words` for ``pocketsphinx``. Raises SettingError if there is no such file or
+    Or `english_words` for ``pocketsphinx``. It hears each sound once in a process: several systems
+    are compared with the same clean recordings. Raises SettingError if there is no such file or
     function, or if the file does not run to its end; and, when called, the function does if it
     returns anything but text, or ends the program.
     """
     if recogniser == POCKETSPHINX:
         need("pocketsphinx")
-        return english_words
+        return _hearing_once(english_words)
     place, _, name = recogniser.rpartition(":")
     path = Path(place)
     if not path.is_file() or path.suffix != ".py":
@@ -91,6 +93,18 @@ def load(recogniser: str) -> Recogniser:
         if not isinstance(text, str):
             raise SettingError(f"{recogniser} returns {type(text).__name__}", "text (str)")
         return text
+
+    return _hearing_once(recognise)
+
+
+def _hearing_once(recogniser: Recogniser) -> Recogniser:
+    heard: dict[tuple[bytes, int], str] = {}
+
+    def recognise(samples: Samples, sample_rate: int) -> str:
+        sound = (sha256(samples.tobytes()).digest(), sample_rate)
+        if sound not in heard:
+            heard[sound] = recogniser(samples, sample_rate)
+        return heard[sound]
 
     return recognise
 
