@@ -109,7 +109,7 @@ def test_a_folder(tmp_path: Path) -> None:
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes")
 def test_a_pipe_that_nobody_writes_to_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "x.wav")
-    with pytest.raises(AudioError, match=r"x\.wav is not a regular file; use -"):
+    with pytest.raises(AudioError, match=r"x\.wav is not a regular file; write"):
         probe(tmp_path / "x.wav")
 
 

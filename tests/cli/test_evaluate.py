@@ -249,6 +249,7 @@ def test_what_is_missing_is_told_before_anything_is_scored(
         ("x=absent", "absent is not a folder"),
         ("enhanced={folder}/noisy", "would be 'enhanced'"),
         ("={folder}/noisy", "without a name"),
+        ("x=", "names no folder"),  # of a shell variable that is not set
         ("l" * 300, "is not a folder"),
         ("l" * 300 + "={folder}/absent", "is not a folder"),
     ],

@@ -4,6 +4,8 @@ The options are asked of the commands themselves, so that a new one is tried by 
 """
 
 import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from inspect import Parameter, signature
 from pathlib import Path
@@ -17,6 +19,10 @@ from typer.testing import CliRunner, Result
 
 from speechduet.audio import write
 from speechduet.cli import app
+from speechduet.cli.usage import check_output
+from speechduet.errors import FileError
+
+DELETED = "import tempfile; d = tempfile.mkdtemp(); os.chdir(d); os.rmdir(d)"
 
 
 class Value(NamedTuple):
@@ -233,12 +239,28 @@ def test_wrong_wishes(
 
 @pytest.mark.usefixtures("recording")
 @pytest.mark.parametrize("option", ["--csv", "--json", "--report"])
-@pytest.mark.parametrize("name", ["empty", "/dev/null/x.md", "a.wav/x.md", "/dev/null", "."])
+@pytest.mark.parametrize("name", ["empty", "/dev/null/x.md", "a.wav/x.md", "/dev/null", ".", "-"])
 def test_reports_that_cannot_be_written_are_told_before_the_work(option: str, name: str) -> None:
     given = ["evaluate", "--clean", ".", "--enhanced", "x=.", option, name]
     result = CliRunner().invoke(app, given)
     assert result.exit_code == 2, result.output
     assert "Traceback" not in result.output and result.stdout == ""
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="needs Linux's /proc")
+def test_a_place_for_no_file_is_told_before_the_work() -> None:
+    with pytest.raises(FileError, match="cannot write /proc/x.csv"):
+        check_output(Path("/proc/x.csv"))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a folder that is in use stays there")
+def test_in_a_folder_that_was_deleted() -> None:
+    code = f"import os; {DELETED}; from speechduet.cli import main; main()"
+    ended = subprocess.run(
+        [sys.executable, "-c", code, "models"], capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 2
+    assert ended.stderr.startswith("speechduet: the current folder was deleted")
 
 
 @pytest.mark.usefixtures("recording")

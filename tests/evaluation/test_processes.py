@@ -1,6 +1,7 @@
 import os
 import signal
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from errno import EMFILE
 
 import pytest
 
@@ -21,6 +22,15 @@ def test_one_process_is_this_one() -> None:
 def test_a_killed_worker_is_an_error() -> None:
     with pytest.raises(SpeechduetError, match="a worker process was killed; if memory ran out"):
         list(in_processes(os._exit, [9, 9], 2))
+
+
+def test_processes_that_cannot_be_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    def limited(*_: object) -> None:
+        raise OSError(EMFILE, "Too many open files")
+
+    monkeypatch.setattr(ProcessPoolExecutor, "map", limited)
+    with pytest.raises(SpeechduetError, match="processes: Too many open files; use one"):
+        list(in_processes(abs, [1, 2], 2))
 
 
 def test_a_signal_waits_until_the_workers_are_started() -> None:

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from errno import ENOSPC
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import torch
 from torch import Tensor
 
 from speechduet.enhancement.enhancer import Enhancer as WithPyTorch
-from speechduet.errors import ModelError, SettingError
+from speechduet.errors import FileError, ModelError, SettingError
 from speechduet.export import folder as module
 from speechduet.export import programs
 from speechduet.export.folder import export_folder
@@ -145,6 +146,17 @@ def test_int8_of_a_model_that_is_not_calibrated(pretrained: Pretrained, tmp_path
     with pytest.raises(SettingError, match="int8 for a model without activation ranges"):
         export_folder(bare, tmp_path / "new", "int8")
     assert not (tmp_path / "new").exists()
+
+
+def test_a_disk_that_is_full(
+    pretrained: Pretrained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(module, "write_program", full)
+    with pytest.raises(FileError, match="cannot write .*new: No space left"):
+        export_folder(pretrained, tmp_path / "new")
 
 
 def test_a_program_that_cannot_be_exported(

@@ -146,6 +146,30 @@ def test_a_device_is_never_replaced() -> None:
     assert Path("/dev/null").exists() and not Path("/dev/null").is_file()
 
 
+@pytest.mark.skipif(not Path("/proc/self/fd/1").exists(), reason="needs Linux's /proc")
+def test_a_link_to_a_stream_is_never_replaced(tmp_path: Path) -> None:
+    """Though the stream may be a file: a command whose stdout goes to one."""
+    with (tmp_path / "stdout").open("w") as stream:
+        direct, further = tmp_path / "direct", tmp_path / "further"
+        direct.symlink_to(f"/proc/self/fd/{stream.fileno()}")
+        further.symlink_to("direct")
+        for link in (direct, further, Path(f"/dev/fd/{stream.fileno()}")):
+            with pytest.raises(FileError, match="stands for a stream"), replacing(link):
+                pass
+            assert link.is_symlink()
+
+
+def test_a_link_to_a_file_gives_way(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("as it was")
+    for target in ("file", "nothing", "link"):
+        link = tmp_path / "link"
+        link.symlink_to(target)
+        write_text(link, "new")
+        assert link.read_text() == "new" and not link.is_symlink()
+        link.unlink()
+    assert (tmp_path / "file").read_text() == "as it was"
+
+
 def test_a_result_has_its_name_only_when_it_is_complete(tmp_path: Path) -> None:
     with replacing(tmp_path / "deep" / "x") as partial:
         partial.write_text("whole")

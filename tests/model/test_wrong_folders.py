@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from errno import EACCES
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,15 @@ def test_weights_that_are_no_floats_are_not_loaded(folder: Path, dtype: torch.dt
     weights[name] = weights[name].to(dtype)
     save_file(weights, folder / "model.safetensors")
     with pytest.raises(ModelError, match=rf"weights of {dtype} .{name}.; expected torch.float32"):
+        load(folder)
+
+
+def test_a_folder_that_may_not_be_read(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def denied(path: Path) -> bool:
+        raise PermissionError(EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "is_file", denied)
+    with pytest.raises(ModelError, match=f"cannot read {folder}: Permission denied"):
         load(folder)
 
 

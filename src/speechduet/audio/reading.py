@@ -123,7 +123,9 @@ def _check_readable(path: Path) -> None:
         mode = path.stat().st_mode
         # Before it is opened: at a pipe that would wait for who writes to it.
         if not S_ISREG(mode) and not S_ISDIR(mode):
-            raise AudioError(f"{path} is not a regular file", remedy="use - to read a stream")
+            raise AudioError(
+                f"{path} is not a regular file", remedy="write what it holds to a file first"
+            )
         with path.open("rb") as file:
             empty = not file.read(1)
     except OSError as error:

@@ -1,7 +1,7 @@
 """The command line ``speechduet``. Exit status: 0 all done, 1 something failed, 2 wrong usage."""
 
 import sys
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 from typer.core import TyperGroup
@@ -23,12 +23,12 @@ from speechduet.cli import (
     prepare,
     reproduce,
     serve,
-    stdout,
+    streams,
     train,
 )
 from speechduet.cli.termination import ended_in_order
-from speechduet.cli.usage import Command
-from speechduet.errors import FileError, ModelError, SettingError, SpeechduetError
+from speechduet.cli.usage import Command, check_current_folder
+from speechduet.errors import ModelError, SettingError, SpeechduetError
 from speechduet.extras import missing
 from speechduet.names import shown
 
@@ -41,9 +41,7 @@ class _Commands(TyperGroup):
             return super().invoke(ctx)
         except SpeechduetError as error:
             typer.echo(shown(f"speechduet: {error}"), err=True)
-            # A model that cannot be loaded is a wrong value of an option, and no failed input.
-            wrong_usage = isinstance(error, SettingError | ModelError)
-            raise typer.Exit(2 if wrong_usage else 1) from error
+            raise typer.Exit(_status(error)) from error
         except ImportError as error:
             # Each command says what it needs; this is for what none has thought of.
             typer.echo(shown(f"speechduet: {missing(error, ctx.info_name or '')}"), err=True)
@@ -73,6 +71,16 @@ app.command("serve", cls=Command)(serve.serve)
 app.command("bulk", cls=Command)(bulk.bulk)
 
 
+def _status(error: SpeechduetError) -> int:
+    # A model that cannot be loaded is a wrong value of an option, and no failed input.
+    return 2 if isinstance(error, SettingError | ModelError) else 1
+
+
+def _end(what: object, status: int) -> NoReturn:
+    typer.echo(shown(f"speechduet: {what}"), err=True)
+    sys.exit(status)
+
+
 def _print_version(wanted: bool) -> None:
     if wanted:
         typer.echo(__version__)
@@ -92,11 +100,15 @@ def _options(
 
 def main() -> None:
     """Run the command line."""
-    stdout.replace()
+    streams.replace()
     show_warnings_as_lines()
     with ended_in_order():
         try:
+            check_current_folder()
             app(prog_name="speechduet")
-        except FileError as error:  # of --help and --version; `_Commands` has the others
-            typer.echo(shown(f"speechduet: {error}"), err=True)
-            sys.exit(1)
+        except SpeechduetError as error:  # of --help and --version; `_Commands` has the others
+            _end(error, _status(error))
+        except OSError as error:
+            # Of the machine, and nobody has thought of it: a limit, a disk, a permission.
+            place = f"{error.filename}: " if error.filename is not None else ""
+            _end(f"{place}{error.strerror or error}", 1)

@@ -185,9 +185,11 @@ def evaluate(
         texts[json_file] = json.dumps(measured.to_json(), indent=1, allow_nan=False) + "\n"
     if report is not None:
         texts[report] = (to_html if as_page else to_markdown)(measured)
-    write_together(texts)
-    if any(evaluation.files for evaluation in measured.systems.values()):
-        typer.echo(utf8(measured.terminal()), nl=False)
+    try:
+        write_together(texts)
+    finally:  # Where nothing can be written, the means are seen at least.
+        if any(evaluation.files for evaluation in measured.systems.values()):
+            typer.echo(utf8(measured.terminal()), nl=False)
     for failure in measured.failures():
         typer.echo(shown(f"failed: {failure}"), err=True)
     if measured.failures():
@@ -201,6 +203,8 @@ def _folders(enhanced: list[str]) -> dict[str, Path]:
         name, equals, place = argument.partition("=")
         if not equals or is_folder(Path(argument)):  # a folder may have = in its name
             name, place = Path(argument).resolve().name, argument
+        if not place:
+            raise typer.BadParameter(f"{argument} names no folder", param_hint="enhanced")
         if not is_folder(Path(place)):
             raise typer.BadParameter(f"{place} is not a folder", param_hint="enhanced")
         if not name or name in folders:

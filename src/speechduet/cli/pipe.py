@@ -20,10 +20,11 @@ from speechduet.audio.recording import check_strength, mixed
 from speechduet.audio.tracks import check_track
 from speechduet.audio.wav_arrival import read_samples
 from speechduet.audio.wav_stream import WavHeader, is_file, read_header, write_stream
-from speechduet.cli import stdout
+from speechduet.cli import streams
 from speechduet.cli.batch import enhance_files
 from speechduet.cli.progress import BatchProgress
 from speechduet.cli.targets import is_pattern
+from speechduet.cli.usage import STREAM
 from speechduet.enhancement.arrivals import Arrivals
 from speechduet.enhancement.pace import Pace
 from speechduet.errors import AudioError, SettingError
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
     from speechduet.enhancement.enhancer import Enhancer
     from speechduet.enhancement.live import Live
 
-STREAM = "-"
 _PIECE = 1 << 16
 _STDIN = (STREAM, "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0")
 _STDOUT = (STREAM, "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
@@ -76,7 +76,7 @@ def enhance_stream(
     (name,) = inputs
     output = STREAM if output in _STDOUT else output
     if output == STREAM:
-        stdout.check_open()
+        streams.check_open()
     if name in _STDIN and sys.stdin is None:  # Python has none if the caller has closed it.
         raise AudioError("stdin is closed", "a stream to read")
     if not _is_stream(name):

@@ -10,10 +10,14 @@ from typer.core import TyperCommand
 
 from speechduet.audio.folders import is_folder, is_recording, is_there, resolved
 from speechduet.cli.examples import epilogue
-from speechduet.errors import SettingError
+from speechduet.errors import FileError, SettingError
+from speechduet.files.atomic import check_replaceable
+from speechduet.files.partial import unfinished
 
 MOST_THREADS = 1024
 """More at once than any machine has use for; a system may refuse, and then ends the process."""
+STREAM = "-"
+"""What stands for stdin or stdout."""
 LARGEST = 10_000_000
 """Of what is counted."""
 HIGHEST_HZ = 768_000
@@ -60,15 +64,32 @@ def _flags(parameter: Any) -> tuple[str, ...]:
     return (*parameter.opts, *parameter.secondary_opts) if is_flag else ()
 
 
+def check_current_folder() -> None:
+    """Raise SettingError if the folder that the shell is in was deleted; PyTorch cannot start."""
+    try:
+        Path.cwd()
+    except OSError as error:
+        raise SettingError(
+            "the current folder was deleted", "one that is there: cd to it"
+        ) from error
+
+
 def check_output(path: Path | None) -> None:
-    """Raise SettingError, before any work, if no file can be written under this name."""
+    """Raise SettingError, before any work, if no file can be written under this name.
+
+    FileError if none can be made in its folder.
+    """
     if path is None:
         return
+    if str(path) == STREAM:
+        raise SettingError("this cannot be written to a stream (-)", "the name of a file to write")
     if is_folder(path):
         raise SettingError(f"{path} is a folder", "the name of a file to write")
     if is_there(path) and not path.is_file():
         raise SettingError(f"{path} is not a file", "the name of a file to write")
     check_folder(path.parent)
+    check_replaceable(path, SettingError)
+    _check_writable(path)
 
 
 def check_spared(written: Iterable[Path | None], read: Iterable[Path | None]) -> None:
@@ -89,6 +110,16 @@ def check_spared(written: Iterable[Path | None], read: Iterable[Path | None]) ->
                 f"{path} would replace a file of this very command", "another name for it"
             )
         taken.add(resolved(path))
+
+
+def _check_writable(path: Path) -> None:
+    """Raise FileError if no file can be made where this one is to be."""
+    folder = next(place for place in path.absolute().parents if is_folder(place))
+    try:
+        with unfinished(folder) as partial:
+            partial.touch()
+    except OSError as error:
+        raise FileError(f"cannot write {path}: {error.strerror}") from error
 
 
 def check_folder(folder: Path) -> None:

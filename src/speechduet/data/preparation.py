@@ -20,7 +20,7 @@ from speechduet.data.clip import Clip
 from speechduet.data.mono import RESAMPLING
 from speechduet.data.pairs import ClipPair, check
 from speechduet.data.sources import Made
-from speechduet.errors import AudioError, SettingError, SpeechduetError
+from speechduet.errors import AudioError, FileError, SettingError, SpeechduetError
 from speechduet.files.atomic import LONGEST_NAME, replacing_together, write_bytes
 from speechduet.files.partial import remove_leftovers
 
@@ -167,9 +167,13 @@ def _kept(
 def _claim(folder: Path, settings: Mapping[str, Any]) -> None:
     path = folder / _SETTINGS
     text = json.dumps(settings, indent=1) + "\n"
-    if not path.exists():
+    try:
+        before = path.read_text(encoding="utf-8") if path.exists() else None
+    except (OSError, ValueError) as error:
+        raise FileError(f"cannot read {path}: {error}", remedy="give a new folder") from error
+    if before is None:
         write_bytes(path, text.encode())
-    elif path.read_text(encoding="utf-8") != text:
+    elif before != text:
         raise SettingError(
             f"{folder} holds a set made with other settings (see {_SETTINGS} there)",
             "a new folder",

@@ -36,7 +36,7 @@ def in_processes(
         try:
             # A worker that is only half started is known to nobody, and could not be ended.
             with signals_later():
-                outputs = executor.map(work, items)
+                outputs = _begun(executor, work, items)
             yield from outputs
         except BrokenProcessPool as error:
             raise SpeechduetError(
@@ -44,6 +44,18 @@ def in_processes(
             ) from error
         finally:
             executor.shutdown(cancel_futures=True)
+
+
+def _begun(
+    executor: ProcessPoolExecutor, work: Callable[[Item], Output], items: Sequence[Item]
+) -> Iterator[Output]:
+    try:
+        return executor.map(work, items)
+    except OSError as error:
+        raise SpeechduetError(
+            f"cannot start processes: {error.strerror}",
+            remedy="use one (--jobs 1), or raise the limit (ulimit)",
+        ) from error
 
 
 @contextmanager

@@ -63,16 +63,22 @@ def export_folder(
     if precision == "int8":
         system = quantised(system)
     path = Path(folder)
-    if path.is_dir() and any(path.iterdir()) and not (path / DESCRIPTION).is_file():
+    try:
+        others = path.is_dir() and any(path.iterdir()) and not (path / DESCRIPTION).is_file()
+    except OSError as error:
+        raise FileError(f"cannot write {path}: {error.strerror}") from error
+    if others:
         raise ModelError(f"{path} holds other files", "a new or empty folder, or an earlier export")
-    with TemporaryDirectory() as place:
-        made = Path(place)
-        (made / GOLDEN).mkdir()
-        try:
+    try:
+        with TemporaryDirectory() as place:
+            made = Path(place)
+            (made / GOLDEN).mkdir()
             exported = _write(made, pretrained, system, precision)
-        except ModelError as error:
-            raise ModelError(f"model {pretrained.name}: {error}") from None
-        _move(made, path)
+            _move(made, path)
+    except ModelError as error:
+        raise ModelError(f"model {pretrained.name}: {error}") from None
+    except OSError as error:
+        raise FileError(f"cannot write {path}: {error.strerror or error}") from error
     return exported
 
 

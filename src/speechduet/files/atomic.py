@@ -16,6 +16,10 @@ Kind = type[SpeechduetError]
 
 LONGEST_NAME = 255
 """Bytes that a file's name may have on the usual file systems."""
+_MOST_LINKS = 40
+"""That are followed, as Linux does."""
+_STREAMS = (Path("/proc"), Path("/dev/fd"))
+"""Where links stand for what a process has open; /dev/stdout is one to there."""
 
 
 def write_bytes(path: Path, content: bytes, kind: Kind = FileError) -> None:
@@ -73,6 +77,8 @@ def check_replaceable(path: Path, kind: Kind = FileError) -> None:
     """Raise an error of this kind if a folder or device has the name, or if no file can have it."""
     try:
         mode = path.stat().st_mode
+        if leads_to_stream(path):
+            raise kind(f"{path} stands for a stream", "the name of a file to write")
     except OSError as error:
         if error.errno in (ENOENT, ENOTDIR, ELOOP):
             return
@@ -89,6 +95,21 @@ def check_replaceable(path: Path, kind: Kind = FileError) -> None:
             "the name of a file to write",
             "" if S_ISDIR(mode) else "use - to write to a stream",
         )
+
+
+def leads_to_stream(path: Path) -> bool:
+    """Whether a name stands for what a process has open, as /dev/stdout does, or links to it.
+
+    What it stands for may be a file all the same; but a new file would take the link's place.
+    """
+    for _ in range(_MOST_LINKS):
+        if not path.is_symlink():
+            return False
+        place = Path(os.path.realpath(path.parent))
+        if any(root == place or root in place.parents for root in _STREAMS):
+            return True
+        path = place / path.readlink()
+    return False
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 from safetensors.torch import save as to_bytes
 from torch import Tensor
 
+from speechduet.audio.folders import is_folder
 from speechduet.errors import FileError, ModelError, SettingError
 from speechduet.files.atomic import write_bytes
 from speechduet.model.card import model_card
@@ -110,9 +111,12 @@ def describe(pretrained: Pretrained) -> Config:
 def load(folder: str | Path) -> Pretrained:
     """Read a model folder: float32 weights, evaluation mode, no gradients."""
     path = Path(folder)
-    if not path.is_dir():
+    if not is_folder(path):
         raise ModelError(f"{path} is no folder", f"a model folder with {CONFIG} and {WEIGHTS}")
-    missing = [name for name in (CONFIG, WEIGHTS) if not (path / name).is_file()]
+    try:
+        missing = [name for name in (CONFIG, WEIGHTS) if not (path / name).is_file()]
+    except OSError as error:
+        raise ModelError(f"cannot read {path}: {error.strerror}") from error
     if len(missing) == 2:
         raise ModelError(
             f"{path} is no model: it has neither {CONFIG} nor {WEIGHTS}",

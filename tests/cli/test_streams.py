@@ -1,4 +1,4 @@
-"""Stdout that is full, closed or left by its reader."""
+"""Streams that are full, closed or left by their reader."""
 
 import os
 import subprocess
@@ -6,9 +6,11 @@ import sys
 from io import FileIO
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from speechduet.cli.stdout import Stdout
+from speechduet.audio import write
+from speechduet.cli.streams import Stdout
 from speechduet.errors import FileError
 
 FULL = Path("/dev/full")
@@ -32,6 +34,16 @@ def test_what_nobody_can_read_is_an_error(
     assert done.stderr.startswith(f"speechduet: {said}") and done.stderr.count("\n") == 1
 
 
+def test_messages_that_find_no_room_end_no_work(tmp_path: Path, tiny_model: Path) -> None:
+    """Nor do those of the worker processes."""
+    for number in range(2):
+        write(tmp_path / f"in/{number}.wav", np.full((1, 9000), 0.1, np.float32), 16_000)
+    noisy, out = tmp_path / "in", tmp_path / "out"
+    arguments = f'enhance "{noisy}" -o "{out}" -m "{tiny_model}" --mode fast --workers 2'
+    assert run(arguments, "2>/dev/full").returncode == 0
+    assert len(list(out.iterdir())) == 2
+
+
 def test_all_streams_closed(tiny_model: Path) -> None:
     assert run(f'info "{tiny_model}"', "<&- >&- 2>&-").returncode == 1
 
@@ -42,7 +54,7 @@ def test_a_reader_that_leaves(tiny_model: Path) -> None:
 
 def test_the_numbers_of_closed_streams_are_kept() -> None:
     code = (
-        "import os; from speechduet.cli import stdout; stdout.replace();"
+        "import os; from speechduet.cli import streams; streams.replace();"
         "os._exit(os.open(os.devnull, os.O_RDONLY) > 2)"
     )
     command = f'"{sys.executable}" -c "{code}" <&- >&- 2>&-'
