@@ -1,5 +1,6 @@
 """What a file can hold: sample formats, rates, channels, size, and what is said of it."""
 
+import os
 from pathlib import Path
 
 import av
@@ -215,6 +216,40 @@ def test_a_recording_without_samples_is_not_written(tmp_path: Path, suffix: str)
         with pytest.raises(AudioError, match=r"there are no samples for .*; expected one at least"):
             write_blocks(path, audio_format, blocks, tags=Tags((("title", "x"),)))
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("refusal", "message"),
+    [
+        (IsADirectoryError(21, "Is a directory"), "cannot be opened (Is a directory)"),
+        (PermissionError(13, "Permission denied"), "cannot be opened (Permission denied); look at"),
+    ],
+)
+def test_a_new_file_that_cannot_be_opened_is_no_fault_of_its_format(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refusal: OSError, message: str
+) -> None:
+    def refuse(*_: object) -> None:
+        raise refusal
+
+    path, partial = tmp_path / "x.wav", tmp_path / "partial"
+    partial.mkdir()  # Root may open any file whatever its permissions are, but no folder.
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(AudioError) as caught:
+        write(path, loud(0.5, 8000).T, 8000, partial=partial)
+    assert str(caught.value).startswith(f"cannot write {path}: the new file for it {message}")
+
+
+def test_a_umask_that_forbids_writing_is_named(tmp_path: Path) -> None:
+    before = os.umask(0o277)
+    try:
+        (tmp_path / "other").touch()
+        if os.access(tmp_path / "other", os.W_OK):
+            pytest.skip("root may open any file")
+        with pytest.raises(AudioError, match="Permission denied.*umask"):
+            write(tmp_path / "x.wav", loud(0.5, 8000).T, 8000)
+    finally:
+        os.umask(before)
+    assert [path.name for path in tmp_path.iterdir()] == ["other"]
 
 
 @pytest.mark.parametrize("subtype", ["PCM_S8", "PCM_U8", "ULAW", "ALAW"])

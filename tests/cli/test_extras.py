@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+import torch
 
 from speechduet.errors import SettingError
 from speechduet.extras import EXTRAS, PACKAGES, missing
@@ -117,6 +118,35 @@ def test_what_is_missing_is_named_and_not_what_needs_it() -> None:
         "pip install --force-reinstall pesq"
     )
     assert isinstance(missing(broken, "pesq"), SettingError)
+
+
+def test_a_compiled_part_is_named_by_its_package() -> None:
+    """The loader gives the last word of its name, and the path of its file."""
+    part = torch._C.__file__
+    error = ImportError("libcudart.so: cannot open shared object file", name="_C", path=part)
+    assert str(missing(error, "enhance")) == (
+        "torch is installed but cannot be imported (libcudart.so: cannot open shared object file); "
+        "pip install --force-reinstall torch"
+    )
+    ours = ImportError("cannot import", name="_C", path=missing.__code__.co_filename)
+    with pytest.raises(ImportError, match="cannot import"):
+        missing(ours, "enhance")
+
+
+@pytest.mark.parametrize(
+    ("reason", "memory"),
+    [
+        ("libtorch_cpu.so: failed to map segment from shared object", True),
+        ("libtorch_cpu.so: cannot map zero-fill pages", True),
+        ("x.so: cannot create shared object descriptor: Cannot allocate memory", True),
+        ("x.so: failed to map segment from shared object: Operation not permitted", False),
+        ("libgomp.so.1: cannot allocate memory in static TLS block", False),
+    ],
+)
+def test_too_little_memory_is_no_broken_package(reason: str, memory: bool) -> None:
+    said = str(missing(ImportError(reason, name="torch"), "enhance"))
+    assert ("memory is too small to load torch (" + reason in said) == memory
+    assert ("--force-reinstall torch" in said) != memory
 
 
 def test_a_mistake_in_this_package_is_no_missing_package() -> None:

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from speechduet.errors import SettingError, SpeechduetError
-from speechduet.training.recipe_file import read_recipe
+from speechduet.training.recipe_file import SECTIONS, read_recipe
+from speechduet.training.settings import RunSettings
 
 FOLDER = Path(__file__).parents[2] / "recipes"
 BUNDLED = FOLDER / "corpus/gp_unified_compact.yaml"
@@ -31,6 +32,20 @@ def test_overrides_change_single_settings() -> None:
 def test_wrong_overrides_say_what_is_expected(override: str, message: str) -> None:
     with pytest.raises(SpeechduetError, match=message):
         read_recipe(BUNDLED, [override])
+
+
+@pytest.mark.parametrize("value", ["", "null", "[]", "0"])
+@pytest.mark.parametrize("section", SECTIONS)
+def test_an_empty_override_does_not_empty_a_section(section: str, value: str) -> None:
+    with pytest.raises(SettingError, match=f"{section} is .*; expected named values"):
+        read_recipe(BUNDLED, [f"{section}={value}"])
+
+
+def test_a_section_that_is_empty_in_the_file_has_its_defaults(tmp_path: Path) -> None:
+    path = tmp_path / "recipe.yaml"
+    path.write_text("system: gp_unified\ndata: {pairs: x}\nlosses: {weighting: clean}\nrun:\n")
+    assert read_recipe(path).run == RunSettings()
+    assert read_recipe(path, ["run.seed=7"]).run == RunSettings(seed=7)
 
 
 ABSURD = (

@@ -1,6 +1,7 @@
 import json
 import math
 import multiprocessing
+import os
 import resource
 import signal
 import tempfile
@@ -112,6 +113,32 @@ def test_a_worker_that_is_killed_ends_the_run_in_one_line(
     monkeypatch.setattr(Training, "training_step", step)
     train(settings, tmp_path / "run")
     assert saved(tmp_path / "run")["global_step"] == 9
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_run_that_is_asked_to_end_says_so(
+    recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, workers: int
+) -> None:
+    step = Training.training_step
+
+    def ending(module: Training, batch: Batch, index: int) -> Tensor:
+        if 10 in batch.examples:
+            for worker in multiprocessing.active_children():
+                os.kill(worker.pid or 0, number)
+            signal.raise_signal(number)
+        return step(module, batch, index)
+
+    monkeypatch.setattr(Training, "training_step", ending)
+    monkeypatch.setattr(signal_handling, "_SIGCHLD_handler_set", False)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(TrainingError, match="asked to end .*; the same command goes on"):
+            train(read_recipe(recipe, [f"run.workers={workers}"]), tmp_path / "run")
+    finally:
+        signal.signal(signal.SIGINT, before)
+    # Lightning may still end the step, after which there is another checkpoint.
+    assert saved(tmp_path / "run")["global_step"] in (4, 6)
 
 
 @contextmanager

@@ -70,9 +70,10 @@ def adapt(
     _check_model(before)
     rate = before.spectrogram.sample_rate
     recordings = Recordings(noise, rate, notify=notify)
-    check_noise(recordings, rate, before)
     talk = Recordings(speech, rate, notify=notify)
     check_speech(talk, rate, notify)
+    # The last of the checks, for it listens to the noise through the model.
+    check_noise(recordings, rate, before)
     excerpt_s = _excerpt_s(before)
     made = sets(talk, recordings, rate, excerpt_s, settings.seed)
     held_out = {name: getattr(made, name) for name in Sets._fields if name != "training"}

@@ -137,10 +137,26 @@ def _opened(partial: Path, audio_format: AudioFormat, path: Path) -> sf.SoundFil
             format=audio_format.container,
         )
     except sf.LibsndfileError as error:
+        # libsndfile says "System error" for this, and much the same for a format it cannot write.
+        _check_writable(partial, path)
         raise AudioError(
             f"{audio_format.container} with {audio_format.subtype} cannot hold "
             f"{audio_format.channels} channels at {audio_format.sample_rate} Hz: {path}",
             remedy="choose another format, such as wav",
+        ) from error
+
+
+def _check_writable(partial: Path, path: Path) -> None:
+    """AudioError if the new file itself cannot be opened, whatever is to be written to it."""
+    try:
+        with partial.open("r+b"):
+            pass
+    except OSError as error:
+        raise AudioError(
+            f"cannot write {path}: the new file for it cannot be opened ({error.strerror})",
+            remedy="look at umask, which takes permissions from new files"
+            if isinstance(error, PermissionError)
+            else "",
         ) from error
 
 

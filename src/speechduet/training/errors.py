@@ -22,13 +22,29 @@ def is_full(error: OSError, folder: Path) -> TrainingError | None:
     )
 
 
-def is_killed(error: RuntimeError) -> TrainingError | None:
-    """What to say of a worker of PyTorch's DataLoader that was killed; None for any other error."""
+def is_killed(error: RuntimeError, stopping: bool) -> TrainingError | None:
+    """What to say of a worker of PyTorch's DataLoader that was killed; None for any other error.
+
+    ``stopping``: the run was asked to end, and a signal to all of its processes ends the workers.
+    """
     # PyTorch has no type for it.
     if not re.match(r"DataLoader worker \(pid.*\) (is killed|exited)", str(error)):
         return None
+    if stopping or isinstance(error.__context__, KeyboardInterrupt):
+        return stopped()
     return TrainingError(
         "a process that prepares examples was killed",
         remedy="start again: the run goes on from its last checkpoint; if memory ran out, lower "
         "run.workers or run.batch_size",
+    )
+
+
+def stopped() -> TrainingError:
+    """What to say of a run that Ctrl-C, ``kill``, a time limit or a scheduler has ended.
+
+    Lightning makes SystemExit of that, even with the status of success.
+    """
+    return TrainingError(
+        "the run was asked to end before its last step",
+        remedy="the same command goes on from its last checkpoint",
     )

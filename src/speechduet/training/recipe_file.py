@@ -142,9 +142,12 @@ def read_recipe(path: Path, overrides: Sequence[str] = ()) -> TrainingRecipe:
         named = [override for override in overrides if override.startswith(of_system)]
         change(values, named)
         values = with_row(values)
+        # In the file a section may stand empty for its defaults; an override of one that is empty
+        # is a slip, which would undo all that the file says there.
+        values.update((name, {}) for name in SECTIONS if values.get(name) is None)
         change(values, [override for override in overrides if override not in named])
         check_names(values, (*MODEL_SECTIONS, *SECTIONS))
-        settings = {name: values.pop(name, None) or {} for name in SECTIONS}
+        settings = {name: values.pop(name) for name in SECTIONS}
         model = read(Config, values)
         sections: dict[str, Any] = {
             name: read(kind, settings[name], name) for name, kind in SECTIONS.items()

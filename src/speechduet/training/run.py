@@ -23,7 +23,7 @@ from speechduet.model.find import load_any
 from speechduet.network.system import System
 from speechduet.training.averages import Averages
 from speechduet.training.checkpoints import Checkpoints, InPlace, Resumed, newest, save_model
-from speechduet.training.errors import is_full, is_killed
+from speechduet.training.errors import is_full, is_killed, stopped
 from speechduet.training.loading import (
     Numbered,
     batch_of,
@@ -178,7 +178,9 @@ def _fit(
             line = str(error).strip().splitlines()[-1]
             raise AudioError(line.rpartition("AudioError: ")[2]) from None
         except RuntimeError as error:
-            raise is_killed(error) or error from None
+            raise is_killed(error, trainer.received_sigterm) or error from None
+        except (KeyboardInterrupt, SystemExit):
+            raise stopped() from None
 
 
 def build(recipe: TrainingRecipe, with_weights: bool = True) -> Training:
