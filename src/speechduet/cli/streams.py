@@ -4,7 +4,6 @@ import errno
 import os
 import sys
 from io import BufferedWriter, FileIO, TextIOWrapper
-from typing import cast
 
 from typing_extensions import Buffer
 
@@ -79,12 +78,16 @@ def replace() -> None:
 
 
 def _over(before: TextIOWrapper, kind: type[Stderr]) -> TextIOWrapper:
+    # Names need not be UTF-8, and terminals need not know every letter.
+    before.reconfigure(errors="backslashreplace")
+    raw = getattr(before.buffer, "raw", before.buffer)  # With python -u there is no buffer.
+    if not isinstance(raw, FileIO):  # a console of Windows, or memory
+        return before
     return TextIOWrapper(
-        # With python -u there is no buffer over it.
-        kind(cast(FileIO, getattr(before.buffer, "raw", before.buffer))),
+        # It may be forgotten before the program ends, and must not close the stream then.
+        kind(FileIO(raw.fileno(), "w", closefd=False)),
         encoding=before.encoding,
-        # Names need not be UTF-8, and terminals need not know every letter.
-        errors="backslashreplace",
+        errors=before.errors,
         line_buffering=before.line_buffering,
         write_through=before.write_through,
     )
