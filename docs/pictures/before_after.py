@@ -1,6 +1,8 @@
 """Draws README's picture: a recording before and after, and its clean speech.
 
 python docs/pictures/before_after.py NOISY --clean CLEAN [--model MODEL] [--mode MODE]
+
+The recording: ls_3242-67153-0000_1 of the corpus's test set.
 """
 
 from pathlib import Path
