@@ -19,7 +19,7 @@ OTHERWISE = {
     "prepare voicebank": "VoiceBank-DEMAND",
     "reproduce voicebank": "VoiceBank-DEMAND",
     "convert": "is no checkpoint",
-    "adapt": "2.0 s of noise; expected 10 s at least",
+    "adapt": "2.0 s of speech; expected 10 s at least",
     "--status": "no recording is in the ledger",
     "serve": "can be reached from other machines",
     "--dnsmos": "is not an ONNX network",

@@ -59,4 +59,4 @@ def test_its_card_is_what_the_code_writes(name: str) -> None:
     parameters = sum(p.numel() for p in model.system.parameters())
     card = model_card(describe(model), parameters, name)
     assert (folder / CARD).read_text(encoding="utf-8") == card
-    assert "| test (55 pairs) | balanced | 2 | 2.18 [2.03, 2.32] |" in card
+    assert "| test (55 pairs) | balanced | 2 | 2.25 [2.10, 2.40] |" in card

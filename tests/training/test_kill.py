@@ -25,6 +25,8 @@ def start(recipe: Path, folder: Path, *more: str) -> "subprocess.Popen[bytes]":
         command,
         stderr=subprocess.PIPE,
         start_new_session=True,
+        # A shell's background jobs ignore Ctrl-C, and so would this one.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
 
