@@ -1,4 +1,7 @@
-"""Stdout and stderr that are full, closed or gone: an error with a name, and none at all."""
+"""Streams that take nothing, because they are full, closed or gone.
+
+For stdout, where results go, that is an error; messages to stderr are lost, and the work goes on.
+"""
 
 import errno
 import os
@@ -13,7 +16,7 @@ _CLOSED = "stdout is closed"
 
 
 class Stderr(BufferedWriter):
-    """Bytes to a stream; what it does not take is dropped, for messages must not end the work."""
+    """Bytes to a stream; what it does not take is dropped: messages must not end the work."""
 
     def write(self, data: Buffer, /) -> int:
         """Write ``data``."""
@@ -31,7 +34,7 @@ class Stderr(BufferedWriter):
             self._failed(error)
 
     def _failed(self, error: OSError) -> None:
-        pass
+        """Do nothing; for `Stdout` to raise."""
 
 
 class Stdout(Stderr):

@@ -82,7 +82,7 @@ def check_output(path: Path | None) -> None:
     if path is None:
         return
     if str(path) == STREAM:
-        raise SettingError("this cannot be written to a stream (-)", "the name of a file to write")
+        raise SettingError("tables and pictures cannot go to stdout (-)", "the name of a file")
     if is_folder(path):
         raise SettingError(f"{path} is a folder", "the name of a file to write")
     if is_there(path) and not path.is_file():
