@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from speechduet.training.draws import draw
-from speechduet.training.losses import magnitude_error
+from speechduet.training.losses import magnitude_error, perceptual_error
 from speechduet.training.module import RunningMeans, Training
 from speechduet.training.optimisation import Optimisation
 from speechduet.training.recipe_file import read_recipe
@@ -189,3 +189,32 @@ def test_the_perceptual_term_is_for_the_generative_decoder(
     distance = module.running_means.means()["perceptual"]
     assert generative is not None and without.generative is not None and float(distance) > 0
     torch.testing.assert_close(generative - without.generative, 3 * distance, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("chained", ["true", "false"])
+def test_the_perceptual_term_hears_the_blend_with_the_prediction(
+    recipe: Path, pair: tuple[Tensor, Tensor], monkeypatch: pytest.MonkeyPatch, chained: str
+) -> None:
+    x_0, y = pair
+    heard = []
+
+    def watched(estimate: Tensor, *others: Any) -> Tensor:
+        heard.append(estimate)
+        return perceptual_error(estimate, *others)
+
+    monkeypatch.setattr("speechduet.training.module.perceptual_error", watched)
+    for beta in (0, 1, 0.25):
+        given = [
+            "losses.perceptual=3",
+            f"times.chained={chained}",
+            f"losses.perceptual_beta={beta}",
+        ]
+        module = build(read_recipe(recipe, given))
+        prediction = Watched(module, monkeypatch).predictions
+        generative = module.part_losses(x_0, y, 5000, (0, 1)).generative
+    torch.testing.assert_close(heard[0], prediction[0])
+    torch.testing.assert_close(heard[2], 0.25 * heard[1] + 0.75 * heard[0])
+    decoder = module.system.predictive_decoder
+    assert generative is not None and decoder is not None
+    generative.backward()  # type: ignore[no-untyped-call]
+    assert decoder.head.weight.grad is None

@@ -58,6 +58,8 @@ def check_losses(model: Config, losses: LossSettings, run: RunSettings) -> None:
         if model.spectrogram.sample_rate != SAMPLE_RATE:
             rate = model.spectrogram.sample_rate
             raise SettingError(f"{found}model at {rate} Hz", f"0, or {SAMPLE_RATE} Hz")
+    if losses.perceptual_beta < 1 and (layout.predictive == "none" or not layout.generative):
+        raise SettingError("losses.perceptual_beta is given for a system without two decoders", "1")
     measured = run.gradient_norms_every_steps
     balanced = losses.balance != "fixed"
     if (measured or balanced) and not (layout.generative and layout.predictive == "shared"):

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from speechduet.process import Process
-from speechduet.settings import NotNegative, Settings
+from speechduet.settings import NotNegative, Settings, Share
 from speechduet.spectrogram import Spectrogram
 from speechduet.training.perceptual import perceptual_distance
 
@@ -33,7 +33,9 @@ class LossSettings(Settings):
     then is no longer a conditional mean: right for a model that is used with one step or two.
     ``excess`` makes noise that is left over weigh more than speech that is lost.
     ``perceptual`` adds the distance of `perceptual_distance` to the generative decoder alone, so
-    that the predictive one stays faithful to the waveform.
+    that the predictive one stays faithful to the waveform. With ``perceptual_beta`` it hears what
+    final fusion (paper eq. 13) makes of both with that beta, and the generative decoder learns
+    what the prediction lacks.
     """
 
     weighting: Weighting = "score"
@@ -52,6 +54,8 @@ class LossSettings(Settings):
     terms_for: TermsFor = "predictive"
     perceptual: NotNegative = 0.0
     """Of the generative decoder: per point of PESQ, at 16 kHz only."""
+    perceptual_beta: Share = 1.0
+    """Share of the generative estimate in what ``perceptual`` hears; the rest is the prediction."""
 
 
 WINDOWS = (256, 512, 1024, 2048)

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from speechduet.network.system import System
 from speechduet.process import Process
-from speechduet.sampler import Estimate
+from speechduet.sampler import Estimate, fuse
 from speechduet.spectrogram import Spectrogram
 from speechduet.training.balance import Balance, gradient_norms
 from speechduet.training.draws import TrainingTime, draw
@@ -118,7 +118,10 @@ class Training(lightning.LightningModule):
                 terms = further_terms(clean, x_0, settings, self.spectrogram, samples)
                 generative = generative + terms.mean()
             if settings.perceptual:
-                distance = perceptual_error(clean, x_0, self.spectrogram, samples).mean()
+                heard = clean
+                if prediction is not None:
+                    heard = fuse(clean, prediction.detach(), settings.perceptual_beta)
+                distance = perceptual_error(heard, x_0, self.spectrogram, samples).mean()
                 self.running_means.add("perceptual", distance)
                 generative = generative + settings.perceptual * distance
         else:
