@@ -31,8 +31,8 @@ from speechduet.training.run import train
 from speechduet.training.settings import DataSettings, RunSettings
 
 _EXCERPT_S = 2.0
-_PERCEPTUAL = 20.0
-"""Weight of the term after PESQ, which there is at 16 kHz only."""
+_PERCEPTUAL, _BETA = 40.0, 0.5
+"""Weight of the term after PESQ, which there is at 16 kHz only, and the blend that it hears."""
 
 
 @dataclass(frozen=True)
@@ -177,6 +177,7 @@ def _recipe(
             si_sdr=2.0,
             terms_for="both",
             perceptual=_PERCEPTUAL * (pretrained.spectrogram.sample_rate == SAMPLE_RATE),
+            perceptual_beta=_BETA,
         ),
         TrainingTime(at_start=0.5, own_states=0.9),
         Optimisation(
