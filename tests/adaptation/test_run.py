@@ -130,7 +130,7 @@ def test_it_trains_on_what_the_bundled_model_was_trained_on(
     bundled = load_any(None)
     trained_by = yaml.safe_load((root / "recipes/corpus/continued.yaml").read_text())["losses"]
     made = _recipe(bundled, noise, speech, None, 2.0, Adaptation()).losses
-    for name in ("weighting", "magnitude", "si_sdr", "terms_for", "perceptual", "perceptual_beta"):
+    for name in ("weighting", "magnitude", "si_sdr", "terms_for", "perceptual", "heard_beta"):
         assert getattr(made, name) == trained_by[name]
     wide = replace(bundled, spectrogram=replace(bundled.spectrogram, sample_rate=48_000))
     assert _recipe(wide, noise, speech, None, 2.0, Adaptation()).losses.perceptual == 0

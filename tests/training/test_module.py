@@ -207,7 +207,7 @@ def test_the_perceptual_term_hears_the_blend_with_the_prediction(
         given = [
             "losses.perceptual=3",
             f"times.chained={chained}",
-            f"losses.perceptual_beta={beta}",
+            f"losses.heard_beta={beta}",
         ]
         module = build(read_recipe(recipe, given))
         prediction = Watched(module, monkeypatch).predictions

@@ -103,7 +103,7 @@ def test_absurd_settings_are_named(override: str) -> None:
                 ("losses.balance=gradient_norm", "run.gradient_norms_every_steps of 1 or more"),
                 ("times={chained: true, at_start: 1}", "at_start is 1.0 in a chain"),
                 ("losses.perceptual=-1", "losses.perceptual is -1; expected 0 or more"),
-                ("losses.perceptual_beta=2", "losses.perceptual_beta is 2; expected 1 or less"),
+                ("losses.heard_beta=2", "losses.heard_beta is 2; expected 1 or less"),
             )
         ),
         ("gp_unified", ["losses.generative=0", "losses.predictive=0"], "are 0 for all parts"),
@@ -118,8 +118,10 @@ def test_absurd_settings_are_named(override: str) -> None:
             ["losses.perceptual=1"],
             "losses.perceptual .* without a generative decoder",
         ),
-        ("sgmse_plus", ["losses.perceptual_beta=0.5"], "perceptual_beta .* without two decoders"),
-        ("predictive", ["losses.perceptual_beta=0.5"], "perceptual_beta .* without two decoders"),
+        ("predictive", ["losses.adversarial=1"], "losses.adversarial .* without a generative"),
+        ("predictive", ["losses.matching=1"], "losses.matching .* without a generative"),
+        ("sgmse_plus", ["losses.heard_beta=0.5"], "heard_beta .* without two decoders"),
+        ("predictive", ["losses.heard_beta=0.5"], "heard_beta .* without two decoders"),
         (
             "gp_unified",
             ["losses.perceptual=1", "mixing.excerpt_s=0.168", "spectrogram.sample_rate=48000"],

@@ -65,7 +65,7 @@ def state(folder: Path, name: str = "last.ckpt") -> dict[str, object]:
     """All of a checkpoint that decides how training goes on."""
     whole = torch.load(folder / name, weights_only=True)
     kept = ("state_dict", "optimizer_states", "lr_schedulers", "callbacks", "global_step")
-    return {key: whole[key] for key in (*kept, "examples_seen")}
+    return {key: whole.get(key) for key in (*kept, "examples_seen", "adversary")}
 
 
 def log(folder: Path) -> list[dict[str, float]]:
@@ -78,8 +78,9 @@ def log(folder: Path) -> list[dict[str, float]]:
         ["run.other_ema_decays=[0.9]", "run.workers=2"],
         ["run.accumulate=2", "run.gradient_clip=1", "run.precision=bf16-mixed"],
         ["losses.balance=gradient_norm", "run.gradient_norms_every_steps=2"],
+        ["losses.adversarial=10", "losses.matching=10"],
     ],
-    ids=["averages", "accumulated", "balanced"],
+    ids=["averages", "accumulated", "balanced", "adversarial"],
 )
 def test_a_resumed_run_equals_one_never_stopped(
     settings: list[str], validated: Path, tmp_path: Path, crash_at: Callable[[int], None]

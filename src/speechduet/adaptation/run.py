@@ -177,7 +177,7 @@ def _recipe(
             si_sdr=2.0,
             terms_for="both",
             perceptual=_PERCEPTUAL * (pretrained.spectrogram.sample_rate == SAMPLE_RATE),
-            perceptual_beta=_BETA,
+            heard_beta=_BETA,
         ),
         TrainingTime(at_start=0.5, own_states=0.9),
         Optimisation(

@@ -51,15 +51,18 @@ def check_losses(model: Config, losses: LossSettings, run: RunSettings) -> None:
     middle = torch.tensor([0.5], device="cpu")
     if losses.weighting == "score" and process is not None and not process.score_weight(middle):
         raise SettingError("losses.weighting is 'score' for a process without noise", "'clean'")
-    if losses.perceptual:
-        found = "losses.perceptual is given for a "
-        if not layout.generative:
-            raise SettingError(f"{found}system without a generative decoder", "0")
-        if model.spectrogram.sample_rate != SAMPLE_RATE:
-            rate = model.spectrogram.sample_rate
-            raise SettingError(f"{found}model at {rate} Hz", f"0, or {SAMPLE_RATE} Hz")
-    if losses.perceptual_beta < 1 and (layout.predictive == "none" or not layout.generative):
-        raise SettingError("losses.perceptual_beta is given for a system without two decoders", "1")
+    for name in ("perceptual", "adversarial", "matching"):
+        if getattr(losses, name) and not layout.generative:
+            raise SettingError(
+                f"losses.{name} is given for a system without a generative decoder", "0"
+            )
+    rate = model.spectrogram.sample_rate
+    if losses.perceptual and rate != SAMPLE_RATE:
+        raise SettingError(
+            f"losses.perceptual is given for a model at {rate} Hz", f"0, or {SAMPLE_RATE} Hz"
+        )
+    if losses.heard_beta < 1 and (layout.predictive == "none" or not layout.generative):
+        raise SettingError("losses.heard_beta is given for a system without two decoders", "1")
     measured = run.gradient_norms_every_steps
     balanced = losses.balance != "fixed"
     if (measured or balanced) and not (layout.generative and layout.predictive == "shared"):

@@ -33,9 +33,9 @@ class LossSettings(Settings):
     then is no longer a conditional mean: right for a model that is used with one step or two.
     ``excess`` makes noise that is left over weigh more than speech that is lost.
     ``perceptual`` adds the distance of `perceptual_distance` to the generative decoder alone, so
-    that the predictive one stays faithful to the waveform. With ``perceptual_beta`` it hears what
-    final fusion (paper eq. 13) makes of both with that beta, and the generative decoder learns
-    what the prediction lacks.
+    that the predictive one stays faithful to the waveform; so do ``adversarial`` and ``matching``
+    with an `Adversary`. With ``heard_beta`` they hear what final fusion (paper eq. 13) makes of
+    both with that beta, and the generative decoder learns what the prediction lacks.
     """
 
     weighting: Weighting = "score"
@@ -54,8 +54,12 @@ class LossSettings(Settings):
     terms_for: TermsFor = "predictive"
     perceptual: NotNegative = 0.0
     """Of the generative decoder: per point of PESQ, at 16 kHz only."""
-    perceptual_beta: Share = 1.0
-    """Share of the generative estimate in what ``perceptual`` hears; the rest is the prediction."""
+    adversarial: NotNegative = 0.0
+    """Of the generative decoder: that discriminators do not take its estimate for clean speech."""
+    matching: NotNegative = 0.0
+    """Of the generative decoder: the distance of the discriminators' features."""
+    heard_beta: Share = 1.0
+    """Share of the generative estimate in what these three hear; the rest is the prediction."""
 
 
 WINDOWS = (256, 512, 1024, 2048)
@@ -125,7 +129,7 @@ def perceptual_error(
     estimate: Tensor, x_0: Tensor, spectrogram: Spectrogram, samples: int
 ) -> Tensor:
     """`perceptual_distance` of the waveforms of spectrograms, per example ``[batch]``."""
-    waveform, clean = _waveforms(estimate, x_0, spectrogram, samples)
+    waveform, clean = waveforms(estimate, x_0, spectrogram, samples)
     return perceptual_distance(waveform, clean)
 
 
@@ -155,7 +159,7 @@ def further_terms(
     if settings.excess:
         terms = terms + settings.excess * magnitude_excess(estimate, x_0)
     if settings.si_sdr or settings.resolutions:
-        waveform, clean = _waveforms(estimate, x_0, spectrogram, samples)
+        waveform, clean = waveforms(estimate, x_0, spectrogram, samples)
         if settings.si_sdr:
             terms = terms + settings.si_sdr * negative_si_sdr(waveform, clean)
         if settings.resolutions:
@@ -164,11 +168,12 @@ def further_terms(
     return terms
 
 
-def _waveforms(
+def waveforms(
     estimate: Tensor, x_0: Tensor, spectrogram: Spectrogram, samples: int
 ) -> tuple[Tensor, Tensor]:
-    """Up to the centre of the last frame: behind it only the end of one window is left, and
-    decoding would divide by nearly 0.
+    """Those of both spectrograms, ``[batch, samples]``, up to the centre of the last frame.
+
+    Behind it only the end of one window is left, and decoding would divide by nearly 0.
     """
     samples -= samples % spectrogram.hop
     return spectrogram.decode(estimate, samples), spectrogram.decode(x_0, samples)

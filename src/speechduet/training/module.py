@@ -10,6 +10,7 @@ from speechduet.network.system import System
 from speechduet.process import Process
 from speechduet.sampler import Estimate, fuse
 from speechduet.spectrogram import Spectrogram
+from speechduet.training.adversary import Adversary
 from speechduet.training.balance import Balance, gradient_norms
 from speechduet.training.draws import TrainingTime, draw
 from speechduet.training.errors import TrainingError
@@ -20,6 +21,7 @@ from speechduet.training.losses import (
     generative_loss,
     perceptual_error,
     predictive_loss,
+    waveforms,
 )
 from speechduet.training.optimisation import Optimisation
 
@@ -70,6 +72,7 @@ class Training(lightning.LightningModule):
         self.balance = Balance()
         self.spectrogram = spectrogram
         self.losses = losses
+        self.adversary = Adversary() if losses.adversarial or losses.matching else None
         self.times = times
         self.optimisation = optimisation
         self.seed = seed
@@ -117,19 +120,30 @@ class Training(lightning.LightningModule):
             if settings.terms_for == "both":
                 terms = further_terms(clean, x_0, settings, self.spectrogram, samples)
                 generative = generative + terms.mean()
-            if settings.perceptual:
-                heard = clean
-                if prediction is not None:
-                    heard = fuse(clean, prediction.detach(), settings.perceptual_beta)
-                distance = perceptual_error(heard, x_0, self.spectrogram, samples).mean()
-                self.running_means.add("perceptual", distance)
-                generative = generative + settings.perceptual * distance
+            generative = generative + self._heard(clean, prediction, x_0, samples)
         else:
             prediction = system.prediction(y)
         predictive = None
         if prediction is not None:
             predictive = predictive_loss(prediction, x_0, settings, self.spectrogram, samples)
         return Losses(generative, predictive)
+
+    def _heard(self, clean: Tensor, prediction: Tensor | None, x_0: Tensor, samples: int) -> Tensor:
+        """The terms on what a listener gets: the estimate, or its blend with the prediction."""
+        settings, terms = self.losses, torch.zeros((), device=clean.device)
+        if prediction is not None:
+            clean = fuse(clean, prediction.detach(), settings.heard_beta)
+        if settings.perceptual:
+            distance = perceptual_error(clean, x_0, self.spectrogram, samples).mean()
+            self.running_means.add("perceptual", distance)
+            terms = terms + settings.perceptual * distance
+        if self.adversary is not None:
+            judged = self.adversary.step(*waveforms(clean, x_0, self.spectrogram, samples))
+            for name, value in judged._asdict().items():
+                self.running_means.add("discriminators" if name == "own" else name, value)
+            terms = terms + settings.adversarial * judged.adversarial
+            terms = terms + settings.matching * judged.matching
+        return terms
 
     def _at_one_state(
         self, process: Process, x_0: Tensor, y: Tensor, anchor: Tensor, examples: tuple[int, ...]
@@ -214,10 +228,14 @@ class Training(lightning.LightningModule):
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Note how many examples the weights have seen, over all processes."""
+        """Note how many examples the weights have seen, over all processes, and the adversary."""
         checkpoint["examples_seen"] = self.examples_seen
+        if self.adversary is not None:
+            checkpoint["adversary"] = self.adversary.state_dict()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Go on counting, with the recipe's learning rates and not with the checkpoint's."""
         self.examples_seen = int(checkpoint["examples_seen"])
+        if self.adversary is not None and "adversary" in checkpoint:
+            self.adversary.load_state_dict(checkpoint["adversary"])
         self.optimisation.put_into(checkpoint, int(self.trainer.max_steps))

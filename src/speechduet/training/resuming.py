@@ -57,7 +57,7 @@ _SECTIONS: Mapping[str, tuple[str, ...]] = {
     ),
     "losses": (
         *("weighting", "generative", "predictive", "balance", "magnitude", "excess", "si_sdr"),
-        *("resolutions", "terms_for", "perceptual", "perceptual_beta"),
+        *("resolutions", "terms_for", "perceptual", "adversarial", "matching", "heard_beta"),
     ),
     "times": ("at_start", "own_states", "chained", "between"),
     "optimisation": ("learning_rate", "weight_decay", "warmup_steps", "decay_steps"),
