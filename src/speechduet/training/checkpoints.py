@@ -47,6 +47,7 @@ class _State(TypedDict):
     callbacks: dict[str, Any]
     optimizer_states: list[dict[str, Any]]
     lr_schedulers: list[dict[str, Any]]
+    adversary: NotRequired[dict[str, dict[str, Any]]]
     settings: NotRequired[dict[str, Any]]
     identity: NotRequired[dict[str, Any]]
     processes: NotRequired[Count | None]
