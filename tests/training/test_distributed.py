@@ -14,6 +14,7 @@ from speechduet.training.run import train
 
 SETTINGS = [
     *("run.max_steps=4", "run.valid_every_steps=2", "run.log_every_steps=1", "run.accumulate=2"),
+    *("losses.adversarial=10", "losses.matching=10"),
 ]
 
 

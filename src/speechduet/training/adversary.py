@@ -96,7 +96,7 @@ class Adversary:
                     _, wanted = discriminator(clean)
                 adversarial.append((1 - score).square().mean())
                 matching += [
-                    (one - other).abs().mean() / (other.abs().mean() + 1e-6)
+                    (_size(one - other) / (_size(other) + 1e-6)).mean()
                     for one, other in zip(features, wanted, strict=True)
                 ]
             self.discriminators.requires_grad_(True)
@@ -131,6 +131,11 @@ class Adversary:
         """The state of a checkpoint."""
         self.discriminators.load_state_dict(state["discriminators"])
         self._optimiser.load_state_dict(state["optimiser"])
+
+
+def _size(features: Tensor) -> Tensor:
+    """Mean magnitude of each example, ``[batch]``."""
+    return features.abs().mean(dim=(1, 2, 3))
 
 
 def _average_gradients(discriminators: nn.Module) -> None:
