@@ -21,14 +21,14 @@ LEARNING_RATE = 1e-3
 
 
 class AdversarialLosses(NamedTuple):
-    """What a step says of the estimates, means over the batch."""
+    """How the discriminators judge a batch of estimates; means over the batch."""
 
     adversarial: Tensor
-    """How far they are from being taken for clean; 0.25 where both are told apart by chance."""
+    """0 where all are taken for clean speech; 0.25 where the discriminators can only guess."""
     matching: Tensor
     """Distance of the discriminators' features from those of clean speech, relative to theirs."""
     own: Tensor
-    """The discriminators' loss before their step; 0.5 where they tell nothing apart."""
+    """The discriminators' loss before their step; 0.5 where they can only guess."""
 
 
 class Discriminator(nn.Module):

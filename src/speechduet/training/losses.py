@@ -33,9 +33,10 @@ class LossSettings(Settings):
     then is no longer a conditional mean: right for a model that is used with one step or two.
     ``excess`` makes noise that is left over weigh more than speech that is lost.
     ``perceptual`` adds the distance of `perceptual_distance` to the generative decoder alone, so
-    that the predictive one stays faithful to the waveform; so do ``adversarial`` and ``matching``
-    with an `Adversary`. With ``heard_beta`` they hear what final fusion (paper eq. 13) makes of
-    both with that beta, and the generative decoder learns what the prediction lacks.
+    that the predictive one stays faithful to the waveform. ``adversarial`` and ``matching`` train
+    it, alone as well, with the discriminators of an `Adversary`. With ``heard_beta`` below 1 all
+    three hear the final fusion (paper eq. 13) of both decoders with that beta, and the generative
+    decoder learns what the prediction lacks.
     """
 
     weighting: Weighting = "score"
@@ -55,9 +56,9 @@ class LossSettings(Settings):
     perceptual: NotNegative = 0.0
     """Of the generative decoder: per point of PESQ, at 16 kHz only."""
     adversarial: NotNegative = 0.0
-    """Of the generative decoder: that discriminators do not take its estimate for clean speech."""
+    """Of the generative decoder: how surely discriminators tell it from clean speech."""
     matching: NotNegative = 0.0
-    """Of the generative decoder: the distance of the discriminators' features."""
+    """Of the generative decoder: the distance of their features from those of clean speech."""
     heard_beta: Share = 1.0
     """Share of the generative estimate in what these three hear; the rest is the prediction."""
 
