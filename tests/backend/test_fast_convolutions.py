@@ -35,8 +35,8 @@ from speechduet.process import OrnsteinUhlenbeck
 from speechduet.sampler import Sampling
 from speechduet.spectrogram import Spectrogram
 from speechduet.study import trajectory
+from speechduet.training.building import build
 from speechduet.training.recipe_file import read_recipe
-from speechduet.training.run import build
 
 pytestmark = pytest.mark.skipif(
     not torch.backends.mkl.is_available(), reason="the fast path is for x86 processors"

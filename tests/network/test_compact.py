@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -6,7 +7,7 @@ import torch
 from torch import Tensor
 
 from speechduet.errors import SettingError
-from speechduet.network.compact import Compact, fold, temporal_blocks, unfold
+from speechduet.network.compact import Compact, FrameNorm, fold, temporal_blocks, unfold
 from speechduet.network.layout import Layout
 from speechduet.network.system import System
 from speechduet.process import OrnsteinUhlenbeck
@@ -138,3 +139,30 @@ def test_dilations_start_over_when_there_are_more_blocks() -> None:
 def test_dimensions_that_cannot_be_built(dimensions: dict[str, Any], message: str) -> None:
     with pytest.raises(SettingError, match=message):
         Compact(**{"bins": 32, "channels": (4, 6), **dimensions})
+
+
+def test_a_frame_is_normalised_as_by_pytorch() -> None:
+    ours, theirs = FrameNorm((6, 4)), torch.nn.LayerNorm((6, 4))
+    torch.nn.init.normal_(ours.weight)
+    torch.nn.init.normal_(ours.bias)
+    theirs.load_state_dict(ours.state_dict())
+    x = torch.randn(2, 5, 6, 4)
+    for norm in (ours, theirs):
+        norm(x).square().sum().backward()
+    torch.testing.assert_close(ours(x), theirs(x))
+    torch.testing.assert_close(ours.weight.grad, theirs.weight.grad)
+    torch.testing.assert_close(ours.bias.grad, theirs.bias.grad)
+
+
+def test_pytorch_never_normalises_over_two_dimensions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a GPU its gradients would be wrong; see `FrameNorm`."""
+    plain, shapes = torch.nn.functional.layer_norm, []
+
+    def noting(x: Tensor, shape: Sequence[int], *further: Any) -> Tensor:
+        shapes.append(shape)
+        return plain(x, shape, *further)
+
+    monkeypatch.setattr(torch.nn.functional, "layer_norm", noting)
+    y = spectrogram()
+    system().estimate(y, y, y, torch.full((2,), 0.5), predictive=True)
+    assert shapes and all(len(shape) == 1 for shape in shapes)

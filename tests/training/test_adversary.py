@@ -6,8 +6,9 @@ from torch import Tensor
 
 from speechduet.model.folder import load
 from speechduet.training.adversary import LEVEL, Adversary, Discriminator
+from speechduet.training.building import build
 from speechduet.training.recipe_file import read_recipe
-from speechduet.training.run import build, train
+from speechduet.training.run import train
 
 
 def tones(count: int, samples: int = 8000) -> Tensor:

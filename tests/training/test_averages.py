@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from speechduet.training.averages import Averages
+from speechduet.training.building import build
 from speechduet.training.module import Training
 from speechduet.training.recipe_file import read_recipe
-from speechduet.training.run import build
 
 TRAINER: Any = SimpleNamespace()
 

@@ -12,11 +12,12 @@ from torch import Tensor
 
 from speechduet.model.folder import load
 from speechduet.spectrogram import Spectrogram
+from speechduet.training.building import build
 from speechduet.training.draws import draw
 from speechduet.training.losses import LossSettings, further_terms, magnitude_error
 from speechduet.training.module import Losses, Training
 from speechduet.training.recipe_file import read_recipe
-from speechduet.training.run import build, train
+from speechduet.training.run import train
 
 TRANSFORM = Spectrogram(n_fft=126, hop=64)
 

@@ -7,12 +7,12 @@ import pytest
 import torch
 from torch import Tensor
 
+from speechduet.training.building import build
 from speechduet.training.draws import draw
 from speechduet.training.losses import magnitude_error, perceptual_error
 from speechduet.training.module import RunningMeans, Training
 from speechduet.training.optimisation import Optimisation
 from speechduet.training.recipe_file import read_recipe
-from speechduet.training.run import build
 
 
 @pytest.fixture

@@ -9,11 +9,12 @@ import pytest
 import torch
 
 from speechduet.training import run
+from speechduet.training.building import build
 from speechduet.training.loading import Batch, batch_of, examples_of
 from speechduet.training.module import Losses, Training
 from speechduet.training.precision import STEPS, Choice, candidates, device_of, fastest, quickest
 from speechduet.training.recipe_file import read_recipe
-from speechduet.training.run import build, train
+from speechduet.training.run import train
 from speechduet.training.settings import Precision
 
 pytestmark = pytest.mark.filterwarnings("ignore")

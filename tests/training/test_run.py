@@ -21,11 +21,12 @@ from speechduet.data.mono import Samples
 from speechduet.errors import AudioError, ModelError, SettingError
 from speechduet.model.folder import load
 from speechduet.training import run, validation
+from speechduet.training.building import build
 from speechduet.training.errors import TrainingError
 from speechduet.training.loading import Batch
 from speechduet.training.module import Losses, Training
 from speechduet.training.recipe_file import read_recipe
-from speechduet.training.run import build, train
+from speechduet.training.run import train
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -260,9 +261,13 @@ def test_compiled_networks_give_the_same_losses(
 ) -> None:
     settings = read_recipe(recipe, ["run.compile=true"])
     compile_part = torch.nn.Module.compile
-    monkeypatch.setattr(
-        torch.nn.Module, "compile", lambda part: compile_part(part, backend="eager")
-    )
+    options = []
+
+    def compiled_quickly(part: torch.nn.Module, **given: Any) -> None:
+        options.append(given["options"])
+        compile_part(part, backend="eager")
+
+    monkeypatch.setattr(torch.nn.Module, "compile", compiled_quickly)
     x_0, y = (torch.randn(2, 1, 64, 76, dtype=torch.complex64) for _ in range(2))
     compiled, plain = build(settings), build(read_recipe(recipe))
     for one, other in zip(
@@ -272,6 +277,8 @@ def test_compiled_networks_give_the_same_losses(
     ):
         torch.testing.assert_close(one, other)
     assert compiled.state_dict().keys() == plain.state_dict().keys()
+    # PyTorch takes these, for it raises on names that it does not know.
+    torch.nn.Linear(1, 1).compile(options=options[0])
 
 
 class Unreadable:

@@ -8,8 +8,9 @@ import torch
 from speechduet.enhancement.enhancer import Enhancer
 from speechduet.model.folder import load
 from speechduet.recipe import RECIPES
+from speechduet.training.building import build
 from speechduet.training.recipe_file import read_recipe
-from speechduet.training.run import build, train
+from speechduet.training.run import train
 
 ROOT = Path(__file__).parents[2]
 SMOKE = sorted((ROOT / "recipes/smoke").glob("*.yaml"))

@@ -11,9 +11,9 @@ from speechduet.enhancement.enhancer import Enhancer
 from speechduet.enhancement.piece import enhance_whole
 from speechduet.model.folder import Pretrained, save
 from speechduet.training import validation
+from speechduet.training.building import build
 from speechduet.training.checkpoints import keep_best
 from speechduet.training.recipe_file import read_recipe
-from speechduet.training.run import build
 from speechduet.training.validation import means, score
 
 SAMPLES = 16_000

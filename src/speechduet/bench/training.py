@@ -16,12 +16,12 @@ from speechduet.bench.workloads import (
     whole_frames,
 )
 from speechduet.model.folder import Pretrained
+from speechduet.training.building import build
 from speechduet.training.draws import TrainingTime, draw
 from speechduet.training.losses import LossSettings
 from speechduet.training.module import Training
 from speechduet.training.optimisation import Optimisation
 from speechduet.training.recipe_file import read_recipe
-from speechduet.training.run import build
 
 
 def training(request: Request, candidate: Candidate) -> Workload:

@@ -123,6 +123,20 @@ class LogTimeEmbedding(nn.Module):
         return embedded
 
 
+class FrameNorm(nn.LayerNorm):
+    """Normalisation of a frame over its bins and channels, as one vector.
+
+    PyTorch's own over two dimensions loses the shape of its gradients on GPUs: beyond 65,536 frames
+    in a batch (pytorch/pytorch#192016), and compiled by 2.10 to 2.13 always (#178080).
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``[batch, frames, bins, channels]`` -> the same shape."""
+        weight, bias = self.weight.flatten(), self.bias.flatten()
+        flat = functional.layer_norm(x.flatten(-2), weight.shape, weight, bias, self.eps)
+        return flat.view_as(x)
+
+
 class Level(nn.Module):
     """Convolution, normalisation of each frame, a shift by the time, SiLU."""
 
@@ -131,7 +145,7 @@ class Level(nn.Module):
         self.convolution = nn.Conv2d(inputs, outputs, 3, padding=1)
         self.shift = None if embedding is None else nn.Linear(embedding, outputs)
         # Per frame, not per excerpt: what a frame becomes does not depend on the file's length.
-        self.norm = nn.LayerNorm((bins, outputs))
+        self.norm = FrameNorm((bins, outputs))
 
     def forward(self, x: Tensor, embedding: Tensor | None) -> Tensor:
         """``[batch, frames, bins, inputs]`` -> ``[batch, frames, bins, outputs]``."""

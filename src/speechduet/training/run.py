@@ -9,19 +9,17 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import lightning
-import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
 from lightning.pytorch.strategies import DDPStrategy
 from torch.utils.data import DataLoader
 
 from speechduet.audio.notices import Notify
-from speechduet.backend.fast_convolutions import fast_convolutions
 from speechduet.data import Examples, FittingPair
-from speechduet.errors import AudioError, ModelError, SettingError
-from speechduet.model.find import load_any
+from speechduet.errors import AudioError, SettingError
 from speechduet.network.system import System
 from speechduet.training.averages import Averages
+from speechduet.training.building import build
 from speechduet.training.checkpoints import Checkpoints, InPlace, Resumed, newest, save_model
 from speechduet.training.errors import is_full, is_killed, stopped
 from speechduet.training.loading import (
@@ -181,48 +179,6 @@ def _fit(
             raise is_killed(error, trainer.received_sigterm) or error from None
         except (KeyboardInterrupt, SystemExit):
             raise stopped() from None
-
-
-def build(recipe: TrainingRecipe, with_weights: bool = True) -> Training:
-    """The module with the initial weights of a run."""
-    settings = recipe.run
-    # config.build() restores the random state, which therefore has to be set for it.
-    torch.manual_seed(settings.seed)
-    try:
-        system = recipe.model.build()
-    except SettingError as error:
-        raise SettingError(f"{recipe.place_of('network')}: {error}") from None
-    if settings.start_from and with_weights:
-        _start_from(recipe, system)
-    if settings.compile:
-        for part in system.children():
-            part.compile()
-    else:
-        system = system.evaluated_by(fast_convolutions(system))
-    return Training(
-        system,
-        recipe.model.spectrogram,
-        recipe.losses,
-        recipe.times,
-        recipe.optimisation,
-        settings.seed,
-        settings.gradient_norms_every_steps,
-    )
-
-
-def _start_from(recipe: TrainingRecipe, system: System) -> None:
-    source, place = recipe.run.start_from, recipe.place_of("run.start_from")
-    try:
-        known = load_any(source).system
-    except ModelError as error:
-        raise ModelError(f"{place}: run.start_from: {error}") from None
-    if (known.layout, known.backbone) != (system.layout, system.backbone):
-        raise ModelError(
-            f"{place}: run.start_from {source} has {known.layout} on {known.backbone}",
-            f"{system.layout} on {system.backbone}",
-            "start from a model of the same system and size",
-        )
-    system.load_state_dict(known.state_dict())
 
 
 def _check_machine(recipe: TrainingRecipe) -> None:
