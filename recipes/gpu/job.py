@@ -1,16 +1,18 @@
-"""One job on a bare GPU machine: go on training for some minutes, leave what the next job needs.
+"""One job on a bare GPU machine: train for some minutes, leave what the next job needs.
 
-    python3 recipes/gpu/job.py --out OUT [--minutes 9] [--override run.batch_size=32]
+    python3 recipes/gpu/job.py --out OUT --minutes 8.5 [--falling 0.65] [--override KEY=VALUE]
 
 It goes on from ``recipes/gpu/run/last.ckpt``, or else from the ``state.*`` that an earlier job left
-and that now lie in ``recipes/gpu/returned``. It leaves in OUT, each file below 16 MB: a model
-folder, ``state.*``, ``log.jsonl``, and ``heard.zip`` with some validation pairs enhanced.
+and that now lie in ``recipes/gpu/returned``. In the last share ``--falling`` of the time the
+learning rate falls to 0, over as many steps as the time allows. OUT then holds, each file below
+16 MB, a model folder, ``state.*`` and ``log.jsonl``.
 """
 
 import argparse
 import importlib.util
-import io
+import json
 import shutil
+import statistics
 import sys
 import tempfile
 import zipfile
@@ -26,26 +28,51 @@ def main(arguments: Sequence[str] | None = None) -> None:
     unpack_wheels(HERE / "packed/wheels")
 
     import state
+    import torch
 
+    from speechduet.training.loading import examples_of
+    from speechduet.training.progress import print_note
     from speechduet.training.recipe_file import read_recipe
     from speechduet.training.run import train
 
+    # All batches have one size: the quickest kernels are worth a search.
+    torch.backends.cudnn.benchmark = True
+    torch.set_float32_matmul_precision("high")
     run, out = options.run, options.out
     run.mkdir(parents=True, exist_ok=True)
     out.mkdir(parents=True, exist_ok=True)
-    if not (run / "last.ckpt").exists() and state.join(options.returned, run / "last.ckpt"):
-        shutil.copyfile(options.returned / "log.jsonl", run / "log.jsonl")
-    (run / "log.jsonl").touch()
-    limit = f"run.max_minutes={options.minutes}"
-    recipe = read_recipe(options.recipe, [limit, *options.override])
-    model = train(recipe, run)
+    last, log = run / "last.ckpt", run / "log.jsonl"
+    if not last.exists() and state.join(options.returned, last):
+        shutil.copyfile(options.returned / "log.jsonl", log)
+    log.touch()
+    earlier = len(log.read_text().splitlines())
+
+    recipe = read_recipe(options.recipe, options.override)
+    examples = examples_of(recipe, print_note)
+    falling = options.minutes * options.falling
+    level = [f"run.max_minutes={options.minutes - falling}", *options.override]
+    model = train(read_recipe(options.recipe, level), run, print_note, examples)
+    if falling:
+        paces = [json.loads(line)["train/examples_per_s"] for line in log_of(log, earlier)]
+        if not paces:
+            sys.exit("too short to know how many steps the learning rate may take to fall")
+        steps = round(statistics.median(paces) * 60 * falling / recipe.run.batch_size)
+        end = torch.load(last, weights_only=True, mmap=True)["global_step"] + steps
+        fall = [f"run.max_steps={end}", f"optimisation.decay_steps={steps}"]
+        fall += [*options.override, f"run.max_minutes={falling}"]
+        model = train(read_recipe(options.recipe, fall), run, print_note, examples)
+
     for name in ("model.safetensors", "config.json"):
         shutil.copyfile(model / name, out / name)
-    shutil.copyfile(run / "log.jsonl", out / "log.jsonl")
+    shutil.copyfile(log, out / "log.jsonl")
     for piece in out.glob("state.*"):
         piece.unlink()
-    state.split(run / "last.ckpt", out)
-    heard(recipe, model, out / "heard.zip")
+    state.split(last, out)
+
+
+def log_of(log: Path, earlier: int) -> list[str]:
+    """The lines that this job wrote about its training."""
+    return [line for line in log.read_text().splitlines()[earlier:] if "examples_per_s" in line]
 
 
 def unpack_wheels(folder: Path) -> None:
@@ -58,36 +85,18 @@ def unpack_wheels(folder: Path) -> None:
         sys.path.append(place)
 
 
-def heard(recipe, model: Path, archive: Path, pairs: int = 2) -> None:
-    """Some validation recordings, noisy and enhanced in every mode."""
-    import soundfile
-
-    from speechduet.enhancement.piece import enhance_whole
-    from speechduet.model.folder import load
-    from speechduet.training.loading import read_pair, validation_pairs
-
-    pretrained = load(model)
-    with zipfile.ZipFile(archive, "w") as kept:
-        for pair in validation_pairs(recipe)[:pairs]:
-            _, _, noisy = read_pair(pair)
-            sounds = {"noisy": noisy.numpy()}
-            system, transform = pretrained.system, pretrained.spectrogram
-            for mode, sampling in pretrained.modes.items():
-                (sounds[mode],) = enhance_whole(system, transform, noisy.numpy(), sampling)
-            for name, samples in sounds.items():
-                sound = io.BytesIO()
-                rate = pretrained.spectrogram.sample_rate
-                soundfile.write(sound, samples, rate, format="FLAC")
-                kept.writestr(f"{pair.name}_{name}.flac", sound.getvalue())
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--recipe", type=Path, default=HERE / "gp_unified_gpu.yaml")
+    parser.add_argument("--recipe", type=Path, default=HERE / "continued.yaml")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--run", type=Path, default=HERE / "run", help="run folder")
     parser.add_argument("--returned", type=Path, default=HERE / "returned", help="earlier OUT")
-    parser.add_argument("--minutes", type=float, default=9)
+    parser.add_argument(
+        "--minutes", type=float, default=8.5, help="of training; starting takes up to one more"
+    )
+    parser.add_argument(
+        "--falling", type=float, default=0, help="share of them in which the learning rate falls"
+    )
     parser.add_argument("--override", action="append", default=[], metavar="SECTION.KEY=VALUE")
     return parser
 
