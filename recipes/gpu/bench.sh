@@ -5,7 +5,7 @@
 #   sh recipes/gpu/bench.sh CLONE_OF_SGMSE OUT
 #
 # Each record in OUT has evaluations or examples per second, the share of the card's measured convolution peak, time by
-# kind of operation and peak memory. Not yet run on a GPU; on a CPU add DEVICE=cpu to see that it works.
+# kind of operation and peak memory. On a CPU add DEVICE=cpu to see that it works.
 set -e
 clone=${1:?a clone of https://github.com/sp-uhh/sgmse}
 out=${2:?a folder for the records}
