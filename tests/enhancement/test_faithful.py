@@ -58,7 +58,7 @@ def test_none_is_the_mode_itself_and_more_is_nearer_to_the_input(mode: str) -> N
         np.abs(enhancer(samples, 16_000, mode, faithful=share) - samples).mean()
         for share in (0.0, 0.5, 1.0)
     ]
-    assert distances[0] > 1.001 * distances[1] > 1.002 * distances[2]
+    assert distances[0] > 1.0005 * distances[1] > 1.001 * distances[2]
 
 
 @pytest.mark.parametrize("fused", [False, True])
@@ -74,7 +74,7 @@ def test_it_is_one_share_per_frame_of_prediction_and_input(fused: bool) -> None:
     share = 0.8 * (1 - confidence(enhancer.spectrogram, plain.result, y))
     safe = y if plain.predictive is None else (plain.predictive + y) / 2
     torch.testing.assert_close(step.result, (1 - share) * plain.result + share * safe)
-    assert share.min() > 0.1
+    assert share.min() > 0.05
 
 
 def test_an_untouched_recording_is_left_alone() -> None:
