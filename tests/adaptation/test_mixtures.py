@@ -28,6 +28,10 @@ def low_share(samples: np.ndarray) -> float:
     return float(power[np.fft.rfftfreq(len(samples), 1 / RATE) < 1000].sum() / power.sum())
 
 
+def ratio_db(clean: np.ndarray, noisy: np.ndarray) -> float:
+    return float(10 * np.log10(np.mean(clean**2) / np.mean((noisy - clean) ** 2)))
+
+
 def test_held_out_stretches_are_not_trained_on(halves: Recordings) -> None:
     made = sets(halves, halves, RATE, excerpt_s=0.5, seed=0)
     for index in range(20):
@@ -43,11 +47,10 @@ def test_held_out_stretches_are_not_trained_on(halves: Recordings) -> None:
 
 def test_the_sets_have_their_ratios_and_kinds(halves: Recordings) -> None:
     made = sets(halves, halves, RATE, excerpt_s=0.5, seed=0)
-    for index in range(10):
-        clean, noisy = made.quiet.example(index)
-        ratio = 10 * np.log10(np.mean(clean**2) / np.mean((noisy - clean) ** 2))
-        # The ratio is of the speech without its pauses.
-        assert 38 < ratio < 41
+    # The ratio is of the speech without its pauses.
+    assert all(38 < ratio_db(*made.quiet.example(index)) < 41 for index in range(10))
+    trained = [ratio_db(*made.training.example(index)) for index in range(40)]
+    assert min(trained) < 0 and 25 < max(trained) < 31
     kinds = {
         round(low_share(np.subtract(*made.other.example(index)[::-1])), 1) for index in range(10)
     }

@@ -10,6 +10,8 @@ from speechduet.data import Examples, Mixing, Mixtures, Recordings
 
 _SHARE = 0.7
 """Of each recording that training sees."""
+_SEEN_DB = (-5.0, 30.0)
+"""Signal-to-noise ratios of training: up to where hardly anything is to be removed."""
 _HELD_OUT_S = 4.0
 _SEED = 1
 """Of the held-out mixtures: the same whatever the seed of the training is."""
@@ -36,7 +38,14 @@ def sets(
     model was trained on, so that it does not forget what the user's recordings lack.
     """
     (seen_speech, speech), (seen_noise, noise) = speech.split(_SHARE), noise.split(_SHARE)
-    seen = Mixing(excerpt_s=excerpt_s, babble=0.15, murmur=0.1, coloured_noise=0.1, rumble=0.1)
+    seen = Mixing(
+        excerpt_s=excerpt_s,
+        snr_db=_SEEN_DB,
+        babble=0.15,
+        murmur=0.1,
+        coloured_noise=0.1,
+        rumble=0.1,
+    )
     held = Mixing(excerpt_s=_HELD_OUT_S, snr_db=(-5.0, 15.0), coloured_noise=0.0, babble=0.0)
     own = replace(held, colour_db=0.0, second_noise=0.0)
     other = replace(held, coloured_noise=0.4, babble=0.3, murmur=0.3)

@@ -1,6 +1,7 @@
 """Fine-tune a model to a user's own noise, and keep the result only if it is better."""
 
 import os
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from speechduet.evaluation.summary import Interval
 from speechduet.files.partial import unfinished_folder
 from speechduet.model.find import BUNDLED, load_any
 from speechduet.model.folder import CONFIG, Pretrained, describe, load, save
+from speechduet.sampler import Sampling
 from speechduet.settings import Count, Positive, Seed, Settings
 from speechduet.training.draws import TrainingTime
 from speechduet.training.errors import TrainingError
@@ -33,6 +35,8 @@ from speechduet.training.settings import DataSettings, RunSettings
 _EXCERPT_S = 2.0
 _PERCEPTUAL, _BETA = 40.0, 0.5
 """Weight of the term after PESQ, which there is at 16 kHz only, and the blend that it hears."""
+_AROUND = 0.1
+"""How far from the time at which a mode's step starts the generative decoder is trained."""
 
 
 @dataclass(frozen=True)
@@ -163,8 +167,7 @@ def _recipe(
 ) -> TrainingRecipe:
     """From the weights of a model on, by losses after those of the bundled one's training.
 
-    Without the term after PESQ the bundled model loses what it had gained by it. Times are drawn
-    from the whole process, for a model may be used with many steps.
+    Without the term after PESQ the bundled model loses what it had gained by it.
     """
     return TrainingRecipe(
         replace(describe(pretrained), name=f"{pretrained.name}_adapted"),
@@ -179,7 +182,7 @@ def _recipe(
             perceptual=_PERCEPTUAL * (pretrained.spectrogram.sample_rate == SAMPLE_RATE),
             heard_beta=_BETA,
         ),
-        TrainingTime(at_start=0.5, own_states=0.9),
+        _times(pretrained.modes),
         Optimisation(
             settings.learning_rate,
             weight_decay=0.01,
@@ -196,6 +199,24 @@ def _recipe(
             start_from=str(model or pretrained.name),
         ),
     )
+
+
+def _times(modes: Mapping[str, Sampling]) -> TrainingTime:
+    """The states that a model's modes lead to.
+
+    If all take one step at most, from the prediction on, the decoders are trained in a chain as
+    the bundled model was; else at times of the whole process.
+    """
+    generative = [mode for mode in modes.values() if mode.steps]
+    chained = generative and all(
+        mode.steps == 1 and mode.start_from == "predictive" and mode.predict_once
+        for mode in generative
+    )
+    if not chained:
+        return TrainingTime(at_start=0.5, own_states=0.9)
+    starts = [mode.start for mode in generative]
+    between = max(0.0, min(starts) - _AROUND), min(1.0, max(starts) + _AROUND)
+    return TrainingTime(chained=True, between=between)
 
 
 def _fast(pretrained: Pretrained) -> Pretrained:
