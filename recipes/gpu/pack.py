@@ -3,8 +3,8 @@
     python recipes/gpu/pack.py ../shared/corpus/train --skip 'emodb_*' 'so762_*' --wheels 3.12
 
 makes ``recipes/gpu/packed/part0.tar``, ... of at most ``--part-mb`` with the recordings below
-``speech``, ``noise`` and, if there, ``rir``, as they are. ``--wheels`` puts beside them what the
-job needs and the machine may lack, for that version of Python on x86-64 Linux.
+``speech``, ``noise`` and, if there, ``rir``, as they are (FLAC, WAV, Ogg, MP3). ``--wheels`` puts
+beside them what the job needs and the machine may lack, for that version of Python on x86-64 Linux.
 """
 
 import argparse
@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,6 +21,8 @@ from speechduet.audio.folders import find_recordings
 
 HERE = Path(__file__).parent
 FOLDERS = ("speech", "noise", "rir")
+SUFFIXES = (".flac", ".wav", ".ogg", ".opus", ".mp3")
+"""What soundfile alone reads."""
 PACKAGES = (
     *("soundfile", "cffi", "pycparser", "soxr"),
     *("pydantic", "pydantic-core", "annotated-types", "typing-inspection"),
@@ -33,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options.output.mkdir(parents=True)
     for number, part in enumerate(parts(paths, options.part_mb * 1e6)):
         archive = options.output / f"part{number}.tar"
-        with tarfile.open(archive, "w") as opened:
+        with tarfile.open(archive, "w", dereference=True) as opened:
             for path in part:
                 opened.add(path, path.relative_to(options.source))
         print(f"{archive}: {len(part)} recordings, {archive.stat().st_size / 1e6:.1f} MB")
@@ -45,11 +48,15 @@ def recordings(source: Path, skipped: Sequence[str]) -> list[Path]:
     """What is packed; speech and noise there must be."""
     kept = []
     for name in FOLDERS:
-        found = find_recordings(source / name) if (source / name).is_dir() else []
+        found = find_recordings(source / name, SUFFIXES) if (source / name).is_dir() else []
         found = [p for p in found if not any(fnmatch.fnmatch(p.stem, s) for s in skipped)]
         if not found and name != "rir":
             sys.exit(f"no recordings in {source / name} but those that are skipped")
         kept += found
+    # There all of them become WAV.
+    twice = [name for name, count in Counter(p.with_suffix("") for p in kept).items() if count > 1]
+    if twice:
+        sys.exit(f"{twice[0]} is there with several suffixes: skip all but one")
     return kept
 
 
@@ -60,6 +67,8 @@ def parts(paths: Sequence[Path], most_bytes: float) -> list[list[Path]]:
     for path in paths:
         # A member of an archive has a header of 512 bytes, and is filled up to as many.
         own = path.stat().st_size + 1024
+        if own > most_bytes - 10_240:
+            sys.exit(f"{path} does not fit into a part: raise --part-mb, or skip it")
         if filled[-1] and size + own > most_bytes - 10_240:
             filled.append([])
             size = 0
