@@ -48,10 +48,12 @@ def recordings(source: Path, skipped: Sequence[str]) -> list[Path]:
     """What is packed; speech and noise there must be."""
     kept = []
     for name in FOLDERS:
-        found = find_recordings(source / name, SUFFIXES) if (source / name).is_dir() else []
+        is_there = (source / name).is_dir()
+        found = find_recordings(source / name, SUFFIXES) if is_there else []
         found = [p for p in found if not any(fnmatch.fnmatch(p.stem, s) for s in skipped)]
         if not found and name != "rir":
-            sys.exit(f"no recordings in {source / name} but those that are skipped")
+            there = "no recordings but those that are skipped in" if is_there else "no folder"
+            sys.exit(f"{there} {source / name}")
         kept += found
     # There all of them become WAV.
     twice = [name for name, count in Counter(p.with_suffix("") for p in kept).items() if count > 1]

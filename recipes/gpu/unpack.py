@@ -14,6 +14,8 @@ import soundfile
 
 
 def main(arguments: Sequence[str]) -> None:
+    if len(arguments) < 2:
+        sys.exit("usage: unpack.py PART... FOLDER")
     *archives, folder = map(Path, arguments)
     jobs = []
     for archive in archives:

@@ -27,7 +27,15 @@ def test_a_certain_gain_without_loss_is_accepted() -> None:
     assert of(BETTER, other=changed("pesq", -0.1, -0.01)).accepted  # negligible, perhaps
 
 
-@pytest.mark.parametrize("own", [SAME, changed("si_sdr", -0.1, 3.0), changed("si_sir", 1.0, 2.0)])
+@pytest.mark.parametrize(
+    "own",
+    [
+        SAME,
+        changed("si_sdr", -0.1, 3.0),  # not certain
+        changed("si_sir", 1.0, 2.0),  # of a metric that does not count
+        changed("estoi", 0.001, 0.003),  # too small to matter
+    ],
+)
 def test_without_a_certain_gain_it_is_refused(own: PairedDifference) -> None:
     found = of(own)
     assert not found.gained and not found.losses and not found.accepted
@@ -47,6 +55,13 @@ def test_a_certain_loss_anywhere_is_refused(where: str, loss: PairedDifference) 
     assert f" fell by {-loss.difference.mean:.3f} {PLACES[where]}" in said
 
 
+@pytest.mark.parametrize("metric", ["pesq", "estoi", "si_sdr"])
+def test_in_the_own_noise_even_a_small_certain_loss_is_refused(metric: str) -> None:
+    small = changed(metric, -0.002, -0.001)
+    assert of(BETTER, other=small, quiet=small).accepted
+    assert not Verdict({"own": [BETTER, small], "other": [SAME], "quiet": [SAME]}).accepted
+
+
 def judged(count: int, better: float = 0.0) -> Evaluation:
     """Of four mixtures, these have scores."""
     files = [Scores(str(index), 2 + better, 0.8, 10 + better) for index in range(count)]
@@ -56,7 +71,12 @@ def judged(count: int, better: float = 0.0) -> Evaluation:
 
 def test_what_can_no_longer_be_scored_is_a_loss() -> None:
     before = {name: judged(4) for name in PLACES}
-    assert verdict(before, {name: judged(4, 1.0) for name in PLACES}).accepted
+    better = verdict(before, {name: judged(4, 1.0) for name in PLACES})
+    assert better.accepted
+    assert [row[:2] for row in better.means()["own"].rows] == [
+        ("before", "2.000 [2.000,\u00a02.000]"),
+        ("adapted", "3.000 [3.000,\u00a03.000]"),
+    ]
     found = verdict(before, {**{name: judged(4, 1.0) for name in PLACES}, "other": judged(1, 1.0)})
     assert found.gained and not found.accepted
     assert found.losses == [

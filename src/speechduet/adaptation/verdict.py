@@ -11,13 +11,14 @@ from speechduet.enhancement.piece import enhance_whole
 from speechduet.errors import AudioError, SpeechduetError
 from speechduet.evaluation import Evaluation, PairedDifference, UnscoredFile, compare
 from speechduet.evaluation.scoring import Scores, score_samples
-from speechduet.evaluation.tables import Table, comparison_table, title
+from speechduet.evaluation.tables import Table, comparison_table, systems_table, title
 from speechduet.model.folder import Pretrained
 
 PAIRS = 40
 """Held-out mixtures of each judgement."""
 NEGLIGIBLE: Mapping[str, float] = {"pesq": 0.02, "estoi": 0.003, "si_sdr": 0.1}
-"""A loss that certainly is smaller than this is none."""
+"""A gain must be larger than this, and a loss that may be smaller is none; but in the user's own
+noise any certain loss is one."""
 PLACES: Mapping[str, str] = {
     "own": "in your noise",
     "other": "in other noise",
@@ -34,12 +35,16 @@ class Verdict(NamedTuple):
     compared: Mapping[str, list[PairedDifference]]
     unscored: Mapping[str, list[UnscoredFile]] = {}
     """Mixtures that only the old model has scores for: what the new one makes is silent, say."""
+    scores: Mapping[str, Mapping[str, Evaluation]] = {}
+    """Of both models, *before* and *adapted*, in each judgement."""
 
     @property
     def gained(self) -> bool:
-        """Whether PESQ, ESTOI or SI-SDR in the user's own noise certainly rose."""
+        """Whether PESQ, ESTOI or SI-SDR in the user's own noise certainly rose, and noticeably."""
         return any(
-            pair.difference.low > 0 for pair in self.compared["own"] if pair.metric in NEGLIGIBLE
+            pair.difference.low > 0 and pair.difference.mean > NEGLIGIBLE[pair.metric]
+            for pair in self.compared["own"]
+            if pair.metric in NEGLIGIBLE
         )
 
     @property
@@ -49,7 +54,8 @@ class Verdict(NamedTuple):
             f"{title(pair.metric)} fell by {-pair.difference.mean:.3f} {PLACES[name]}"
             for name, pairs in self.compared.items()
             for pair in pairs
-            if pair.difference.high < -NEGLIGIBLE.get(pair.metric, float("inf"))
+            if pair.metric in NEGLIGIBLE
+            and pair.difference.high < (0 if name == "own" else -NEGLIGIBLE[pair.metric])
         ]
         unscored = [
             f"{len(failed)} mixtures {PLACES[name]} can no longer be scored ({failed[0].error})"
@@ -62,6 +68,10 @@ class Verdict(NamedTuple):
     def accepted(self) -> bool:
         """Whether the adapted model is to be had."""
         return self.gained and not self.losses
+
+    def means(self) -> dict[str, Table]:
+        """The scores of both models in each judgement, with intervals."""
+        return {name: systems_table(models) for name, models in self.scores.items()}
 
     def tables(self) -> dict[str, Table]:
         """The differences of each judgement with their intervals."""
@@ -99,16 +109,19 @@ def check_scored(before: Judgement) -> None:
 
 def verdict(before: Judgement, after: Judgement) -> Verdict:
     """How the scores have changed."""
-    compared = {
-        name: compare({"adapted": after[name], "before": evaluation})
-        for name, evaluation in before.items()
+    scores = {
+        name: {"before": evaluation, "adapted": after[name]} for name, evaluation in before.items()
     }
-    scored = {name: {one.file for one in evaluation.files} for name, evaluation in before.items()}
+    compared = {
+        name: compare({"adapted": models["adapted"], "before": models["before"]})
+        for name, models in scores.items()
+    }
+    had = {name: {one.file for one in evaluation.files} for name, evaluation in before.items()}
     unscored = {
-        name: [failure for failure in evaluation.failed if failure.file in scored[name]]
+        name: [failure for failure in evaluation.failed if failure.file in had[name]]
         for name, evaluation in after.items()
     }
-    return Verdict(compared, unscored)
+    return Verdict(compared, unscored, scores)
 
 
 def _scored(

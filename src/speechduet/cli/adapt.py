@@ -43,7 +43,8 @@ def adapt(
     """Adapt a model to your own noise, in minutes, from recordings of the noise alone.
 
     Training sees the first part of each recording. The rest is the test: a model that is not
-    better on it, or is worse in other noise or on quiet speech, is not written (exit status 1).
+    better on it, or is worse on it, in other noise or for speech at 40 dB, is not written (exit
+    status 1).
     Scoring takes minutes before the training and after it, whatever --steps is. The same command
     started again goes on after whatever stopped it.
     """
@@ -67,15 +68,17 @@ def adapt(
 
 
 def _report(found: "Verdict", output: Path) -> None:
+    means = found.means()
     for name, table in found.tables().items():
-        typer.echo(f"\n{_HEADINGS[name]}\n\n{table.to_markdown()}", nl=False)
+        typer.echo(f"\n{_HEADINGS[name]}\n\n{means[name].to_markdown()}")
+        typer.echo(table.to_markdown(), nl=False)
     if found.accepted:
         typer.echo(f"\n{output}")
         typer.echo(
             f"note: to use it: speechduet enhance NOISY -o ENHANCED --model {output}", err=True
         )
         return
-    reason = "; ".join(found.losses) or "no score in your noise certainly rose"
+    reason = "; ".join(found.losses) or "no score in your noise certainly and noticeably rose"
     typer.echo(
         f"speechduet: the adapted model was not kept: {reason}. More or longer recordings of the "
         "noise, more speech or more --steps may help",
