@@ -88,7 +88,10 @@ def test_what_is_refused_leaves_nothing(
     output = tmp_path / "models" / "adapted"
     result = command(noise, speech, output, tiny_model)
     assert result.exit_code == 1
-    assert "the adapted model was not kept: no score in your noise certainly and noticeably rose" in result.stderr
+    assert (
+        "the adapted model was not kept: no score in your noise certainly and noticeably rose"
+        in result.stderr
+    )
     assert not list(output.parent.iterdir())
 
 
