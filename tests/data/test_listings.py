@@ -59,7 +59,12 @@ def packed(folder: Path) -> Iterable[str]:
     import runpy
 
     pack = Path(__file__).parents[2] / "recipes/gpu/pack.py"
-    return [path.stem for path in runpy.run_path(str(pack))["recordings"](folder / "clean")]
+    source = folder / "set"
+    source.mkdir()
+    (source / "speech").symlink_to(folder / "clean")
+    (source / "noise").symlink_to(folder / "noisy")
+    found = runpy.run_path(str(pack))["recordings"](source, [])
+    return [path.stem for path in found if path.is_relative_to(source / "speech")]
 
 
 @pytest.mark.parametrize("listed", [pool, pairs, shards, mixed, scored, packed])

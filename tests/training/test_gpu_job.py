@@ -120,7 +120,7 @@ def test_jobs_go_on_from_one_another(data: Path, tmp_path: Path) -> None:
         *(f"data.{name}={data / name}" for name in ("speech", "noise")),
         f"network={{{size}}}",
         *("run.workers=0", "run.batch_size=2", "run.accelerator=cpu", "mixing.excerpt_s=0.5"),
-        *("run.log_every_steps=1", "run.start_from=''"),
+        *("run.log_every_steps=1", "run.start_from=''", "optimisation.warmup_steps=0"),
     ]
 
     def job(number: int, *further: str) -> Path:
@@ -141,6 +141,7 @@ def test_jobs_go_on_from_one_another(data: Path, tmp_path: Path) -> None:
     log = (second / "log.jsonl").read_text()
     assert log.startswith((first / "log.jsonl").read_text())
     rates = [json.loads(line)["train/learning_rate"] for line in log.splitlines()]
-    # Level after the warm-up's 200 steps, or still rising, and then down to little.
-    assert rates[-1] < 0.5 * max(rates) and rates.index(max(rates)) >= steps[0]
+    assert len(set(rates[: steps[0] + 1])) == 1
+    # How far it falls depends on how evenly the steps take their time.
+    assert rates == sorted(rates, reverse=True) and rates[-1] < 0.9 * rates[0]
     assert all(path.stat().st_size < 16e6 for path in second.iterdir())
