@@ -2,20 +2,16 @@
 
 import shutil
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
-import yaml
 from typer.testing import CliRunner
 
 from speechduet.adaptation import Adaptation, Verdict, adapt, verdict
 from speechduet.adaptation.checking import check_noise, kept_energy
 from speechduet.adaptation.folder import MODEL, claimed, discard
-from speechduet.adaptation.run import _recipe, _times
 from speechduet.cli import app
 from speechduet.data import Recordings
 from speechduet.errors import AudioError, SettingError
@@ -126,38 +122,6 @@ def test_what_is_interrupted_says_so(
     assert result.exit_code != 0 and "interrupted: the same command" in result.stderr
     # Nothing was trained, so there is nothing to keep.
     assert not list(tmp_path.glob("adapted*"))
-
-
-def test_it_trains_on_what_the_bundled_model_was_trained_on(
-    root: Path, noise: Path, speech: Path
-) -> None:
-    bundled = load_any(None)
-    recipe = yaml.safe_load((root / "recipes/corpus/continued.yaml").read_text())
-    trained_by, trained_at = recipe["losses"], recipe["times"]
-    made = _recipe(bundled, noise, speech, None, 2.0, Adaptation()).losses
-    for name in ("weighting", "magnitude", "si_sdr", "terms_for", "perceptual", "heard_beta"):
-        assert getattr(made, name) == trained_by[name]
-    assert _times(bundled.modes).chained
-    assert _times(bundled.modes).between == pytest.approx(trained_at["between"])
-    wide = replace(bundled, spectrogram=replace(bundled.spectrogram, sample_rate=48_000))
-    assert _recipe(wide, noise, speech, None, 2.0, Adaptation()).losses.perceptual == 0
-
-
-@pytest.mark.parametrize(
-    "other",
-    [
-        {"steps": 2},
-        {"start_from": "noisy", "start": 1.0},
-        {"predict_once": False},
-        {"steps": 0, "start_from": "noisy", "start": 1.0, "predict_once": False},
-    ],
-)
-def test_a_model_of_other_modes_is_trained_at_all_times(other: dict[str, Any]) -> None:
-    """At each of its steps both decoders may be asked."""
-    modes = {name: replace(mode, **other) for name, mode in load_any(None).modes.items()}
-    times = _times(modes)
-    assert not times.chained
-    assert times.between == (0.0, 1.0) and times.own_states > 0
 
 
 def test_speech_has_to_be_given(noise: Path, tmp_path: Path) -> None:

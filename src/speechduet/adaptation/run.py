@@ -1,8 +1,7 @@
 """Fine-tune a model to a user's own noise, and keep the result only if it is better."""
 
 import os
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,43 +10,20 @@ import torch
 from speechduet.adaptation.checking import check_noise, check_speech
 from speechduet.adaptation.folder import MODEL, claimed, discard, identity
 from speechduet.adaptation.mixtures import Sets, sets
+from speechduet.adaptation.recipe import Adaptation, recipe_of, training_excerpt_s
 from speechduet.adaptation.verdict import Verdict, check_scored, judge, verdict
 from speechduet.audio.notices import Notify
 from speechduet.backend.fast_convolutions import fast_convolutions
-from speechduet.data import Examples, Mixing, Recordings
+from speechduet.data import Examples, Recordings
 from speechduet.errors import ModelError, SettingError
 from speechduet.evaluation.summary import Interval
 from speechduet.files.partial import unfinished_folder
 from speechduet.model.find import BUNDLED, load_any
-from speechduet.model.folder import CONFIG, Pretrained, describe, load, save
-from speechduet.sampler import Sampling
-from speechduet.settings import Count, Positive, Seed, Settings
-from speechduet.training.draws import TrainingTime
+from speechduet.model.folder import CONFIG, Pretrained, load, save
 from speechduet.training.errors import TrainingError
-from speechduet.training.losses import LossSettings
-from speechduet.training.optimisation import Optimisation
-from speechduet.training.perceptual import SAMPLE_RATE
 from speechduet.training.progress import print_note
 from speechduet.training.recipe_file import TrainingRecipe
 from speechduet.training.run import train
-from speechduet.training.settings import DataSettings, RunSettings
-
-_EXCERPT_S = 2.0
-_PERCEPTUAL, _BETA = 40.0, 0.5
-"""Weight of the term after PESQ, which there is at 16 kHz only, and the blend that it hears."""
-_AROUND = 0.1
-"""How far from the time at which a mode's step starts the generative decoder is trained."""
-
-
-@dataclass(frozen=True)
-class Adaptation(Settings):
-    """How long and how fast a model is fine-tuned."""
-
-    steps: Count = 100
-    """Of eight excerpts of two seconds."""
-    learning_rate: Positive = 2e-4
-    """It falls to 0 over the second half."""
-    seed: Seed = 0
 
 
 def adapt(
@@ -78,7 +54,7 @@ def adapt(
     check_speech(talk, rate, notify)
     # The last of the checks, for it listens to the noise through the model.
     check_noise(recordings, rate, before)
-    excerpt_s = _excerpt_s(before)
+    excerpt_s = training_excerpt_s(before)
     made = sets(talk, recordings, rate, excerpt_s, settings.seed)
     held_out = {name: getattr(made, name) for name in Sets._fields if name != "training"}
     mode = "balanced" if "balanced" in before.modes else next(iter(before.modes))
@@ -86,7 +62,7 @@ def adapt(
     with claimed(run, identity(before, noise, speech, asdict(settings))):
         scores = judge(_fast(before), held_out, mode, notify)
         check_scored(scores)
-        recipe = _recipe(before, noise, speech, model, excerpt_s, settings)
+        recipe = recipe_of(before, noise, speech, model, excerpt_s, settings)
         after = _trained(recipe, run, notify, made.training)
         found = verdict(scores, judge(_fast(after), held_out, mode, notify))
         if found.accepted:
@@ -148,75 +124,6 @@ def _hand_over(adapted: Pretrained, run: Path, output: Path) -> None:
         # Whenever it is killed, the same call can go on: what it goes on from disappears first.
         discard(run)
         unnamed.rename(output)
-
-
-def _excerpt_s(pretrained: Pretrained) -> float:
-    """The least length from `_EXCERPT_S` on whose frames the network takes."""
-    transform, multiple = pretrained.spectrogram, pretrained.system.frame_multiple
-    frames = transform.frames(round(_EXCERPT_S * transform.sample_rate))
-    return (frames + -frames % multiple - 1) * transform.hop / transform.sample_rate
-
-
-def _recipe(
-    pretrained: Pretrained,
-    noise: Path,
-    speech: Path,
-    model: str | Path | None,
-    excerpt_s: float,
-    settings: Adaptation,
-) -> TrainingRecipe:
-    """From the weights of a model on, by losses after those of the bundled one's training.
-
-    Without the term after PESQ the bundled model loses what it had gained by it.
-    """
-    return TrainingRecipe(
-        replace(describe(pretrained), name=f"{pretrained.name}_adapted"),
-        DataSettings(speech=str(speech), noise=str(noise)),
-        Mixing(excerpt_s=excerpt_s),
-        LossSettings(
-            "clean",
-            generative=1.0,
-            magnitude=1.0,
-            si_sdr=2.0,
-            terms_for="both",
-            perceptual=_PERCEPTUAL * (pretrained.spectrogram.sample_rate == SAMPLE_RATE),
-            heard_beta=_BETA,
-        ),
-        _times(pretrained.modes),
-        Optimisation(
-            settings.learning_rate,
-            weight_decay=0.01,
-            warmup_steps=20,
-            decay_steps=settings.steps // 2,
-        ),
-        RunSettings(
-            max_steps=settings.steps,
-            ema_decay=0.98,
-            gradient_clip=20.0,
-            seed=settings.seed,
-            checkpoint_every_steps=50,
-            log_every_steps=25,
-            start_from=str(model or pretrained.name),
-        ),
-    )
-
-
-def _times(modes: Mapping[str, Sampling]) -> TrainingTime:
-    """The states that a model's modes lead to.
-
-    If all take one step at most, from the prediction on, the decoders are trained in a chain as
-    the bundled model was; else at times of the whole process.
-    """
-    generative = [mode for mode in modes.values() if mode.steps]
-    chained = generative and all(
-        mode.steps == 1 and mode.start_from == "predictive" and mode.predict_once
-        for mode in generative
-    )
-    if not chained:
-        return TrainingTime(at_start=0.5, own_states=0.9)
-    starts = [mode.start for mode in generative]
-    between = max(0.0, min(starts) - _AROUND), min(1.0, max(starts) + _AROUND)
-    return TrainingTime(chained=True, between=between)
 
 
 def _fast(pretrained: Pretrained) -> Pretrained:
