@@ -127,7 +127,7 @@ class FrameNorm(nn.LayerNorm):
     """Normalisation of a frame over its bins and channels, as one vector.
 
     PyTorch's own over two dimensions loses the shape of its gradients on GPUs: beyond 65,536 frames
-    in a batch (pytorch/pytorch#192016), and compiled by 2.10 to 2.13 always (#178080).
+    in a batch (pytorch/pytorch#192016), and when compiled (seen with 2.11; see #178080).
     """
 
     def forward(self, x: Tensor) -> Tensor:
