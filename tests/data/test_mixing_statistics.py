@@ -9,6 +9,7 @@ import soundfile
 
 from speechduet.data import Mixtures, Recordings
 from speechduet.data.mixing import Mixing
+from speechduet.errors import SettingError
 
 RATE = 16_000
 PLAIN = Mixing(
@@ -115,16 +116,18 @@ def test_murmur_has_the_spectrum_of_speech_and_none_of_its_shape(folders: Path) 
         assert strength(noise, 500) + strength(noise, 1_000) > 0.9
 
 
-def test_rumble_is_low(folders: Path) -> None:
-    with_rumble = mixtures(folders, replace(PLAIN, rumble=1.0))
-    shares = []
-    for index in range(20):
-        noise = noise_of(with_rumble, index)
-        power = np.abs(np.fft.rfft(noise)) ** 2
-        low = np.fft.rfftfreq(len(noise), 1 / RATE) < 200
-        shares.append(power[low].sum() / power.sum())
-    # Its level is within 10 dB of the other noise's, above or below.
-    assert 0.08 < min(shares) < 0.5 < max(shares) < 0.93
+def test_rumble_is_low_and_as_loud_as_asked(folders: Path) -> None:
+    def shares(rumble_db: tuple[float, float]) -> list[float]:
+        rumbling = mixtures(folders, replace(PLAIN, rumble=1.0, rumble_db=rumble_db))
+        powers = [np.abs(np.fft.rfft(noise_of(rumbling, index))) ** 2 for index in range(20)]
+        below = 400  # Bins of two seconds below 200 Hz.
+        return [power[:below].sum() / power.sum() for power in powers]
+
+    even = shares((-10.0, 10.0))
+    assert 0.08 < min(even) < 0.5 < max(even) < 0.93
+    assert min(shares((20.0, 20.0))) > 0.95
+    with pytest.raises(SettingError, match="rumble_db"):
+        Mixing(rumble_db=(10.0, -10.0))
 
 
 def test_levels_are_peaks_of_what_is_noisy(folders: Path) -> None:

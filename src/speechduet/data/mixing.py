@@ -43,8 +43,10 @@ class Mixing(Settings):
     murmur: Share = 0.0
     """Probability of stationary noise with the spectrum of an excerpt of speech instead."""
     rumble: Share = 0.0
-    """Probability of low-frequency noise beside the noise, within 10 dB of its level: what wind,
-    traffic and stands do to microphones, and collections of noise are often rid of."""
+    """Probability of low-frequency noise beside the noise: what wind, traffic and stands do to
+    microphones, and collections of noise are often rid of."""
+    rumble_db: Range = (-10.0, 10.0)
+    """Its level against that of the noise."""
     reverberation: Share = 0.0
     """Probability of a room for the speech; the target keeps its early sound."""
     early_s: Extent = 0.05
@@ -60,7 +62,7 @@ class Mixing(Settings):
 
     def check(self) -> None:
         """Ranges are in order, and of kinds of noise that exclude each other one is drawn."""
-        for name in ("snr_db", "level_db", "clipping_db", "band_limit_hz"):
+        for name in ("snr_db", "level_db", "rumble_db", "clipping_db", "band_limit_hz"):
             lower, upper = getattr(self, name)
             if lower > upper:
                 raise SettingError(f"{name} is {[lower, upper]}", "a lower and an upper end")
@@ -109,7 +111,7 @@ class Mixtures:
         clean = self._coloured(random, self.speech.excerpt(random, length, pause))
         noise = self._coloured(random, self._noise(random, length))
         if settings.rumble and random.random() < settings.rumble:
-            balance = 10 ** (random.uniform(-10, 10) / 20)
+            balance = 10 ** (random.uniform(*settings.rumble_db) / 20)
             noise = noise + _rumble(random, length, self.sample_rate) * (_rms(noise) * balance)
         clean, reverberant = self._in_room(degrading, clean)
         snr_db = random.uniform(*settings.snr_db)

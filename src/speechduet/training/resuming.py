@@ -52,7 +52,8 @@ _SECTIONS: Mapping[str, tuple[str, ...]] = {
     ),
     "mixing": (
         *("excerpt_s", "snr_db", "colour_db", "level_db", "pause_s", "second_noise"),
-        *("coloured_noise", "babble", "murmur", "rumble", "reverberation", "early_s"),
+        *("coloured_noise", "babble", "murmur", "rumble", "rumble_db"),
+        *("reverberation", "early_s"),
         *("clipping", "clipping_db", "band_limit", "band_limit_hz", "band_limit_target"),
     ),
     "losses": (
