@@ -51,10 +51,10 @@ def test_files_are_written(folder: Path) -> None:
     assert rows[0] == "file,pesq,estoi,si_sdr,si_sir,si_sar"
     assert float(rows[1].split(",")[3]) == record["files"][0]["si_sdr"]
     assert len(list((folder / "out").iterdir())) == 3
-    # The noisy input is a row of the report, beside the system.
-    report = outputs["md"].read_text()
-    assert "| noisy input | " in report and "| PESQ | enhanced − noisy input | +" in report
-    assert "noisy input" not in result.stdout + rows[0]
+    # The noisy input has a row of its own, beside the system.
+    for text in (outputs["md"].read_text(), result.stdout):
+        assert "| noisy input | " in text and "| PESQ | enhanced − noisy input | +" in text
+    assert "noisy input" not in outputs["csv"].read_text() + outputs["json"].read_text()
     alone = run(folder, "--report", str(outputs["md"]))
     assert alone.stdout in outputs["md"].read_text()
     assert "noisy input" not in outputs["md"].read_text()
@@ -143,6 +143,18 @@ def test_systems_are_compared(folder: Path) -> None:
         ["noisy", "a"],
         ["noisy", "b"],
     ]
+
+
+def test_the_noisy_input_as_a_system_is_scored_once(folder: Path) -> None:
+    """Of itself nothing was removed: it has no SI-SIR and no confidence, and all other scores."""
+    json_file = folder / "scores.json"
+    options = ["--metric", "confidence", "--json", str(json_file)]
+    result = several(folder, "--noisy", f"{folder}/clean/../noisy", *options)
+    assert result.exit_code == 0 and "noisy input" not in result.stdout + result.stderr
+    systems = json.loads(json_file.read_text())["systems"]
+    for name, count in {"pesq": 2, "si_sir": 0, "confidence_rank": 0}.items():
+        assert systems["noisy"]["summary"][name]["n"] == count
+        assert systems["enhanced"]["summary"][name]["n"] == 2
 
 
 def test_a_failure_names_its_system(folder: Path) -> None:

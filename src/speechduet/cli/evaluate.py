@@ -68,7 +68,7 @@ Noisy = Annotated[
     typer.Option(
         exists=True,
         file_okay=False,
-        help="Folder of noisy inputs, for SI-SIR and SI-SAR, and for a row in the report.",
+        help="Folder of noisy inputs, for their own scores beside, and for SI-SIR and SI-SAR.",
     ),
 ]
 Enhanced = Annotated[
@@ -160,7 +160,13 @@ def evaluate(
     need("pesq", "pystoi", *(("jinja2", "matplotlib") if as_page else ()))
     scripts = [Path(name.rpartition(":")[0]) for name in (recogniser, phoneme_recogniser) if name]
     check_spared([csv_file, json_file, report], [manifest, dnsmos, *scripts])
-    paired = {name: pair_up(clean, folder, noisy) for name, folder in _folders(enhanced).items()}
+    folders = _folders(enhanced)
+    # What the input removed of itself, or added, has no meaning.
+    inputs = {name for name, folder in folders.items() if noisy and folder.samefile(noisy)}
+    paired = {
+        name: pair_up(clean, folder, None if name in inputs else noisy)
+        for name, folder in folders.items()
+    }
     for name, (pairs, unpaired) in paired.items():
         if not pairs and not unpaired:
             raise typer.BadParameter(f"no recordings in {clean} and {name}", param_hint="clean")
@@ -176,7 +182,7 @@ def evaluate(
         {name: {pair.name: pair for pair in pairs} for name, (pairs, _) in paired.items()},
         conditions,
     )
-    if noisy is not None and report is not None:
+    if noisy is not None and not inputs:
         measured = replace(measured, noisy=_noisy(measured, work))
     texts: dict[Path, str] = {}
     if csv_file is not None:

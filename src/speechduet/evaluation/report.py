@@ -1,7 +1,7 @@
 """A report of one or several systems: sections of tables, as Markdown and as plain values."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from speechduet.evaluation.comparison import compare
@@ -85,8 +85,8 @@ class Report:
         return sections
 
     def terminal(self) -> str:
-        """The overview of the systems in Markdown; of one and nothing else, its table alone."""
-        sections = replace(self, noisy=None).overview()
+        """The overview in Markdown; of one system and nothing else, its table alone."""
+        sections = self.overview()
         if len(sections) == 1:
             return sections[0].table.to_markdown()
         return "\n".join(_markdown(section) for section in sections)
