@@ -91,6 +91,12 @@ def test_a_confidence_map(tiny_model: Path) -> None:
     result = run(tiny_model, "in/a.wav", "-o", "out.wav", "--confidence", "map.npz")
     assert result.exit_code == 0, result.stderr
     assert np.load("map.npz")["map"].shape == (256, 157)
+    # With both there, nothing is left to do; a map alone cannot be made.
+    assert run(tiny_model, "in/a.wav", "-o", "out.wav", "--confidence", "map.npz").exit_code == 0
+    result = run(tiny_model, "in/a.wav", "-o", "out.wav", "--confidence", "other.npz")
+    assert result.exit_code == 2
+    assert "out.wav is there, and its map other.npz is not; expected" in result.stderr
+    assert not Path("other.npz").exists()
 
 
 @pytest.mark.usefixtures("place")

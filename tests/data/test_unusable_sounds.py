@@ -52,6 +52,25 @@ def test_noise_in_another_channel_than_the_speech_is_found(tmp_path: Path) -> No
     assert "channel 2 of noisy is taken" in made.note
 
 
+def test_an_offset_is_no_level(tmp_path: Path) -> None:
+    """Ratios of mixtures are those of what is heard: an offset is taken out, and told."""
+    write(tmp_path / "a/x.wav", tone() + 0.3, "FLOAT")
+    write(tmp_path / "a/y.wav", tone() + 0.01, "FLOAT")  # Too little to matter: as it is.
+    notes: list[str] = []
+    recordings = Recordings(tmp_path / "a", RATE, notify=notes.append)
+    assert notes == [f"{tmp_path}/a: 1 of 2 recordings have an offset, which is taken out (x.wav)"]
+    np.testing.assert_allclose(recordings.at(0), tone(), atol=2e-3)
+    np.testing.assert_allclose(recordings.at(0.5), tone() + 0.01, atol=1e-4)
+    (task,) = tasks(tmp_path / "a", tmp_path / "a", MixtureSet(snr_db=(5.0,), count=1))
+    clean, noisy, *_ = task.make()
+    ratio = np.var(clean, dtype=float) / np.var(noisy - clean, dtype=float)
+    assert 10 * np.log10(ratio) == pytest.approx(5, abs=0.05)
+    # A constant is silence.
+    write(tmp_path / "b/x.wav", np.full(LENGTH, 0.3), "FLOAT")
+    with pytest.raises(AudioError, match="all 1 recordings in .* are silent"):
+        Recordings(tmp_path / "b", RATE)
+
+
 SILENT = {
     "zeros": np.zeros(LENGTH),
     "dither": np.resize([1 / 32768, 0, -1 / 32768], LENGTH),

@@ -60,6 +60,12 @@ def enhance_files(
         report.skipped(len(jobs) - len(wanted))
         if not overwrite:
             _check_beside(wanted, confidence, plot)
+            if jobs and not wanted and confidence is not None and not is_there(confidence):
+                raise SettingError(
+                    f"{jobs[0].target} is there, and its map {confidence} is not",
+                    "a new result, for the map is made along with it",
+                    "--overwrite makes both",
+                )
         if plot:
             _draw_missing([job for job in jobs if job not in wanted], request, report)
         if wanted:

@@ -9,7 +9,7 @@ import numpy as np
 from speechduet.audio.folders import find_recordings
 from speechduet.data.degradation import in_room
 from speechduet.data.mixing import add_noise
-from speechduet.data.mono import Samples, is_heard
+from speechduet.data.mono import Samples, is_heard, without_offset
 from speechduet.data.preparation import Task
 from speechduet.data.sources import Channel, Made, holding, read
 from speechduet.errors import AudioError
@@ -70,7 +70,7 @@ def _mix(
     sample_rate: int,
 ) -> Made:
     speech, noise = read(talk, sample_rate), _read_again(disturbance, sample_rate)
-    clean = reverberant = _sounding(speech.samples, talk, sample_rate)
+    clean = reverberant = _sounding(without_offset(speech.samples, sample_rate), talk, sample_rate)
     if impulse:
         early_samples = round(_EARLY_S * sample_rate)
         response = _read_again(impulse, sample_rate).samples
@@ -78,7 +78,7 @@ def _mix(
             clean, _sounding(response, impulse, sample_rate), early_samples
         )
     stretch = _stretch(noise.samples, start, len(clean))
-    hum = _sounding(stretch, disturbance, sample_rate)
+    hum = _sounding(without_offset(stretch, sample_rate), disturbance, sample_rate)
     noisy = add_noise(reverberant, hum, snr_db, sample_rate)
     # Both are turned down where their sum would not fit into 16 bits.
     scale = np.float32(0.99 / max(0.99, np.abs(noisy).max(), np.abs(clean).max()))

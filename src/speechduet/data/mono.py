@@ -3,12 +3,16 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from speechduet.audio.offset import centred
 from speechduet.errors import AudioError
 
 Samples = NDArray[np.float32]
 
 SILENCE = 2.0**-15
 """A recording nowhere louder than one step of 16 bits (-90 dB) is silent: that is dither."""
+
+_OFFSET_SHARE = 0.01
+"""Share of the energy from which an offset counts: less changes ratios by less than 0.05 dB."""
 
 RESAMPLING = "VHQ"
 """soxr's quality, one for all sets: numbers on sets resampled otherwise do not compare."""
@@ -28,6 +32,19 @@ def check_finite(samples: Samples, name: object) -> None:
     """AudioError for NaN and infinite samples."""
     if not np.isfinite(samples).all():
         raise AudioError(f"{name} holds NaN or infinite samples", "finite ones")
+
+
+def has_offset(samples: Samples) -> bool:
+    """Whether a constant makes up so much of it that its level is not that of its sound."""
+    constant = np.square(samples.mean(dtype=np.float64))
+    return bool(constant > _OFFSET_SHARE * np.mean(np.square(samples, dtype=np.float64)))
+
+
+def without_offset(samples: Samples, sample_rate: int) -> Samples:
+    """``[samples]`` less their offset if they have one: a ratio is one of what is heard."""
+    if not has_offset(samples):
+        return samples
+    return centred(samples[:, None], sample_rate)[:, 0]
 
 
 def resampled(samples: Samples, from_rate: int, to_rate: int) -> Samples:

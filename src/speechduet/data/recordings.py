@@ -19,9 +19,11 @@ from speechduet.data.findings import Findings
 from speechduet.data.mono import (
     Samples,
     check_finite,
+    has_offset,
     is_heard,
     resampled,
     sounding,
+    without_offset,
 )
 from speechduet.errors import AudioError, SettingError
 
@@ -50,9 +52,9 @@ class Recordings:
     audio*; the first match counts, and what matches none has weight 1. SettingError if none of the
     patterns matches, or if nothing would be drawn. Whatever has 16 bits is
     held as it is, all else in 65,535 steps of its own peak, so that nothing is too quiet and
-    nothing too loud. ``notify`` learns in a line per kind what is odd: silence, other sample
-    rates, files that cannot be used and are left out. Raises AudioError if no recording can be
-    used, or if all are silent.
+    nothing too loud; a constant offset is taken out. ``notify`` learns in a line per kind what is
+    odd: silence, other sample rates, files that cannot be used and are left out. Raises AudioError
+    if no recording can be used, or if all are silent.
     """
 
     def __init__(
@@ -157,6 +159,9 @@ def _hold(path: Path, sample_rate: int, findings: Findings) -> _Held:
         findings.add(found.OTHER_CHANNEL, f"{path.name}: channel {which + 1}")
     samples = channels[which]
     check_finite(samples, path)
+    if has_offset(samples):
+        findings.add(found.OFFSET, path.name)
+        samples = without_offset(samples, rate)
     _find(samples, path.name, findings)
     if rate != sample_rate:
         kind = found.RESAMPLED if rate > sample_rate else found.NARROW

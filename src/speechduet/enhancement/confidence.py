@@ -124,7 +124,7 @@ def check_compared(sampling: Sampling) -> None:
         f"with steps {sampling.steps}, alpha {sampling.alpha} and beta {sampling.beta} "
         "no step evaluates both decoders",
         "a step at which they can be compared",
-        "set beta below 1, with at least one step",
+        "take a mode with a step, such as balanced, and beta below 1",
     )
 
 
