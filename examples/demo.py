@@ -106,9 +106,10 @@ def main(
     except SpeechduetError as error:
         sys.exit(f"demo: {error}")
     Console().print(table)
+    threads = torch.get_num_threads()
     typer.echo(
         f"Audio and pictures: {out}/ ({time.perf_counter() - start:.0f} s in all, "
-        f"{torch.get_num_threads()} threads)"
+        f"{threads} {'thread' if threads == 1 else 'threads'})"
     )
 
 
