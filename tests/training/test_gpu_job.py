@@ -82,7 +82,7 @@ def test_a_time_without_limit_is_refused(
     job: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str], option: str
 ) -> None:
     with pytest.raises(SystemExit) as stop:
-        job.main(["--out", str(tmp_path / "out"), option])
+        job.main([f"--out={tmp_path / 'out'}", f"--run={tmp_path / 'run'}", option])
     assert stop.value.code == 2 and f"argument {option[:9]}" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 

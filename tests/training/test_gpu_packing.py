@@ -41,11 +41,12 @@ def test_what_cannot_be_packed_is_named(source: Path, tmp_path: Path) -> None:
 
 
 def test_the_size_of_a_part_is_a_number_above_0(
-    source: Path, capsys: pytest.CaptureFixture[str]
+    source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    output = f"--output={tmp_path / 'packed'}"
     for size in ("nan", "inf", "0", "-1", "much"):
         with pytest.raises(SystemExit) as stop:
-            script("pack").main([str(source), f"--part-mb={size}"])
+            script("pack").main([str(source), output, f"--part-mb={size}"])
         assert stop.value.code == 2 and "argument --part-mb" in capsys.readouterr().err
 
 
