@@ -5,19 +5,25 @@
 makes ``recipes/gpu/packed/part0.tar``, ... of at most ``--part-mb`` with the recordings below
 ``speech``, ``noise`` and, if there, ``rir``, as they are (FLAC, WAV, Ogg, MP3). ``--wheels`` puts
 beside them what the job needs and the machine may lack, for that version of Python on x86-64 Linux.
+What an earlier call left there is replaced; a folder with anything else in it is refused.
 """
 
 import argparse
 import fnmatch
-import shutil
+import math
+import re
 import subprocess
 import sys
 import tarfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from speechduet.audio.folders import find_recordings
+import soundfile
+
+from speechduet.audio.folders import find_recordings, resolved
+from speechduet.errors import AudioError, FileError, SettingError, SpeechduetError
 
 HERE = Path(__file__).parent
 FOLDERS = ("speech", "noise", "rir")
@@ -31,10 +37,25 @@ PACKAGES = (
 
 def main(arguments: Sequence[str] | None = None) -> None:
     options = _parser().parse_args(arguments)
+    try:
+        pack(options)
+    except SpeechduetError as error:
+        sys.exit(f"pack: {error}")
+    except OSError as error:
+        sys.exit(f"pack: {error.filename or options.output}: {error.strerror or error}")
+
+
+def pack(options: argparse.Namespace) -> None:
+    """All checks, then all parts."""
+    check_apart(options.output, options.source)
+    earlier = list(own_files(options.output))
     paths = recordings(options.source, options.skip)
-    shutil.rmtree(options.output, ignore_errors=True)
-    options.output.mkdir(parents=True)
-    for number, part in enumerate(parts(paths, options.part_mb * 1e6)):
+    check_decodable(paths)
+    divided = parts(paths, options.part_mb * 1e6)
+    for path in earlier:
+        path.unlink()
+    options.output.mkdir(parents=True, exist_ok=True)
+    for number, part in enumerate(divided):
         archive = options.output / f"part{number}.tar"
         with tarfile.open(archive, "w", dereference=True) as opened:
             for path in part:
@@ -42,6 +63,55 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(f"{archive}: {len(part)} recordings, {archive.stat().st_size / 1e6:.1f} MB")
     if options.wheels:
         bring_wheels(options.output / "wheels", options.wheels)
+
+
+def check_apart(output: Path, source: Path) -> None:
+    """Raise SettingError if one is the other, or in the other, links followed."""
+    place = resolved(output)
+    for folder in (source, *(source / name for name in FOLDERS)):
+        real = resolved(folder)
+        if place == real or place in real.parents or real in place.parents:
+            raise SettingError(
+                f"{output} and {folder} overlap", "an --output apart from the source"
+            )
+
+
+def own_files(output: Path) -> Iterator[Path]:
+    """What an earlier call wrote there; SettingError if there is anything else."""
+    if output.exists() and not output.is_dir():
+        raise SettingError(f"{output} is no folder", "a new folder, or one of an earlier call")
+    wheels = output / "wheels"
+    brought = list(wheels.iterdir()) if wheels.is_dir() and not wheels.is_symlink() else []
+    for path in [*(output.iterdir() if output.is_dir() else []), *brought]:
+        pattern = r".+\.whl" if path.parent == wheels else r"part\d+\.tar"
+        if path.is_file() and not path.is_symlink() and re.fullmatch(pattern, path.name):
+            yield path
+        elif path != wheels or not path.is_dir() or path.is_symlink():
+            raise SettingError(
+                f"{output} holds {path.relative_to(output)}, which is not of an earlier call",
+                "a new folder, or one with part*.tar and wheels/*.whl alone",
+            )
+
+
+def check_decodable(paths: Sequence[Path]) -> None:
+    """Raise AudioError with all recordings that the other machine could not decode."""
+    with ThreadPoolExecutor() as pool:
+        failures = [failure for failure in pool.map(undecodable, paths) if failure]
+    if failures:
+        raise AudioError(
+            f"{len(failures)} of {len(paths)} recordings cannot be decoded: {'; '.join(failures)}",
+            "what soundfile can read",
+            "mend them, or --skip them",
+        )
+
+
+def undecodable(path: Path) -> str:
+    """Why a recording cannot be read as unpack.py does; empty if it can."""
+    try:
+        soundfile.read(path, dtype="float32")
+    except soundfile.LibsndfileError as error:
+        return f"{path} ({error.error_string.rstrip('.')})"
+    return ""
 
 
 def recordings(source: Path, skipped: Sequence[str]) -> list[Path]:
@@ -53,12 +123,14 @@ def recordings(source: Path, skipped: Sequence[str]) -> list[Path]:
         found = [p for p in found if not any(fnmatch.fnmatch(p.stem, s) for s in skipped)]
         if not found and name != "rir":
             there = "no recordings but those that are skipped in" if is_there else "no folder"
-            sys.exit(f"{there} {source / name}")
+            raise SettingError(f"{there} {source / name}", "recordings below speech and noise")
         kept += found
     # There all of them become WAV.
     twice = [name for name, count in Counter(p.with_suffix("") for p in kept).items() if count > 1]
     if twice:
-        sys.exit(f"{twice[0]} is there with several suffixes: skip all but one")
+        raise SettingError(
+            f"{twice[0]} is there with several suffixes", "one of them", "remove all others"
+        )
     return kept
 
 
@@ -70,7 +142,9 @@ def parts(paths: Sequence[Path], most_bytes: float) -> list[list[Path]]:
         # A member of an archive has a header of 512 bytes, and is filled up to as many.
         own = path.stat().st_size + 1024
         if own > most_bytes - 10_240:
-            sys.exit(f"{path} does not fit into a part: raise --part-mb, or skip it")
+            raise SettingError(
+                f"{path} does not fit into a part", remedy="raise --part-mb, or skip it"
+            )
         if filled[-1] and size + own > most_bytes - 10_240:
             filled.append([])
             size = 0
@@ -87,7 +161,16 @@ def bring_wheels(folder: Path, python: str) -> None:
     command += ["--no-deps", "--python-version", python, "--dest", str(folder)]
     for platform in ("manylinux2014_x86_64", "manylinux_2_27_x86_64", "manylinux_2_28_x86_64"):
         command += ["--platform", platform]
-    subprocess.run([*command, *(f"{name}=={version(name)}" for name in PACKAGES)], check=True)
+    command += [f"{name}=={version(name)}" for name in PACKAGES]
+    if subprocess.run(command, check=False).returncode:
+        raise FileError(f"pip brought no wheels for Python {python} to {folder}, as it says above")
+
+
+def _megabytes(text: str) -> float:
+    value = float(text)
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"it is {text}; expected a number above 0")
+    return value
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -95,7 +178,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("source", type=Path, help="folder with speech and noise")
     parser.add_argument("--output", type=Path, default=HERE / "packed")
     parser.add_argument("--skip", nargs="*", default=[], help="patterns of names to leave out")
-    parser.add_argument("--part-mb", type=float, default=40)
+    parser.add_argument("--part-mb", type=_megabytes, default=40.0)
     parser.add_argument("--wheels", metavar="VERSION", help="of Python, to bring packages for it")
     return parser
 

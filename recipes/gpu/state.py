@@ -5,11 +5,16 @@ magnitude for that, so their square roots travel.
 """
 
 import io
+import zipfile
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
 from torch import Tensor
+
+from speechduet.errors import ModelError
+from speechduet.files.zipped import DAMAGED_ZIP
 
 PIECE = 15_000_000
 SMALL = 16
@@ -25,12 +30,34 @@ def split(checkpoint: Path, folder: Path) -> None:
 
 
 def join(folder: Path, checkpoint: Path) -> bool:
-    """Put the pieces together, if there are any."""
+    """Put the pieces together, if there are any. ModelError if some lack, or are damaged."""
     pieces = sorted(folder.glob("state.[0-9][0-9]"))
+    for number, piece in enumerate(pieces):
+        if piece.name != f"state.{number:02d}":
+            raise ModelError(
+                f"{folder / f'state.{number:02d}'} is not there, but {piece.name} is",
+                "all pieces of a state",
+            )
     if pieces:
         content = io.BytesIO(b"".join(piece.read_bytes() for piece in pieces))
-        torch.save(restored(torch.load(content, weights_only=True)), checkpoint)
+        torch.save(restored(_loaded(content, pieces)), checkpoint)
     return bool(pieces)
+
+
+def _loaded(content: io.BytesIO, pieces: list[Path]) -> Any:
+    """What was `halved`. Only the archive's checksums tell of changed numbers."""
+    names = f"{pieces[0]} to {pieces[-1].name}" if len(pieces) > 1 else str(pieces[0])
+    try:
+        with zipfile.ZipFile(content) as archive:
+            if damaged := archive.testzip():
+                raise zipfile.BadZipFile(f"bad checksum of {damaged}")
+        content.seek(0)
+        return torch.load(content, weights_only=True)
+    except (*DAMAGED_ZIP, UnpicklingError, LookupError) as error:
+        raise ModelError(
+            f"{names}: damaged, or the last are missing ({str(error).partition(chr(10))[0]})",
+            "all pieces that a job left",
+        ) from error
 
 
 def halved(value: Any, name: str = "") -> Any:

@@ -144,6 +144,8 @@ def test_names_must_be_one_recording_each(folder: Path) -> None:
 def test_empty_folders_and_other_places_are_named(tmp_path: Path) -> None:
     with pytest.raises(SettingError, match=r"no pairs in .*; expected a \.csv or"):
         find_pairs(tmp_path)
+    with pytest.raises(SettingError, match=f"absent \\(looked for in {Path.cwd()}\\) is not there"):
+        find_pairs(Path("absent"))
     (tmp_path / "clean").mkdir()
     (tmp_path / "noisy").mkdir()
     with pytest.raises(AudioError, match="no recordings in"):

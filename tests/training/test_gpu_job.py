@@ -2,20 +2,17 @@
 
 import importlib.util
 import json
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
 
-import numpy as np
 import pytest
-import soundfile
 import torch
 
+from gpu_scripts import GPU, script
+from speechduet.errors import FileError, ModelError
 from speechduet.model.folder import load
-
-GPU = Path(__file__).parents[2] / "recipes/gpu"
 
 # What such a machine lacks: the job may import none of it.
 BARE = """
@@ -25,67 +22,6 @@ for name in ("av", "soxr", "pesq", "pystoi", "jsonargparse", "huggingface_hub"):
 sys.argv = sys.argv[1:]
 runpy.run_path(sys.argv[0], run_name="__main__")
 """
-
-
-def script(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, GPU / f"{name}.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.fixture
-def source(tmp_path: Path, root: Path) -> Path:
-    """The bundled samples as a training set."""
-    folder, random = tmp_path / "source", np.random.default_rng(0)
-    shutil.copytree(root / "samples/clean", folder / "speech/some")
-    shutil.copytree(root / "samples/noisy", folder / "noise")
-    (folder / "rir").mkdir()
-    impulse = 0.1 * random.standard_normal(400) * np.exp(-np.arange(400) / 60)
-    soundfile.write(folder / "rir/room.flac", impulse, 16_000)
-    return folder
-
-
-@pytest.fixture
-def data(source: Path, tmp_path: Path) -> Path:
-    """The training set, packed and unpacked again."""
-    most_mb = 0.3
-    options = ["--output", str(tmp_path / "packed"), "--skip", "cafe", "--part-mb", str(most_mb)]
-    script("pack").main([str(source), *options])
-    parts = sorted((tmp_path / "packed").iterdir())
-    assert len(parts) > 1
-    assert all(part.stat().st_size <= most_mb * 1e6 for part in parts)
-    unpack = [sys.executable, str(GPU / "unpack.py"), *map(str, parts), str(tmp_path / "data")]
-    subprocess.run(unpack, check=True)
-    return tmp_path / "data"
-
-
-def test_a_training_set_arrives_as_it_was(data: Path, source: Path) -> None:
-    names = sorted(path.relative_to(data).as_posix() for path in data.rglob("*.wav"))
-    assert names == [
-        *(f"noise/{name}.wav" for name in ("rain", "street", "workshop")),
-        "rir/room.wav",
-        *(f"speech/some/{name}.wav" for name in ("rain", "street", "workshop")),
-    ]
-    before, _ = soundfile.read(source / "speech/some/rain.flac", dtype="float32")
-    after, rate = soundfile.read(data / "speech/some/rain.wav", dtype="float32")
-    assert rate == 16_000
-    np.testing.assert_array_equal(after, before)
-
-
-def test_what_cannot_be_packed_is_named(source: Path, tmp_path: Path) -> None:
-    def message(*options: str) -> str:
-        with pytest.raises(SystemExit) as stop:
-            script("pack").main([str(source), "--output", str(tmp_path / "packed"), *options])
-        return str(stop.value)
-
-    assert "rain.flac does not fit into a part" in message("--part-mb", "0.05", "--skip", "cafe")
-    (source / "noise/rain.wav").symlink_to(source / "noise/rain.flac")
-    assert "noise/rain is there with several suffixes" in message()
-    assert "no recordings but those that are skipped in" in message("--skip", "*")
-    shutil.rmtree(source / "speech")
-    assert message() == f"no folder {source / 'speech'}"
 
 
 def test_a_state_in_pieces_is_nearly_the_same(
@@ -111,6 +47,90 @@ def test_a_state_in_pieces_is_nearly_the_same(
     assert (after["step"], after[0]) == (7, ("text", 5))
     assert not state.join(tmp_path / "nowhere", tmp_path / "none")
 
+    whole = (tmp_path / "state.01").read_bytes()
+    (tmp_path / "state.01").write_bytes(bytes(value ^ 1 for value in whole))
+    with pytest.raises(ModelError, match=r"state.00 to state.\d\d: damaged, or the last are miss"):
+        state.join(tmp_path, tmp_path / "none")
+    (tmp_path / "state.01").unlink()
+    with pytest.raises(ModelError, match="state.01 is not there, but state.02 is"):
+        state.join(tmp_path, tmp_path / "none")
+    for later in tmp_path.glob("state.0[2-9]"):
+        later.unlink()
+    with pytest.raises(ModelError, match="state.00: damaged, or the last are missing"):
+        state.join(tmp_path, tmp_path / "none")
+    assert not (tmp_path / "none").exists()
+
+
+@pytest.fixture
+def job(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The job's script; what it changes in its process is restored."""
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.setitem(sys.modules, "state", script("state"))
+    monkeypatch.setattr(torch.backends.cudnn, "benchmark", False)
+    monkeypatch.setattr(torch, "set_float32_matmul_precision", lambda _: None)
+    return script("job")
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        *(f"--minutes={bad}" for bad in ("0", "-1", "nan", "inf", "long")),
+        *(f"--falling={bad}" for bad in ("1", "1.5", "-0.1", "nan", "all")),
+    ],
+)
+def test_a_time_without_limit_is_refused(
+    job: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str], option: str
+) -> None:
+    with pytest.raises(SystemExit) as stop:
+        job.main([f"--out={tmp_path / 'out'}", f"--run={tmp_path / 'run'}", option])
+    assert stop.value.code == 2 and f"argument {option[:9]}" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        ({}, r"returned/state\.00 is not there; expected state"),
+        ({"returned/state.00": b"PK"}, r"returned/log\.jsonl is not there"),
+        ({"returned/log.jsonl": b""}, r"returned/state\.00 is not there"),
+        (
+            {"returned/log.jsonl": b"", "returned/state.00": b"PK"},
+            r"returned/state\.00: damaged",
+        ),
+        ({"run/last.ckpt": b"PK"}, r"run/last\.ckpt are damaged"),
+        ({"run": b""}, r"run: File exists"),
+        ({"out": b""}, r"out: File exists"),
+    ],
+    ids=str,
+)
+def test_a_job_says_in_a_line_what_is_wrong(
+    job: ModuleType, recipe: Path, tmp_path: Path, found: dict[str, bytes], said: str
+) -> None:
+    for name, content in found.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(content)
+    options = ["--recipe", str(recipe), "--minutes", "0.001"]
+    for name in ("out", "run", "returned"):
+        options += [f"--{name}", str(tmp_path / name)]
+    with pytest.raises(SystemExit, match=rf"^job: .*{said}.*$"):
+        job.main(options)
+
+
+def test_a_damaged_wheel_is_named(
+    job: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "some.whl").write_bytes(b"PK")
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    with pytest.raises(FileError, match=r"some\.whl is damaged"):
+        job.unpack_wheels(tmp_path)
+
+
+def test_a_job_without_its_recipe_names_it(job: ModuleType, tmp_path: Path) -> None:
+    options = [f"--{name}={tmp_path / name}" for name in ("out", "run", "recipe")]
+    with pytest.raises(SystemExit, match=rf"^job: cannot read {tmp_path}/recipe"):
+        job.main(options)
+
 
 @pytest.mark.slow
 def test_jobs_go_on_from_one_another(data: Path, tmp_path: Path) -> None:
@@ -128,7 +148,8 @@ def test_jobs_go_on_from_one_another(data: Path, tmp_path: Path) -> None:
         out = tmp_path / f"out{number}"
         command = [sys.executable, "-c", BARE, str(GPU / "job.py"), "--out", str(out)]
         command += ["--run", str(tmp_path / f"run{number}"), *further]
-        command += ["--returned", str(tmp_path / f"out{number - 1}")]
+        if number > 1:
+            command += ["--returned", str(tmp_path / f"out{number - 1}")]
         command += [word for setting in settings for word in ("--override", setting)]
         result = subprocess.run(command, capture_output=True, text=True, check=False)
         assert result.returncode == 0, result.stderr[-2000:]

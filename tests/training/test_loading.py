@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from speechduet.data.mono import Samples
-from speechduet.errors import SpeechduetError
+from speechduet.errors import SettingError, SpeechduetError
 from speechduet.training.loading import (
     ProcessBatches,
     examples_of,
@@ -87,7 +87,34 @@ def test_contradictory_settings_are_refused(recipe: Path, override: str, message
         read_recipe(recipe, [override])
 
 
-def test_an_absent_folder_is_named(recipe: Path) -> None:
-    data = "data={pairs: x, valid_clean: absent, valid_noisy: absent}"
-    with pytest.raises(SpeechduetError, match="absent is no folder"):
-        validation_pairs(read_recipe(recipe, [data]))
+@pytest.mark.parametrize(
+    ("data", "key"),
+    [
+        ("{pairs: absent}", "pairs"),
+        ("{speech: absent, noise: here}", "speech"),
+        ("{speech: here, noise: absent}", "noise"),
+        ("{speech: here, noise: here, rooms: absent}", "rooms"),
+        ("{pairs: here, valid_clean: absent, valid_noisy: here}", "valid_clean"),
+        ("{pairs: here, valid_clean: here, valid_noisy: absent}", "valid_noisy"),
+    ],
+)
+def test_an_absent_folder_is_named_with_where_it_was_looked_for(
+    recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: str, key: str
+) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path)
+    override = f"data={data}"
+    of_validation = key.startswith("valid")
+    for reading in (examples_of, validation_pairs) if of_validation else (examples_of,):
+        with pytest.raises(SettingError) as error:
+            reading(read_recipe(recipe, [override]))
+        assert str(error.value).startswith(
+            f"override {override!r}: data.{key} is absent (looked for in {tmp_path}), "
+            "which is not there; expected a folder"
+        )
+
+
+def test_a_file_in_place_of_a_folder_is_named(recipe: Path, tmp_path: Path) -> None:
+    settings = read_recipe(recipe, [f"data={{speech: {recipe}, noise: {tmp_path}}}"])
+    with pytest.raises(SettingError, match=f"data.speech is {recipe}, which is no folder; expec"):
+        examples_of(settings)

@@ -15,6 +15,7 @@ from speechduet.errors import SettingError
 from speechduet.files.atomic import write_text
 from speechduet.files.partial import remove_leftovers
 from speechduet.model.folder import CONFIG, Pretrained
+from speechduet.training.checkpoints import has_checkpoint
 from speechduet.training.errors import TrainingError, is_full
 
 MODEL = "model"
@@ -73,7 +74,7 @@ def claimed(run: Path, known: Mapping[str, Any]) -> Iterator[None]:
             "wait for its end, or give another output",
         ) from error
     except OSError as error:
-        raise is_full(error, run) or SettingError(
+        raise is_full(error, run, has_checkpoint(run)) or SettingError(
             f"cannot create {run} ({error.strerror})", "a writable folder"
         ) from None
     try:

@@ -93,6 +93,11 @@ def is_there(path: Path) -> bool:
     return False
 
 
+def looked_for(path: Path) -> str:
+    """The path and, if it is relative, the folder that it was looked for in."""
+    return str(path) if path.is_absolute() else f"{path} (looked for in {Path.cwd()})"
+
+
 def resolved(path: Path) -> Path:
     """The path without links; of a link in a circle, which leads nowhere, the link itself."""
     return Path(os.path.realpath(path))

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from speechduet.audio import READABLE_SUFFIXES
-from speechduet.audio.folders import find_recordings
+from speechduet.audio.folders import find_recordings, is_there, looked_for
 from speechduet.data.clip import Clip, Shape
 from speechduet.errors import AudioError, SettingError
 from speechduet.files.bounded import BoundedFile
@@ -47,7 +47,7 @@ def find_pairs(source: Path) -> list[ClipPair]:
     if shards := _shards(source):
         return from_shards(shards)
     raise SettingError(
-        f"no pairs in {source}",
+        f"no pairs in {source}" if is_there(source) else f"{looked_for(source)} is not there",
         "a .csv or .jsonl manifest, .tar shards, or a folder with clean and noisy, or with "
         "clean.scp and noisy.scp",
     )

@@ -26,7 +26,7 @@ from speechduet.files.zipped import DAMAGED_ZIP
 from speechduet.model.folder import CONFIG, Pretrained, save
 from speechduet.settings import Count, Whole
 from speechduet.training.after_step import AfterStep
-from speechduet.training.errors import TrainingError
+from speechduet.training.errors import TrainingError, going_on
 from speechduet.training.module import Training
 from speechduet.training.progress import print_note
 from speechduet.training.recipe_file import TrainingRecipe
@@ -66,6 +66,11 @@ class Resumed(NamedTuple):
         """What the run was last trained in; None if the checkpoint is too old to say."""
         found: Precision | None = self.state.get("precision")
         return found or recorded_in(self.state).get("run.precision")
+
+
+def has_checkpoint(folder: Path) -> bool:
+    """Whether there is anything to go on from in a run folder."""
+    return any((folder / name).exists() for name in (LAST, PREVIOUS))
 
 
 def newest(folder: Path, recipe: TrainingRecipe, notify: Notify = print_note) -> Resumed | None:
@@ -166,7 +171,7 @@ class Checkpoints(AfterStep):
             raise TrainingError(
                 f"weights are not finite after step {step}",
                 "finite numbers",
-                "set run.gradient_clip, and start again from the last checkpoint, which is kept",
+                "set run.gradient_clip, and start again; the last checkpoint, if any, is kept",
             )
         last, part = self.folder / LAST, self.folder / f"{LAST}.part"
         try:
@@ -181,7 +186,7 @@ class Checkpoints(AfterStep):
             raise TrainingError(
                 f"cannot write the checkpoint of step {step} to {self.folder} ({error.strerror})",
                 "free disk space",
-                "start again when there is: the run goes on from the checkpoint before",
+                f"start again when there is: the run {going_on(has_checkpoint(self.folder))}",
             ) from error
         self._last_is_whole = True
 

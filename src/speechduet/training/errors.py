@@ -11,18 +11,25 @@ class TrainingError(SpeechduetError):
     """A run that cannot go on; its last good checkpoint is kept."""
 
 
-def is_full(error: OSError, folder: Path) -> TrainingError | None:
+def going_on(saved: bool) -> str:
+    """What a run does when it is started again; ``saved``: it has a checkpoint."""
+    if saved:
+        return "goes on from its last checkpoint"
+    return "starts from its beginning, for it has no checkpoint yet"
+
+
+def is_full(error: OSError, folder: Path, saved: bool) -> TrainingError | None:
     """What to say of a disk on which there is no room for a run; None for any other error."""
     if error.errno not in (ENOSPC, EDQUOT, EFBIG):
         return None
     return TrainingError(
         f"cannot write to {folder} ({error.strerror})",
         "free disk space",
-        "start again when there is: the run goes on from its last checkpoint",
+        f"start again when there is: the run {going_on(saved)}",
     )
 
 
-def is_killed(error: RuntimeError, stopping: bool) -> TrainingError | None:
+def is_killed(error: RuntimeError, stopping: bool, saved: bool) -> TrainingError | None:
     """What to say of a worker of PyTorch's DataLoader that was killed; None for any other error.
 
     ``stopping``: the run was asked to end, and a signal to all of its processes ends the workers.
@@ -31,20 +38,20 @@ def is_killed(error: RuntimeError, stopping: bool) -> TrainingError | None:
     if not re.match(r"DataLoader worker \(pid.*\) (is killed|exited)", str(error)):
         return None
     if stopping or isinstance(error.__context__, KeyboardInterrupt):
-        return stopped()
+        return stopped(saved)
     return TrainingError(
         "a process that prepares examples was killed",
-        remedy="start again: the run goes on from its last checkpoint; if memory ran out, lower "
-        "run.workers or run.batch_size",
+        remedy=f"start again: the run {going_on(saved)}; if memory ran out, lower run.workers or "
+        "run.batch_size",
     )
 
 
-def stopped() -> TrainingError:
+def stopped(saved: bool) -> TrainingError:
     """What to say of a run that Ctrl-C, ``kill``, a time limit or a scheduler has ended.
 
     Lightning makes SystemExit of that, even with the status of success.
     """
     return TrainingError(
         "the run was asked to end before its last step",
-        remedy="the same command goes on from its last checkpoint",
+        remedy=f"the same command {going_on(saved)}",
     )

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from speechduet.audio.folders import is_folder, is_there, looked_for
 from speechduet.audio.notices import Notify, warn
 from speechduet.data import (
     Examples,
@@ -20,7 +21,7 @@ from speechduet.data import (
 )
 from speechduet.data.findings import Findings
 from speechduet.data.pairs import from_folders
-from speechduet.errors import AudioError, SettingError
+from speechduet.errors import SettingError
 from speechduet.training.recipe_file import TrainingRecipe
 
 
@@ -39,6 +40,10 @@ class ValidationPair(NamedTuple):
     clean: Tensor
     noisy: Tensor
 
+
+_TRAINED_ON = ("speech", "noise", "rooms", "pairs")
+_VALIDATED_ON = ("valid_clean", "valid_noisy")
+"""The settings in ``data`` that are places."""
 
 Numbered = tuple[Tensor, Tensor, int]
 
@@ -87,6 +92,8 @@ def batch_of(examples: Examples, size: int) -> Batch:
 
 def examples_of(recipe: TrainingRecipe, notify: Notify = warn) -> Examples:
     """The training examples that a recipe describes; ``notify`` learns what is odd about them."""
+    # Those of validation too, for reading these takes minutes.
+    _check_places(recipe, *_TRAINED_ON, *_VALIDATED_ON)
     data, seed = recipe.data, recipe.run.seed
     rate = recipe.model.spectrogram.sample_rate
     if data.pairs:
@@ -132,9 +139,7 @@ def validation_pairs(recipe: TrainingRecipe, notify: Notify = warn) -> list[Fitt
     data = recipe.data
     if not data.valid_clean:
         return []
-    for folder in (data.valid_clean, data.valid_noisy):
-        if not Path(folder).is_dir():
-            raise AudioError(f"{folder} is no folder", "recordings to validate on")
+    _check_places(recipe, *_VALIDATED_ON)
     pairs = from_folders(Path(data.valid_clean), Path(data.valid_noisy))
     if data.valid_limit:
         pairs = pairs[:: -(-len(pairs) // data.valid_limit)]
@@ -148,3 +153,18 @@ def read_pair(pair: FittingPair) -> ValidationPair:
     """A validation pair in memory; one channel of each recording."""
     clean, noisy = map(torch.from_numpy, pair.read(0, pair.samples))
     return ValidationPair(pair.name, clean, noisy)
+
+
+def _check_places(recipe: TrainingRecipe, *names: str) -> None:
+    """Raise SettingError if there is nothing where a recipe says that recordings are."""
+    for name in names:
+        value, key = getattr(recipe.data, name), f"data.{name}"
+        is_right, expected = is_folder, "a folder of recordings"
+        if name == "pairs":
+            is_right, expected = is_there, "a folder, manifest or shard with pairs"
+        path = Path(value)
+        if value and not is_right(path):
+            wrong = "no folder" if is_there(path) else "not there"
+            raise SettingError(
+                f"{recipe.place_of(key)}: {key} is {looked_for(path)}, which is {wrong}", expected
+            )

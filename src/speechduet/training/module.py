@@ -92,8 +92,8 @@ class Training(lightning.LightningModule):
                 f"the loss is {float(loss)} in step {self.global_step} with the examples "
                 f"{', '.join(str(example) for example in batch.examples)}",
                 "a finite number",
-                "lower optimisation.learning_rate or set run.gradient_clip, and start again "
-                "from the last checkpoint, which is kept",
+                "lower optimisation.learning_rate or set run.gradient_clip, and start again; the "
+                "last checkpoint, if any, is kept",
             )
         self.examples_seen += len(batch.examples) * self.trainer.world_size
         self.running_means.add("loss", loss)

@@ -20,7 +20,14 @@ from speechduet.errors import AudioError, SettingError
 from speechduet.network.system import System
 from speechduet.training.averages import Averages
 from speechduet.training.building import build
-from speechduet.training.checkpoints import Checkpoints, InPlace, Resumed, newest, save_model
+from speechduet.training.checkpoints import (
+    Checkpoints,
+    InPlace,
+    Resumed,
+    has_checkpoint,
+    newest,
+    save_model,
+)
 from speechduet.training.errors import is_full, is_killed, stopped
 from speechduet.training.loading import (
     Numbered,
@@ -61,7 +68,7 @@ def train(
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise is_full(error, folder) or SettingError(
+        raise is_full(error, folder, has_checkpoint(folder)) or SettingError(
             f"cannot create {folder} ({error.strerror})", "a folder for the run"
         ) from None
     log = JsonLog(folder / "log.jsonl", start.step)
@@ -170,15 +177,16 @@ def _fit(
         try:
             trainer.fit(module, batches, ckpt_path=checkpoint, weights_only=True)
         except OSError as error:
-            raise is_full(error, folder) or error from None
+            raise is_full(error, folder, has_checkpoint(folder)) or error from None
         except AudioError as error:
             # A worker's error arrives with its traceback as its text; the last line is the error.
             line = str(error).strip().splitlines()[-1]
             raise AudioError(line.rpartition("AudioError: ")[2]) from None
         except RuntimeError as error:
-            raise is_killed(error, trainer.received_sigterm) or error from None
+            stopping, saved = trainer.received_sigterm, has_checkpoint(folder)
+            raise is_killed(error, stopping, saved) or error from None
         except (KeyboardInterrupt, SystemExit):
-            raise stopped() from None
+            raise stopped(has_checkpoint(folder)) from None
 
 
 def _check_machine(recipe: TrainingRecipe) -> None:
