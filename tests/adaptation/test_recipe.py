@@ -16,7 +16,7 @@ from speechduet.training.losses import LossSettings
 
 def losses(model: Pretrained) -> LossSettings:
     settings = Adaptation()
-    return recipe_of(model, Path("noise"), Path("speech"), None, 2.0, settings).losses
+    return recipe_of(model, Path("noise"), Path("speech"), 2.0, settings).losses
 
 
 def test_it_trains_on_what_the_bundled_model_was_trained_on(root: Path) -> None:

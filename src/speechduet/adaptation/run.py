@@ -12,6 +12,7 @@ from speechduet.adaptation.folder import MODEL, claimed, discard, identity
 from speechduet.adaptation.mixtures import Sets, sets
 from speechduet.adaptation.recipe import Adaptation, recipe_of, training_excerpt_s
 from speechduet.adaptation.verdict import Verdict, check_scored, judge, verdict
+from speechduet.audio.folders import find_recordings, resolved
 from speechduet.audio.notices import Notify
 from speechduet.backend.fast_convolutions import fast_convolutions
 from speechduet.data import Examples, Recordings
@@ -62,8 +63,8 @@ def adapt(
     with claimed(run, identity(before, noise, speech, asdict(settings))):
         scores = judge(_fast(before), held_out, mode, notify)
         check_scored(scores)
-        recipe = recipe_of(before, noise, speech, model, excerpt_s, settings)
-        after = _trained(recipe, run, notify, made.training)
+        recipe = recipe_of(before, noise, speech, excerpt_s, settings)
+        after = _trained(recipe, before, run, notify, made.training)
         found = verdict(scores, judge(_fast(after), held_out, mode, notify))
         if found.accepted:
             metadata = _metadata(before, recordings, rate, found)
@@ -88,10 +89,19 @@ def _check_outside(output: Path, model: str | Path | None) -> None:
 
 def _check_apart(noise: Path, speech: Path) -> None:
     """Noise that is trained on as speech would be kept, and judged to be right."""
+    expected = "a folder of noise and one of speech apart from it"
     first, second = noise.resolve(), speech.resolve()
     if first == second or first in second.parents or second in first.parents:
+        raise SettingError(f"{noise} and {speech} overlap", expected)
+    # Links may lead from one folder into the other.
+    talk = {resolved(path) for path in find_recordings(speech)}
+    shared = [path for path in find_recordings(noise) if resolved(path) in talk]
+    if shared:
         raise SettingError(
-            f"{noise} and {speech} overlap", "a folder of noise and one of speech apart from it"
+            f"{noise} and {speech} overlap: {len(shared)} recordings are in both, such as "
+            f"{shared[0]}",
+            expected,
+            "remove the links that lead from one to the other",
         )
 
 
@@ -104,12 +114,14 @@ def _check_model(pretrained: Pretrained) -> None:
         )
 
 
-def _trained(recipe: TrainingRecipe, run: Path, notify: Notify, examples: Examples) -> Pretrained:
+def _trained(
+    recipe: TrainingRecipe, before: Pretrained, run: Path, notify: Notify, examples: Examples
+) -> Pretrained:
     model = run / MODEL
     if (model / CONFIG).is_file():  # It is written when all else of the model is.
         notify(f"{model} is trained already: what is left is the scoring")
         return load(model)
-    return load(train(recipe, run, notify, examples))
+    return load(train(recipe, run, notify, examples, before.system))
 
 
 def _hand_over(adapted: Pretrained, run: Path, output: Path) -> None:
