@@ -39,7 +39,8 @@ def test_what_is_accepted_becomes_a_model(
     result = command(noise, speech, output, tiny_model)
     assert result.exit_code == 0, result.stderr
     assert "Your noise, the held-out part of each recording:" in result.stdout
-    assert result.stdout.endswith(f"{output}\n")
+    assert "\n\nThe adapted model was kept: " in result.stdout
+    assert result.stdout.endswith(f".\n\n{output}\n")
     assert f"enhance NOISY -o ENHANCED --model {output}" in result.stderr
     assert "on 2 held-out mixtures in your noise, 1 of 3" in result.stderr
     adapted = load(output)

@@ -16,6 +16,7 @@ def changed(metric: str, low: float, high: float) -> PairedDifference:
 
 SAME = changed("pesq", -0.01, 0.01)
 BETTER = changed("si_sdr", 0.2, 0.8)
+SIR = changed("si_sir", 1.0, 2.0)
 
 
 def of(own: PairedDifference, other: PairedDifference = SAME, quiet=SAME) -> Verdict:
@@ -52,7 +53,10 @@ def test_a_certain_loss_anywhere_is_refused(where: str, loss: PairedDifference) 
     found = Verdict(compared)
     assert found.gained and not found.accepted
     (said,) = found.losses
-    assert f" fell by {-loss.difference.mean:.3f} {PLACES[where]}" in said
+    mean, low, high = (abs(number) for number in loss.difference[:3])
+    unit = " dB" if loss.metric == "si_sdr" else ""
+    assert said.endswith(f"{PLACES[where]} fell by {mean:.3f}{unit} ({high:.3f} to {low:.3f})")
+    assert found.reason == said
 
 
 @pytest.mark.parametrize("metric", ["pesq", "estoi", "si_sdr"])
@@ -60,6 +64,19 @@ def test_in_the_own_noise_even_a_small_certain_loss_is_refused(metric: str) -> N
     small = changed(metric, -0.002, -0.001)
     assert of(BETTER, other=small, quiet=small).accepted
     assert not Verdict({"own": [BETTER, small], "other": [SAME], "quiet": [SAME]}).accepted
+
+
+def test_what_decided_is_said_in_a_sentence() -> None:
+    pesq, estoi = changed("pesq", 0.03, 0.05), changed("estoi", -0.001, 0.002)
+    found = Verdict({"own": [pesq, estoi, SIR, BETTER], "other": [SAME], "quiet": [SAME]})
+    assert found.reason == (
+        "PESQ in your noise rose by 0.040 (0.030 to 0.050); SI-SDR in your noise rose by 0.500 dB "
+        "(0.200 to 0.800); ESTOI did not change noticeably; nothing was noticeably lost elsewhere"
+    )
+    assert of(BETTER).reason.startswith("SI-SDR in your noise rose by 0.500 dB (0.200 to 0.800); n")
+    assert of(SIR).reason == "no score in your noise certainly and noticeably rose"
+    lost = of(BETTER, quiet=changed("si_sdr", -2, -1)).reason
+    assert lost == "SI-SDR of speech at 40 dB fell by 1.500 dB (1.000 to 2.000)"
 
 
 def judged(count: int, better: float = 0.0) -> Evaluation:

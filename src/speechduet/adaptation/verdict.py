@@ -25,6 +25,8 @@ PLACES: Mapping[str, str] = {
     "quiet": "of speech at 40 dB",
 }
 
+_DB = " (dB)"
+
 Judgement = Mapping[str, Evaluation]
 """Scores by what was enhanced: ``own``, ``other`` and ``quiet`` of `Sets`."""
 
@@ -41,17 +43,13 @@ class Verdict(NamedTuple):
     @property
     def gained(self) -> bool:
         """Whether PESQ, ESTOI or SI-SDR in the user's own noise certainly rose, and noticeably."""
-        return any(
-            pair.difference.low > 0 and pair.difference.mean > NEGLIGIBLE[pair.metric]
-            for pair in self.compared["own"]
-            if pair.metric in NEGLIGIBLE
-        )
+        return any(_is_gain(pair) for pair in self.compared["own"])
 
     @property
     def losses(self) -> list[str]:
         """What certainly became worse, in words."""
         worse = [
-            f"{title(pair.metric)} fell by {-pair.difference.mean:.3f} {PLACES[name]}"
+            _change(pair, name)
             for name, pairs in self.compared.items()
             for pair in pairs
             if pair.metric in NEGLIGIBLE
@@ -69,6 +67,19 @@ class Verdict(NamedTuple):
         """Whether the adapted model is to be had."""
         return self.gained and not self.losses
 
+    @property
+    def reason(self) -> str:
+        """What decided, in words: what was lost, that nothing was gained, or what was."""
+        if self.losses:
+            return "; ".join(self.losses)
+        own = [pair for pair in self.compared["own"] if pair.metric in NEGLIGIBLE]
+        rose = [_change(pair, "own") for pair in own if _is_gain(pair)]
+        if not rose:
+            return "no score in your noise certainly and noticeably rose"
+        same = [title(pair.metric).removesuffix(_DB) for pair in own if not _is_gain(pair)]
+        unchanged = [f"{' and '.join(same)} did not change noticeably"] if same else []
+        return "; ".join([*rose, *unchanged, "nothing was noticeably lost elsewhere"])
+
     def means(self) -> dict[str, Table]:
         """The scores of both models in each judgement, with intervals."""
         return {name: systems_table(models) for name, models in self.scores.items()}
@@ -76,6 +87,21 @@ class Verdict(NamedTuple):
     def tables(self) -> dict[str, Table]:
         """The differences of each judgement with their intervals."""
         return {name: comparison_table(pairs) for name, pairs in self.compared.items()}
+
+
+def _is_gain(pair: PairedDifference) -> bool:
+    least = NEGLIGIBLE.get(pair.metric)
+    return least is not None and pair.difference.low > 0 and pair.difference.mean > least
+
+
+def _change(pair: PairedDifference, place: str) -> str:
+    """How much a score rose or fell, in words, with the interval."""
+    mean, low, high = pair.difference[:3]
+    verb, (least, most) = ("rose", (low, high)) if mean > 0 else ("fell", (-high, -low))
+    name = title(pair.metric)
+    unit = " dB" if name.endswith(_DB) else ""
+    by = f"{abs(mean):.3f}{unit} ({least:.3f} to {most:.3f})"
+    return f"{name.removesuffix(_DB)} {PLACES[place]} {verb} by {by}"
 
 
 def judge(

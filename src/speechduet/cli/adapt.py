@@ -73,15 +73,14 @@ def _report(found: "Verdict", output: Path) -> None:
         typer.echo(f"\n{_HEADINGS[name]}\n\n{means[name].to_markdown()}")
         typer.echo(table.to_markdown(), nl=False)
     if found.accepted:
-        typer.echo(f"\n{output}")
+        typer.echo(f"\nThe adapted model was kept: {found.reason}.\n\n{output}")
         typer.echo(
             f"note: to use it: speechduet enhance NOISY -o ENHANCED --model {output}", err=True
         )
         return
-    reason = "; ".join(found.losses) or "no score in your noise certainly and noticeably rose"
     typer.echo(
-        f"speechduet: the adapted model was not kept: {reason}. More or longer recordings of the "
-        "noise, more speech or more --steps may help",
+        f"speechduet: the adapted model was not kept: {found.reason}. More or longer recordings "
+        "of the noise, more speech or more --steps may help",
         err=True,
     )
     raise typer.Exit(1)
