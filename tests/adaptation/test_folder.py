@@ -48,6 +48,8 @@ def test_what_is_spelled_otherwise_is_the_same(
     moved = base.rename(tmp_path / "moved")
     adapt(Path(os.path.relpath(noise)), speech, output, moved, settings, said.append)
     assert not any("another setting" in text for text in said)
+    assert said.count("training tiny: 2 steps") == 1
+    assert said.count("going on with training tiny: 2 steps") == 4
 
 
 def test_recordings_are_known_by_their_place_in_their_folder(

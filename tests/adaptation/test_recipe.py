@@ -32,6 +32,12 @@ def test_it_trains_on_what_the_bundled_model_was_trained_on(root: Path) -> None:
     assert losses(wide).perceptual == 0
 
 
+@pytest.mark.parametrize(("steps", "every"), [(3, 1), (50, 5), (100, 10), (1000, 10)])
+def test_every_tenth_of_the_steps_is_logged(steps: int, every: int) -> None:
+    made = recipe_of(load_any(None), Path("noise"), Path("speech"), 2.0, Adaptation(steps=steps))
+    assert made.run.log_every_steps == every
+
+
 @pytest.mark.parametrize(
     "other",
     [

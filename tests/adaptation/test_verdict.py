@@ -1,8 +1,11 @@
 """A verdict goes by what certainly changed."""
 
+from collections.abc import Iterable, Iterator
+from types import SimpleNamespace
+
 import pytest
 
-from speechduet.adaptation.verdict import PLACES, Verdict, check_scored, verdict
+from speechduet.adaptation.verdict import PLACES, Outcome, Verdict, check_scored, judge, verdict
 from speechduet.errors import AudioError
 from speechduet.evaluation import Evaluation, PairedDifference, UnscoredFile
 from speechduet.evaluation.scoring import Scores
@@ -99,6 +102,29 @@ def test_what_can_no_longer_be_scored_is_a_loss() -> None:
     assert found.losses == [
         "3 mixtures in other noise can no longer be scored (estimate is silent)"
     ]
+
+
+def test_each_set_gets_its_own_scores(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen, said = [], []
+
+    def score(_: object, examples: str, mode: str, index: int) -> Scores:
+        return Scores(f"{examples} {index} {mode}", 2, 0.8, 10)
+
+    def track(items: Iterable[Outcome], label: str, unit: str, total: int) -> Iterator[Outcome]:
+        seen.append((label, unit, total))
+        yield from items
+
+    monkeypatch.setattr("speechduet.adaptation.verdict._scored", score)
+    monkeypatch.setattr("speechduet.adaptation.verdict.PAIRS", 2)
+    found = judge(
+        SimpleNamespace(name="fan"), {"own": "a", "quiet": "b"}, "fast", said.append, track
+    )
+    assert {name: [one.file for one in judged.files] for name, judged in found.items()} == {
+        "own": ["a 0 fast", "a 1 fast"],
+        "quiet": ["b 0 fast", "b 1 fast"],
+    }
+    assert seen == [("Scoring", "mixtures", 4)]
+    assert said == ["scoring fan on 2 held-out mixtures each: in your noise, of speech at 40 dB"]
 
 
 def test_too_few_scores_are_no_base_for_a_verdict() -> None:

@@ -19,6 +19,8 @@ from speechduet.training.settings import DataSettings, RunSettings
 _EXCERPT_S = 2.0
 _PERCEPTUAL, _BETA = 40.0, 0.5
 """Weight of the term after PESQ, which there is at 16 kHz only, and the blend that it hears."""
+_LOG_STEPS = 10
+"""A line for every tenth of the steps, but not less often than this: about every half minute."""
 _AROUND = 0.1
 """How far from the time at which a mode's step starts the generative decoder is trained."""
 
@@ -72,7 +74,7 @@ def recipe_of(
             gradient_clip=20.0,
             seed=settings.seed,
             checkpoint_every_steps=50,
-            log_every_steps=25,
+            log_every_steps=min(_LOG_STEPS, max(1, settings.steps // 10)),
         ),
     )
 

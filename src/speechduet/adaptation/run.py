@@ -11,7 +11,7 @@ from speechduet.adaptation.checking import check_noise, check_speech
 from speechduet.adaptation.folder import MODEL, claimed, discard, identity
 from speechduet.adaptation.mixtures import Sets, sets
 from speechduet.adaptation.recipe import Adaptation, recipe_of, training_excerpt_s
-from speechduet.adaptation.verdict import Verdict, check_scored, judge, verdict
+from speechduet.adaptation.verdict import Track, Verdict, check_scored, judge, untracked, verdict
 from speechduet.audio.folders import find_recordings, resolved
 from speechduet.audio.notices import Notify
 from speechduet.backend.fast_convolutions import fast_convolutions
@@ -21,6 +21,7 @@ from speechduet.evaluation.summary import Interval
 from speechduet.files.partial import unfinished_folder
 from speechduet.model.find import BUNDLED, load_any
 from speechduet.model.folder import CONFIG, Pretrained, load, save
+from speechduet.training.checkpoints import LAST
 from speechduet.training.errors import TrainingError
 from speechduet.training.progress import print_note
 from speechduet.training.recipe_file import TrainingRecipe
@@ -34,13 +35,15 @@ def adapt(
     model: str | Path | None = None,
     settings: Adaptation | None = None,
     notify: Notify = print_note,
+    track: Track = untracked,
 ) -> Verdict:
     """Fine-tune a model to the recordings of noise in a folder.
 
     ``speech`` is a folder of clean speech to mix it with. The adapted model is written to
     ``output`` only if the verdict accepts it. Until then all is in ``output`` with the suffix
-    ``.adapting``; the same call goes on there after an interruption. Raises AudioError or
-    SettingError for recordings that one cannot adapt to, SettingError for a model without a
+    ``.adapting``; the same call goes on there after an interruption. ``notify`` learns what is odd
+    and when scoring and training begin, ``track`` shows how far the scoring is. Raises AudioError
+    or SettingError for recordings that one cannot adapt to, SettingError for a model without a
     predictive decoder.
     """
     settings = settings or Adaptation()
@@ -61,11 +64,11 @@ def adapt(
     mode = "balanced" if "balanced" in before.modes else next(iter(before.modes))
     run = output.with_name(f"{output.name}.adapting")
     with claimed(run, identity(before, noise, speech, asdict(settings))):
-        scores = judge(_fast(before), held_out, mode, notify)
+        scores = judge(_fast(before), held_out, mode, notify, track)
         check_scored(scores)
         recipe = recipe_of(before, noise, speech, excerpt_s, settings)
         after = _trained(recipe, before, run, notify, made.training)
-        found = verdict(scores, judge(_fast(after), held_out, mode, notify))
+        found = verdict(scores, judge(_fast(after), held_out, mode, notify, track))
         if found.accepted:
             metadata = _metadata(before, recordings, rate, found)
             _hand_over(replace(after, metadata=metadata), run, output)
@@ -121,6 +124,8 @@ def _trained(
     if (model / CONFIG).is_file():  # It is written when all else of the model is.
         notify(f"{model} is trained already: what is left is the scoring")
         return load(model)
+    again = "going on with " if (run / LAST).exists() else ""
+    notify(f"{again}training {before.name}: {recipe.run.max_steps} steps")
     return load(train(recipe, run, notify, examples, before.system))
 
 

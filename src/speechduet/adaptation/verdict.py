@@ -1,6 +1,6 @@
 """Is an adapted model better in the user's noise, and no worse elsewhere?"""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -29,6 +29,16 @@ _DB = " (dB)"
 
 Judgement = Mapping[str, Evaluation]
 """Scores by what was enhanced: ``own``, ``other`` and ``quiet`` of `Sets`."""
+
+
+Outcome = Scores | UnscoredFile
+Track = Callable[[Iterable[Outcome], str, str, int], Iterable[Outcome]]
+"""Passes items on and shows how far they are: a label, what is counted, and how many there are."""
+
+
+def untracked(items: Iterable[Outcome], *_: object) -> Iterable[Outcome]:
+    """The items, without a word."""
+    return items
 
 
 class Verdict(NamedTuple):
@@ -105,19 +115,25 @@ def _change(pair: PairedDifference, place: str) -> str:
 
 
 def judge(
-    pretrained: Pretrained, held_out: Mapping[str, Examples], mode: str, notify: Notify
+    pretrained: Pretrained,
+    held_out: Mapping[str, Examples],
+    mode: str,
+    notify: Notify,
+    track: Track = untracked,
 ) -> Judgement:
     """Scores of a model in one mode on the first `PAIRS` of each of these sets."""
-    judgement = {}
-    for number, (name, examples) in enumerate(held_out.items(), 1):
-        notify(
-            f"scoring {pretrained.name} on {PAIRS} held-out mixtures {PLACES[name]}, "
-            f"{number} of {len(held_out)}"
-        )
-        judgement[name] = Evaluation.of(
-            _scored(pretrained, examples, mode, index) for index in range(PAIRS)
-        )
-    return judgement
+    places = ", ".join(PLACES[name] for name in held_out)
+    notify(f"scoring {pretrained.name} on {PAIRS} held-out mixtures each: {places}")
+    scored = (
+        _scored(pretrained, examples, mode, index)
+        for examples in held_out.values()
+        for index in range(PAIRS)
+    )
+    outcomes = list(track(scored, "Scoring", "mixtures", PAIRS * len(held_out)))
+    return {
+        name: Evaluation.of(outcomes[number * PAIRS : (number + 1) * PAIRS])
+        for number, name in enumerate(held_out)
+    }
 
 
 def check_scored(before: Judgement) -> None:
@@ -150,9 +166,7 @@ def verdict(before: Judgement, after: Judgement) -> Verdict:
     return Verdict(compared, unscored, scores)
 
 
-def _scored(
-    pretrained: Pretrained, examples: Examples, mode: str, index: int
-) -> Scores | UnscoredFile:
+def _scored(pretrained: Pretrained, examples: Examples, mode: str, index: int) -> Outcome:
     waveforms = examples.example(index)
     made = enhance_whole(
         pretrained.system,

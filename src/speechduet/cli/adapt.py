@@ -7,6 +7,7 @@ import typer
 
 from speechduet.backend.allocator import keep_freed_memory
 from speechduet.cli.options import Model
+from speechduet.cli.progress import track
 from speechduet.cli.termination import as_usual
 from speechduet.cli.usage import LARGEST, check_apart, check_folder
 from speechduet.extras import missing, need
@@ -60,7 +61,7 @@ def adapt(
     keep_freed_memory()
     as_usual()
     try:
-        found = run(noise, speech, output, model, Adaptation(steps=steps, seed=seed))
+        found = run(noise, speech, output, model, Adaptation(steps=steps, seed=seed), track=track)
     except KeyboardInterrupt:
         typer.echo("speechduet: interrupted: the same command takes it up again", err=True)
         raise
