@@ -20,7 +20,7 @@ _EXCERPT_S = 2.0
 _PERCEPTUAL, _BETA = 40.0, 0.5
 """Weight of the term after PESQ, which there is at 16 kHz only, and the blend that it hears."""
 _LOG_STEPS = 10
-"""A line for every tenth of the steps, but not less often than this: about every half minute."""
+"""A line for every tenth of the steps, but not less often: a minute of one processor core."""
 _AROUND = 0.1
 """How far from the time at which a mode's step starts the generative decoder is trained."""
 
