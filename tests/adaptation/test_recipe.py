@@ -16,7 +16,7 @@ from speechduet.training.losses import LossSettings
 
 def losses(model: Pretrained) -> LossSettings:
     settings = Adaptation()
-    return recipe_of(model, Path("noise"), Path("speech"), None, 2.0, settings).losses
+    return recipe_of(model, Path("noise"), Path("speech"), 2.0, settings).losses
 
 
 def test_it_trains_on_what_the_bundled_model_was_trained_on(root: Path) -> None:
@@ -30,6 +30,12 @@ def test_it_trains_on_what_the_bundled_model_was_trained_on(root: Path) -> None:
     assert times(bundled.modes).between == pytest.approx(trained_at["between"])
     wide = replace(bundled, spectrogram=replace(bundled.spectrogram, sample_rate=48_000))
     assert losses(wide).perceptual == 0
+
+
+@pytest.mark.parametrize(("steps", "every"), [(3, 1), (50, 5), (100, 10), (1000, 10)])
+def test_every_tenth_of_the_steps_is_logged(steps: int, every: int) -> None:
+    made = recipe_of(load_any(None), Path("noise"), Path("speech"), 2.0, Adaptation(steps=steps))
+    assert made.run.log_every_steps == every
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,11 @@
 """A verdict goes by what certainly changed."""
 
+from collections.abc import Iterable, Iterator
+from types import SimpleNamespace
+
 import pytest
 
-from speechduet.adaptation.verdict import PLACES, Verdict, check_scored, verdict
+from speechduet.adaptation.verdict import PLACES, Outcome, Verdict, check_scored, judge, verdict
 from speechduet.errors import AudioError
 from speechduet.evaluation import Evaluation, PairedDifference, UnscoredFile
 from speechduet.evaluation.scoring import Scores
@@ -16,6 +19,7 @@ def changed(metric: str, low: float, high: float) -> PairedDifference:
 
 SAME = changed("pesq", -0.01, 0.01)
 BETTER = changed("si_sdr", 0.2, 0.8)
+SIR = changed("si_sir", 1.0, 2.0)
 
 
 def of(own: PairedDifference, other: PairedDifference = SAME, quiet=SAME) -> Verdict:
@@ -52,7 +56,10 @@ def test_a_certain_loss_anywhere_is_refused(where: str, loss: PairedDifference) 
     found = Verdict(compared)
     assert found.gained and not found.accepted
     (said,) = found.losses
-    assert f" fell by {-loss.difference.mean:.3f} {PLACES[where]}" in said
+    mean, low, high = (abs(number) for number in loss.difference[:3])
+    unit = " dB" if loss.metric == "si_sdr" else ""
+    assert said.endswith(f"{PLACES[where]} fell by {mean:.3f}{unit} ({high:.3f} to {low:.3f})")
+    assert found.reason == said
 
 
 @pytest.mark.parametrize("metric", ["pesq", "estoi", "si_sdr"])
@@ -60,6 +67,19 @@ def test_in_the_own_noise_even_a_small_certain_loss_is_refused(metric: str) -> N
     small = changed(metric, -0.002, -0.001)
     assert of(BETTER, other=small, quiet=small).accepted
     assert not Verdict({"own": [BETTER, small], "other": [SAME], "quiet": [SAME]}).accepted
+
+
+def test_what_decided_is_said_in_a_sentence() -> None:
+    pesq, estoi = changed("pesq", 0.03, 0.05), changed("estoi", -0.001, 0.002)
+    found = Verdict({"own": [pesq, estoi, SIR, BETTER], "other": [SAME], "quiet": [SAME]})
+    assert found.reason == (
+        "PESQ in your noise rose by 0.040 (0.030 to 0.050); SI-SDR in your noise rose by 0.500 dB "
+        "(0.200 to 0.800); ESTOI did not change noticeably; nothing was noticeably lost elsewhere"
+    )
+    assert of(BETTER).reason.startswith("SI-SDR in your noise rose by 0.500 dB (0.200 to 0.800); n")
+    assert of(SIR).reason == "no score in your noise certainly and noticeably rose"
+    lost = of(BETTER, quiet=changed("si_sdr", -2, -1)).reason
+    assert lost == "SI-SDR of speech at 40 dB fell by 1.500 dB (1.000 to 2.000)"
 
 
 def judged(count: int, better: float = 0.0) -> Evaluation:
@@ -82,6 +102,29 @@ def test_what_can_no_longer_be_scored_is_a_loss() -> None:
     assert found.losses == [
         "3 mixtures in other noise can no longer be scored (estimate is silent)"
     ]
+
+
+def test_each_set_gets_its_own_scores(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen, said = [], []
+
+    def score(_: object, examples: str, mode: str, index: int) -> Scores:
+        return Scores(f"{examples} {index} {mode}", 2, 0.8, 10)
+
+    def track(items: Iterable[Outcome], label: str, unit: str, total: int) -> Iterator[Outcome]:
+        seen.append((label, unit, total))
+        yield from items
+
+    monkeypatch.setattr("speechduet.adaptation.verdict._scored", score)
+    monkeypatch.setattr("speechduet.adaptation.verdict.PAIRS", 2)
+    found = judge(
+        SimpleNamespace(name="fan"), {"own": "a", "quiet": "b"}, "fast", said.append, track
+    )
+    assert {name: [one.file for one in judged.files] for name, judged in found.items()} == {
+        "own": ["a 0 fast", "a 1 fast"],
+        "quiet": ["b 0 fast", "b 1 fast"],
+    }
+    assert seen == [("Scoring", "mixtures", 4)]
+    assert said == ["scoring fan on 2 held-out mixtures each: in your noise, of speech at 40 dB"]
 
 
 def test_too_few_scores_are_no_base_for_a_verdict() -> None:

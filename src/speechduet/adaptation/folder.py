@@ -14,7 +14,7 @@ from speechduet.audio.folders import find_recordings
 from speechduet.errors import SettingError
 from speechduet.files.atomic import write_text
 from speechduet.files.partial import remove_leftovers
-from speechduet.model.folder import CONFIG, Pretrained
+from speechduet.model.folder import CONFIG, Pretrained, describe
 from speechduet.training.checkpoints import has_checkpoint
 from speechduet.training.errors import TrainingError, is_full
 
@@ -26,21 +26,30 @@ _NOTE, _LOCK = "adaptation.json", "lock"
 def identity(
     pretrained: Pretrained, noise: Path, speech: Path, settings: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """What must be the same for an interrupted adaptation to go on."""
-    weights = sha256()
+    """What must be the same for an interrupted adaptation to go on.
+
+    Of the model all but its name and metadata, of the recordings their names within their folder,
+    sizes and times: where model and folders are, and how that is spelled, may change.
+    """
+    described = describe(pretrained).to_json()
+    parts = {key: part for key, part in described.items() if key not in ("name", "metadata")}
+    model = sha256(json.dumps(parts).encode())
     for tensor in pretrained.system.state_dict().values():
-        weights.update(tensor.cpu().contiguous().numpy().tobytes())
-    listing = [_entry(path) for folder in (noise, speech) for path in find_recordings(folder)]
-    recordings = sha256(json.dumps(listing).encode()).hexdigest()
-    return {"model": weights.hexdigest(), "recordings": recordings, **settings}
+        model.update(tensor.cpu().contiguous().numpy().tobytes())
+    listings = [
+        [_entry(path, folder) for path in find_recordings(folder)] for folder in (noise, speech)
+    ]
+    recordings = sha256(json.dumps(listings).encode()).hexdigest()
+    return {"model": model.hexdigest(), "recordings": recordings, **settings}
 
 
-def _entry(path: Path) -> tuple[str, int, int]:
+def _entry(path: Path, folder: Path) -> tuple[str, int, int]:
+    name = path.relative_to(folder).as_posix()
     # A link that leads nowhere is a recording that cannot be read, which others report.
     with suppress(OSError):
         found = path.stat()
-        return str(path), found.st_size, found.st_mtime_ns
-    return str(path), 0, 0
+        return name, found.st_size, found.st_mtime_ns
+    return name, 0, 0
 
 
 @contextmanager

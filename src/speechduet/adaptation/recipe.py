@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from speechduet.audio.folders import resolved
 from speechduet.data import Mixing
 from speechduet.model.folder import Pretrained, describe
 from speechduet.sampler import Sampling
@@ -18,6 +19,8 @@ from speechduet.training.settings import DataSettings, RunSettings
 _EXCERPT_S = 2.0
 _PERCEPTUAL, _BETA = 40.0, 0.5
 """Weight of the term after PESQ, which there is at 16 kHz only, and the blend that it hears."""
+_LOG_STEPS = 10
+"""A line for every tenth of the steps, but not less often: a minute of one processor core."""
 _AROUND = 0.1
 """How far from the time at which a mode's step starts the generative decoder is trained."""
 
@@ -37,17 +40,17 @@ def recipe_of(
     pretrained: Pretrained,
     noise: Path,
     speech: Path,
-    model: str | Path | None,
     excerpt_s: float,
     settings: Adaptation,
 ) -> TrainingRecipe:
-    """From the weights of a model on, by losses after those of the bundled one's training.
+    """By losses after those of the bundled model's training; what it starts from is given apart.
 
     Without the term after PESQ the bundled model loses what it had gained by it.
     """
     return TrainingRecipe(
         replace(describe(pretrained), name=f"{pretrained.name}_adapted"),
-        DataSettings(speech=str(speech), noise=str(noise)),
+        # Whole, so that a folder which is spelled otherwise is not called another setting.
+        DataSettings(speech=str(resolved(speech)), noise=str(resolved(noise))),
         Mixing(excerpt_s=excerpt_s),
         LossSettings(
             "clean",
@@ -71,8 +74,7 @@ def recipe_of(
             gradient_clip=20.0,
             seed=settings.seed,
             checkpoint_every_steps=50,
-            log_every_steps=25,
-            start_from=str(model or pretrained.name),
+            log_every_steps=min(_LOG_STEPS, max(1, settings.steps // 10)),
         ),
     )
 

@@ -11,7 +11,8 @@ from speechduet.adaptation.checking import check_noise, check_speech
 from speechduet.adaptation.folder import MODEL, claimed, discard, identity
 from speechduet.adaptation.mixtures import Sets, sets
 from speechduet.adaptation.recipe import Adaptation, recipe_of, training_excerpt_s
-from speechduet.adaptation.verdict import Verdict, check_scored, judge, verdict
+from speechduet.adaptation.verdict import Track, Verdict, check_scored, judge, untracked, verdict
+from speechduet.audio.folders import find_recordings, resolved
 from speechduet.audio.notices import Notify
 from speechduet.backend.fast_convolutions import fast_convolutions
 from speechduet.data import Examples, Recordings
@@ -20,6 +21,7 @@ from speechduet.evaluation.summary import Interval
 from speechduet.files.partial import unfinished_folder
 from speechduet.model.find import BUNDLED, load_any
 from speechduet.model.folder import CONFIG, Pretrained, load, save
+from speechduet.training.checkpoints import LAST
 from speechduet.training.errors import TrainingError
 from speechduet.training.progress import print_note
 from speechduet.training.recipe_file import TrainingRecipe
@@ -33,13 +35,15 @@ def adapt(
     model: str | Path | None = None,
     settings: Adaptation | None = None,
     notify: Notify = print_note,
+    track: Track = untracked,
 ) -> Verdict:
     """Fine-tune a model to the recordings of noise in a folder.
 
     ``speech`` is a folder of clean speech to mix it with. The adapted model is written to
     ``output`` only if the verdict accepts it. Until then all is in ``output`` with the suffix
-    ``.adapting``; the same call goes on there after an interruption. Raises AudioError or
-    SettingError for recordings that one cannot adapt to, SettingError for a model without a
+    ``.adapting``; the same call goes on there after an interruption. ``notify`` learns what is odd
+    and when scoring and training begin, ``track`` shows how far the scoring is. Raises AudioError
+    or SettingError for recordings that one cannot adapt to, SettingError for a model without a
     predictive decoder.
     """
     settings = settings or Adaptation()
@@ -60,11 +64,11 @@ def adapt(
     mode = "balanced" if "balanced" in before.modes else next(iter(before.modes))
     run = output.with_name(f"{output.name}.adapting")
     with claimed(run, identity(before, noise, speech, asdict(settings))):
-        scores = judge(_fast(before), held_out, mode, notify)
+        scores = judge(_fast(before), held_out, mode, notify, track)
         check_scored(scores)
-        recipe = recipe_of(before, noise, speech, model, excerpt_s, settings)
-        after = _trained(recipe, run, notify, made.training)
-        found = verdict(scores, judge(_fast(after), held_out, mode, notify))
+        recipe = recipe_of(before, noise, speech, excerpt_s, settings)
+        after = _trained(recipe, before, run, notify, made.training)
+        found = verdict(scores, judge(_fast(after), held_out, mode, notify, track))
         if found.accepted:
             metadata = _metadata(before, recordings, rate, found)
             _hand_over(replace(after, metadata=metadata), run, output)
@@ -88,10 +92,19 @@ def _check_outside(output: Path, model: str | Path | None) -> None:
 
 def _check_apart(noise: Path, speech: Path) -> None:
     """Noise that is trained on as speech would be kept, and judged to be right."""
+    expected = "a folder of noise and one of speech apart from it"
     first, second = noise.resolve(), speech.resolve()
     if first == second or first in second.parents or second in first.parents:
+        raise SettingError(f"{noise} and {speech} overlap", expected)
+    # Links may lead from one folder into the other.
+    talk = {resolved(path) for path in find_recordings(speech)}
+    shared = [path for path in find_recordings(noise) if resolved(path) in talk]
+    if shared:
         raise SettingError(
-            f"{noise} and {speech} overlap", "a folder of noise and one of speech apart from it"
+            f"{noise} and {speech} overlap: {len(shared)} recordings are in both, such as "
+            f"{shared[0]}",
+            expected,
+            "remove the links that lead from one to the other",
         )
 
 
@@ -104,12 +117,16 @@ def _check_model(pretrained: Pretrained) -> None:
         )
 
 
-def _trained(recipe: TrainingRecipe, run: Path, notify: Notify, examples: Examples) -> Pretrained:
+def _trained(
+    recipe: TrainingRecipe, before: Pretrained, run: Path, notify: Notify, examples: Examples
+) -> Pretrained:
     model = run / MODEL
     if (model / CONFIG).is_file():  # It is written when all else of the model is.
         notify(f"{model} is trained already: what is left is the scoring")
         return load(model)
-    return load(train(recipe, run, notify, examples))
+    again = "going on with " if (run / LAST).exists() else ""
+    notify(f"{again}training {before.name}: {recipe.run.max_steps} steps")
+    return load(train(recipe, run, notify, examples, before.system))
 
 
 def _hand_over(adapted: Pretrained, run: Path, output: Path) -> None:

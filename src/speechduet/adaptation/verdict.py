@@ -1,6 +1,6 @@
 """Is an adapted model better in the user's noise, and no worse elsewhere?"""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -25,8 +25,20 @@ PLACES: Mapping[str, str] = {
     "quiet": "of speech at 40 dB",
 }
 
+_DB = " (dB)"
+
 Judgement = Mapping[str, Evaluation]
 """Scores by what was enhanced: ``own``, ``other`` and ``quiet`` of `Sets`."""
+
+
+Outcome = Scores | UnscoredFile
+Track = Callable[[Iterable[Outcome], str, str, int], Iterable[Outcome]]
+"""Passes items on and shows how far they are: a label, what is counted, and how many there are."""
+
+
+def untracked(items: Iterable[Outcome], *_: object) -> Iterable[Outcome]:
+    """The items, without a word."""
+    return items
 
 
 class Verdict(NamedTuple):
@@ -41,17 +53,13 @@ class Verdict(NamedTuple):
     @property
     def gained(self) -> bool:
         """Whether PESQ, ESTOI or SI-SDR in the user's own noise certainly rose, and noticeably."""
-        return any(
-            pair.difference.low > 0 and pair.difference.mean > NEGLIGIBLE[pair.metric]
-            for pair in self.compared["own"]
-            if pair.metric in NEGLIGIBLE
-        )
+        return any(_is_gain(pair) for pair in self.compared["own"])
 
     @property
     def losses(self) -> list[str]:
         """What certainly became worse, in words."""
         worse = [
-            f"{title(pair.metric)} fell by {-pair.difference.mean:.3f} {PLACES[name]}"
+            _change(pair, name)
             for name, pairs in self.compared.items()
             for pair in pairs
             if pair.metric in NEGLIGIBLE
@@ -69,6 +77,19 @@ class Verdict(NamedTuple):
         """Whether the adapted model is to be had."""
         return self.gained and not self.losses
 
+    @property
+    def reason(self) -> str:
+        """What decided, in words: what was lost, that nothing was gained, or what was."""
+        if self.losses:
+            return "; ".join(self.losses)
+        own = [pair for pair in self.compared["own"] if pair.metric in NEGLIGIBLE]
+        rose = [_change(pair, "own") for pair in own if _is_gain(pair)]
+        if not rose:
+            return "no score in your noise certainly and noticeably rose"
+        same = [title(pair.metric).removesuffix(_DB) for pair in own if not _is_gain(pair)]
+        unchanged = [f"{' and '.join(same)} did not change noticeably"] if same else []
+        return "; ".join([*rose, *unchanged, "nothing was noticeably lost elsewhere"])
+
     def means(self) -> dict[str, Table]:
         """The scores of both models in each judgement, with intervals."""
         return {name: systems_table(models) for name, models in self.scores.items()}
@@ -78,20 +99,41 @@ class Verdict(NamedTuple):
         return {name: comparison_table(pairs) for name, pairs in self.compared.items()}
 
 
+def _is_gain(pair: PairedDifference) -> bool:
+    least = NEGLIGIBLE.get(pair.metric)
+    return least is not None and pair.difference.low > 0 and pair.difference.mean > least
+
+
+def _change(pair: PairedDifference, place: str) -> str:
+    """How much a score rose or fell, in words, with the interval."""
+    mean, low, high = pair.difference[:3]
+    verb, (least, most) = ("rose", (low, high)) if mean > 0 else ("fell", (-high, -low))
+    name = title(pair.metric)
+    unit = " dB" if name.endswith(_DB) else ""
+    by = f"{abs(mean):.3f}{unit} ({least:.3f} to {most:.3f})"
+    return f"{name.removesuffix(_DB)} {PLACES[place]} {verb} by {by}"
+
+
 def judge(
-    pretrained: Pretrained, held_out: Mapping[str, Examples], mode: str, notify: Notify
+    pretrained: Pretrained,
+    held_out: Mapping[str, Examples],
+    mode: str,
+    notify: Notify,
+    track: Track = untracked,
 ) -> Judgement:
     """Scores of a model in one mode on the first `PAIRS` of each of these sets."""
-    judgement = {}
-    for number, (name, examples) in enumerate(held_out.items(), 1):
-        notify(
-            f"scoring {pretrained.name} on {PAIRS} held-out mixtures {PLACES[name]}, "
-            f"{number} of {len(held_out)}"
-        )
-        judgement[name] = Evaluation.of(
-            _scored(pretrained, examples, mode, index) for index in range(PAIRS)
-        )
-    return judgement
+    places = ", ".join(PLACES[name] for name in held_out)
+    notify(f"scoring {pretrained.name} on {PAIRS} held-out mixtures each: {places}")
+    scored = (
+        _scored(pretrained, examples, mode, index)
+        for examples in held_out.values()
+        for index in range(PAIRS)
+    )
+    outcomes = list(track(scored, "Scoring", "mixtures", PAIRS * len(held_out)))
+    return {
+        name: Evaluation.of(outcomes[number * PAIRS : (number + 1) * PAIRS])
+        for number, name in enumerate(held_out)
+    }
 
 
 def check_scored(before: Judgement) -> None:
@@ -124,9 +166,7 @@ def verdict(before: Judgement, after: Judgement) -> Verdict:
     return Verdict(compared, unscored, scores)
 
 
-def _scored(
-    pretrained: Pretrained, examples: Examples, mode: str, index: int
-) -> Scores | UnscoredFile:
+def _scored(pretrained: Pretrained, examples: Examples, mode: str, index: int) -> Outcome:
     waveforms = examples.example(index)
     made = enhance_whole(
         pretrained.system,

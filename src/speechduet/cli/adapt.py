@@ -7,6 +7,7 @@ import typer
 
 from speechduet.backend.allocator import keep_freed_memory
 from speechduet.cli.options import Model
+from speechduet.cli.progress import track
 from speechduet.cli.termination import as_usual
 from speechduet.cli.usage import LARGEST, check_apart, check_folder
 from speechduet.extras import missing, need
@@ -60,7 +61,7 @@ def adapt(
     keep_freed_memory()
     as_usual()
     try:
-        found = run(noise, speech, output, model, Adaptation(steps=steps, seed=seed))
+        found = run(noise, speech, output, model, Adaptation(steps=steps, seed=seed), track=track)
     except KeyboardInterrupt:
         typer.echo("speechduet: interrupted: the same command takes it up again", err=True)
         raise
@@ -73,15 +74,14 @@ def _report(found: "Verdict", output: Path) -> None:
         typer.echo(f"\n{_HEADINGS[name]}\n\n{means[name].to_markdown()}")
         typer.echo(table.to_markdown(), nl=False)
     if found.accepted:
-        typer.echo(f"\n{output}")
+        typer.echo(f"\nThe adapted model was kept: {found.reason}.\n\n{output}")
         typer.echo(
             f"note: to use it: speechduet enhance NOISY -o ENHANCED --model {output}", err=True
         )
         return
-    reason = "; ".join(found.losses) or "no score in your noise certainly and noticeably rose"
     typer.echo(
-        f"speechduet: the adapted model was not kept: {reason}. More or longer recordings of the "
-        "noise, more speech or more --steps may help",
+        f"speechduet: the adapted model was not kept: {found.reason}. More or longer recordings "
+        "of the noise, more speech or more --steps may help",
         err=True,
     )
     raise typer.Exit(1)

@@ -10,8 +10,10 @@ from speechduet.training.module import Training
 from speechduet.training.recipe_file import TrainingRecipe
 
 
-def build(recipe: TrainingRecipe, with_weights: bool = True) -> Training:
-    """The module with the initial weights of a run."""
+def build(
+    recipe: TrainingRecipe, with_weights: bool = True, weights: System | None = None
+) -> Training:
+    """The module with the initial weights of a run: those of ``weights`` if it is given."""
     settings = recipe.run
     # config.build() restores the random state, which therefore has to be set for it.
     torch.manual_seed(settings.seed)
@@ -19,7 +21,9 @@ def build(recipe: TrainingRecipe, with_weights: bool = True) -> Training:
         system = recipe.model.build()
     except SettingError as error:
         raise SettingError(f"{recipe.place_of('network')}: {error}") from None
-    if settings.start_from and with_weights:
+    if with_weights and weights is not None:
+        system.load_state_dict(weights.state_dict())
+    elif with_weights and settings.start_from:
         _start_from(recipe, system)
     if settings.compile:
         for part in system.children():

@@ -50,6 +50,7 @@ def train(
     folder: Path,
     notify: Notify = print_note,
     examples: Examples | None = None,
+    weights: System | None = None,
 ) -> Path:
     """Train, or go on training, and return the model folder ``folder/model``.
 
@@ -57,11 +58,12 @@ def train(
     events, the models ``best/*`` of validation, and in the end ``model``: the averaged weights, and
     ``model_ema_DECAY`` of every other average. ``notify`` learns what is odd about the recordings,
     which settings are others than when the run was last started, and which precision was chosen.
-    ``examples`` are trained on in place of those that the recipe describes.
+    ``examples`` are trained on in place of those that the recipe describes; a new run begins with
+    ``weights`` in place of those that run.start_from names.
     """
     _check_machine(recipe)
     start = _start(newest(folder, recipe, notify), folder, recipe.run, notify)
-    module = build(recipe, with_weights=start.checkpoint is None)
+    module = build(recipe, start.checkpoint is None, weights)
     # After all that can be wrong in a moment: reading takes minutes.
     examples = examples or examples_of(recipe, notify)
     pairs = validation_pairs(recipe, notify)
