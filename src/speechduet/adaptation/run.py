@@ -21,7 +21,7 @@ from speechduet.evaluation.summary import Interval
 from speechduet.files.partial import unfinished_folder
 from speechduet.model.find import BUNDLED, load_any
 from speechduet.model.folder import CONFIG, Pretrained, load, save
-from speechduet.training.checkpoints import LAST
+from speechduet.training.checkpoints import has_checkpoint
 from speechduet.training.errors import TrainingError
 from speechduet.training.progress import print_note
 from speechduet.training.recipe_file import TrainingRecipe
@@ -124,7 +124,7 @@ def _trained(
     if (model / CONFIG).is_file():  # It is written when all else of the model is.
         notify(f"{model} is trained already: what is left is the scoring")
         return load(model)
-    again = "going on with " if (run / LAST).exists() else ""
+    again = "going on with " if has_checkpoint(run) else ""
     notify(f"{again}training {before.name}: {recipe.run.max_steps} steps")
     return load(train(recipe, run, notify, examples, before.system))
 
