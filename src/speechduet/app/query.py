@@ -15,9 +15,7 @@ from speechduet.sampling import SETTINGS, Mode, Sampling, SettingValue
 from speechduet.seed import MOST_SEED
 from speechduet.settings import bounds, check_names, meanings
 
-ModeQuery = Annotated[
-    Mode, Query(description="fast is the predictive decoder alone, in one evaluation.")
-]
+ModeQuery = Annotated[Mode, Query(description="fast is the quickest, best the slowest.")]
 SeedQuery = Annotated[
     int, Query(ge=0, le=MOST_SEED, description="The same seed gives the same result.")
 ]

@@ -52,7 +52,11 @@ ListModels = Annotated[
 ]
 Mode = Annotated[
     sampling.Mode,
-    _option("--mode", text="fast is the predictive decoder alone, in one evaluation."),
+    _option(
+        "--mode",
+        text="fast is the quickest, best the slowest: the bundled model evaluates its network "
+        "once, twice or four times.",
+    ),
 ]
 Strength = Annotated[
     float,
