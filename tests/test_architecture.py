@@ -33,7 +33,7 @@ ROOMS = (
     {"enhancement"},
     {"onnx"},
     {"export"},
-    {"data", "metrics", "picture", "thinning", "comparison"},
+    {"data", "metrics", "picture", "overview", "comparison"},
     {"evaluation", "training"},
     {"bench", "study", "app", "adaptation", "bulk"},
     {"cli"},

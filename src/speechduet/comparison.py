@@ -12,8 +12,8 @@ from speechduet.audio.resampling import resampled
 from speechduet.errors import AudioError, FileError, SettingError
 from speechduet.extras import installed, missing
 from speechduet.files.atomic import replacing
+from speechduet.overview import Overview, overview
 from speechduet.picture import DYNAMIC_RANGE_DB, draw_level, name_in_picture, new_figure
-from speechduet.thinning import Overview, overview
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -12,9 +12,9 @@ pytest.importorskip("fastapi", reason="needs the extra app")
 from starlette.requests import ClientDisconnect, Request
 
 from speechduet.app import intake
+from speechduet.app.disk_space import Space
 from speechduet.app.intake import FORM_BYTES, Intake
 from speechduet.app.limits import Limits
-from speechduet.app.space import Space
 
 GONE = {"type": "http.disconnect"}
 

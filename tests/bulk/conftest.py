@@ -41,9 +41,9 @@ def wanted(recordings: Path, tiny_model: Path, tmp_path: Path) -> dict[str, byte
 @pytest.fixture
 def bulk(tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bulk:
     """The command ``bulk`` as it is, but that its one worker is this process."""
-    from speechduet.bulk.begun import Begun
     from speechduet.bulk.planning import Left, read_pieces
     from speechduet.bulk.run import Pieces
+    from speechduet.bulk.unfinished import Unfinished
     from speechduet.cli import bulk_run
 
     @contextmanager
@@ -52,7 +52,7 @@ def bulk(tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> B
 
     def enhance_left(ray: object, left: Left, *given: Any) -> None:
         *rest, take = given
-        begun = Begun()
+        begun = Unfinished()
         calls = {"begin": begun.begin, "end": begun.end}
         actor = SimpleNamespace(**{n: SimpleNamespace(remote=f) for n, f in calls.items()})
         pieces = Pieces(*rest, actor)

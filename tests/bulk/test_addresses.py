@@ -14,7 +14,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 from typer.testing import CliRunner, Result
 
 from speechduet.bulk.checking import check_rows
-from speechduet.bulk.known import read_ledger
+from speechduet.bulk.last_rows import read_ledger
 from speechduet.bulk.places import canonical, filesystem, joined, readable
 from speechduet.bulk.rows import Row, rows_of
 from speechduet.cli import app

@@ -14,10 +14,10 @@ from typer.testing import CliRunner, Result
 pytest.importorskip("ray", reason="needs the extra ray")
 
 from speechduet.bulk import cluster as subject
-from speechduet.bulk.begun import Begun
 from speechduet.bulk.cluster import cluster, import_ray
 from speechduet.bulk.rows import Row
 from speechduet.bulk.run import Fleet, Pieces
+from speechduet.bulk.unfinished import Unfinished
 from speechduet.cli import app, bulk_run
 from speechduet.errors import SettingError
 
@@ -163,7 +163,7 @@ def test_without_ray(root: Path) -> None:
 
 
 def test_a_recording_that_kills_its_workers_is_given_up(tmp_path: Path) -> None:
-    begun = Begun()
+    begun = Unfinished()
     assert [begun.begin("a"), begun.begin("a"), begun.begin("b"), begun.begin("a")] == [0, 1, 0, 2]
     begun.end(["a", "c"])
     assert begun.begin("a") == 0

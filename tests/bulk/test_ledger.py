@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from typer.testing import CliRunner
 
 from speechduet.bulk import ledger as subject
-from speechduet.bulk.known import hash_of, read_ledger, summary, within
+from speechduet.bulk.last_rows import hash_of, read_ledger, summary, within
 from speechduet.bulk.ledger import STATUSES, Ledger, Record, table_of
 from speechduet.cli import app
 from speechduet.errors import FileError
@@ -120,7 +120,7 @@ def test_a_ledger_is_read_without_threads_that_may_outlive_python(tmp_path: Path
     ledger.flush()
     script = (
         "import sys\n"
-        "from speechduet.bulk.known import summary\n"
+        "from speechduet.bulk.last_rows import summary\n"
         "assert summary(sys.argv[1])['failures'] == [{'path': 'a.wav', 'error': 'gone'}]\n"
         "assert 'pyarrow.dataset' not in sys.modules\n"
     )

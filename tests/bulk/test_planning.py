@@ -15,7 +15,7 @@ pytest.importorskip("ray", reason="needs the extra ray")
 import fsspec
 from typer.testing import Result
 
-from speechduet.bulk.known import read_ledger
+from speechduet.bulk.last_rows import read_ledger
 from speechduet.bulk.planning import Left, piece_of, planned, read_pieces
 from speechduet.bulk.rows import Row
 
@@ -47,7 +47,7 @@ def test_two_runs_have_two_lists(output: str, tmp_path: Path) -> None:
 SCRIPT = """
 import sys, time
 from pathlib import Path
-from speechduet.bulk.known import read_ledger
+from speechduet.bulk.last_rows import read_ledger
 from speechduet.bulk.planning import planned
 from speechduet.bulk.rows import Row
 from speechduet.cli.termination import ended_in_order

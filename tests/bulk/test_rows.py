@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from speechduet.bulk.checking import check_rows
-from speechduet.bulk.known import read_ledger
+from speechduet.bulk.last_rows import read_ledger
 from speechduet.bulk.rows import Row, rows_of
 from speechduet.cli.naming import Naming
 from speechduet.errors import SettingError

@@ -11,6 +11,7 @@ from fastapi.responses import Response
 
 from speechduet import __version__
 from speechduet.app import job as asked
+from speechduet.app.disk_space import Space
 from speechduet.app.intake import Intake
 from speechduet.app.jobs import Jobs
 from speechduet.app.limits import Limits
@@ -19,7 +20,6 @@ from speechduet.app.live_protocol import LiveRequest, live_request
 from speechduet.app.protection import Protection
 from speechduet.app.query import check_query, given_request, with_sampler_settings
 from speechduet.app.refusals import HANDLERS, refusal, refused
-from speechduet.app.space import Space
 from speechduet.app.uploads import Download, ended, receive_upload
 from speechduet.enhancement.enhancer import Enhancer
 

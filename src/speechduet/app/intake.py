@@ -6,9 +6,9 @@ import time
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from speechduet.app.disk_space import Space
 from speechduet.app.limits import Limits, TooMuchError, UploadError
 from speechduet.app.refusals import refusal
-from speechduet.app.space import Space
 from speechduet.errors import SpeechduetError
 
 UPLOADS = ("/enhance", "/gradio_api/upload")

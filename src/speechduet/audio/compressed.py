@@ -24,7 +24,7 @@ from speechduet.audio.loudspeakers import as_heard
 from speechduet.audio.mp3 import stated_of, without_inner_tags
 from speechduet.audio.notices import Notify
 from speechduet.audio.ogg import Chain, chain_of, is_ogg
-from speechduet.audio.promises import TOLERATED_S, promise_of, truncated
+from speechduet.audio.stated_length import TOLERATED_S, promise_of, truncated
 from speechduet.errors import AudioError
 
 _BLOCK = 1 << 16

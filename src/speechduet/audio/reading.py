@@ -17,7 +17,7 @@ import numpy.typing as npt
 from speechduet.audio import sndfile_reading
 from speechduet.audio.formats import HIGHEST_RATE, AudioFormat, Samples
 from speechduet.audio.notices import Notify, warn
-from speechduet.audio.promises import recordings_in
+from speechduet.audio.stated_length import recordings_in
 from speechduet.audio.tracks import check_track
 from speechduet.errors import AudioError
 

@@ -11,7 +11,7 @@ from speechduet.audio.byte_view import ByteView
 from speechduet.audio.conforming import Conformer, change_remark
 from speechduet.audio.formats import LENGTH_UNKNOWN, AudioFormat, Samples
 from speechduet.audio.notices import Notify
-from speechduet.audio.promises import TOLERATED_S, Promise, recordings_in, truncated
+from speechduet.audio.stated_length import TOLERATED_S, Promise, recordings_in, truncated
 from speechduet.audio.wave_format import holds_bursts
 from speechduet.errors import AudioError
 

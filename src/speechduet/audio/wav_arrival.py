@@ -1,7 +1,7 @@
 """Samples of a WAV stream while they arrive: all of them, whatever its header says of their number.
 
-The rules are those of files (`speechduet.audio.promises`), as far as they can be kept by who does
-not see the end.
+The rules are those of files (`speechduet.audio.stated_length`), as far as they can be kept by who
+does not see the end.
 """
 
 import re
@@ -11,7 +11,13 @@ from typing import BinaryIO, NamedTuple
 
 from speechduet.audio.formats import Samples
 from speechduet.audio.notices import Notify, warn
-from speechduet.audio.promises import BEHIND_SAMPLES, NEVER_BEHIND, TAGS, TOLERATED_S, truncated
+from speechduet.audio.stated_length import (
+    BEHIND_SAMPLES,
+    NEVER_BEHIND,
+    TAGS,
+    TOLERATED_S,
+    truncated,
+)
 from speechduet.audio.wav_stream import WavHeader, decode
 from speechduet.audio.wave_format import holds_bursts
 from speechduet.errors import AudioError

@@ -7,13 +7,13 @@ from pathlib import PurePosixPath
 import numpy as np
 
 from speechduet.audio import WRITABLE_SUFFIXES
-from speechduet.bulk.known import Hashes, Known, hash_of, within
+from speechduet.bulk.last_rows import Hashes, LastRows, hash_of, within
 from speechduet.bulk.places import canonical, joined
 from speechduet.bulk.rows import Row
 from speechduet.errors import SettingError
 
 
-def check_rows(rows: Callable[[], Iterator[Row]], output: str, known: Known) -> None:
+def check_rows(rows: Callable[[], Iterator[Row]], output: str, last: LastRows) -> None:
     """Go through all rows before any work.
 
     Raises SettingError for one that cannot be meant, for two that have one result, for a result
@@ -24,7 +24,7 @@ def check_rows(rows: Callable[[], Iterator[Row]], output: str, known: Known) -> 
     sources, outputs, folders = array("Q"), array("Q"), array("Q")
     for row in rows():
         source = canonical(row.source)
-        if source.startswith(below) and within(known.outputs, source.removeprefix(below)):
+        if source.startswith(below) and within(last.outputs, source.removeprefix(below)):
             raise SettingError(
                 f"{row.source} is a result of an earlier run",
                 "recordings that are to be enhanced",

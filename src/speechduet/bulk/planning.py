@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from speechduet.attempt import Attempt
 from speechduet.audio.folders import check_inside
-from speechduet.bulk.known import Hashes, Known, hash_of, hash_of_making, within
+from speechduet.bulk.last_rows import Hashes, LastRows, hash_of, hash_of_making, within
 from speechduet.bulk.ledger import write_whole
 from speechduet.bulk.places import asking, filesystem, is_written, joined, local_path
 from speechduet.bulk.rows import LEDGER, Row
@@ -113,7 +113,7 @@ class _Counts:
 def planned(
     rows: Rows,
     output: str,
-    known: Known,
+    last: LastRows,
     made_by: tuple[str, str],
     sharding: Sharding | None,
     overwrite: bool,
@@ -128,12 +128,12 @@ def planned(
     counts = _Counts()
 
     def otherwise(row: Row) -> bool:
-        return known.made_otherwise(row.output, hash_of_making(row.source, *made_by))
+        return last.made_otherwise(row.output, hash_of_making(row.source, *made_by))
 
     pieces = (
-        _shards(rows, output, known, otherwise, sharding, overwrite, counts)
+        _shards(rows, output, last, otherwise, sharding, overwrite, counts)
         if sharding
-        else _files(rows, output, known, otherwise, overwrite, found, counts)
+        else _files(rows, output, last, otherwise, overwrite, found, counts)
     )
     with _place_of_list(output) as place:
         try:
@@ -170,13 +170,13 @@ def _place_of_list(output: str) -> Iterator[str]:
 def _files(
     rows: Rows,
     output: str,
-    known: Known,
+    last: LastRows,
     otherwise: Callable[[Row], bool],
     overwrite: bool,
     found: Found,
     counts: _Counts,
 ) -> Iterator[Piece]:
-    is_there, finished = written_results(output), known.finished()
+    is_there, finished = written_results(output), last.finished()
     held, unnoted = list[Row](), list[Row]()
     for row in rows():
         if not overwrite and is_there(row.output):
@@ -202,13 +202,13 @@ def _files(
 def _shards(
     rows: Rows,
     output: str,
-    known: Known,
+    last: LastRows,
     otherwise: Callable[[Row], bool],
     sharding: Sharding,
     overwrite: bool,
     counts: _Counts,
 ) -> Iterator[Piece]:
-    is_there, finished = written_results(output), known.finished(in_shards=True)
+    is_there, finished = written_results(output), last.finished(in_shards=True)
     every = rows()
     while members := tuple(islice(every, sharding.recordings)):
         shard = sharding.name(counts.shards)

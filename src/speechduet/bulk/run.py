@@ -9,11 +9,11 @@ from typing import Any
 import pyarrow as pa
 
 from speechduet.attempt import Attempt
-from speechduet.bulk.begun import Begun
 from speechduet.bulk.ledger import Record, table_of
 from speechduet.bulk.planning import Left, Piece, piece_of, read_pieces
 from speechduet.bulk.rows import Row
 from speechduet.bulk.shards import write_shard
+from speechduet.bulk.unfinished import Unfinished
 from speechduet.bulk.work import Request, Worker
 from speechduet.errors import ModelError, SpeechduetError
 from speechduet.files.partial import remove_leftovers
@@ -110,7 +110,7 @@ def enhance_left(
 
     Raises BulkError if Ray ends the work.
     """
-    begun = ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1)(Begun).remote()
+    begun = ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1)(Unfinished).remote()
     place = left.place
 
     def read(table: pa.Table) -> Iterator[pa.Table]:

@@ -214,7 +214,7 @@ def _absolute_place(output: str) -> str:
 
 def _tell_status(output: str, as_json: bool) -> int:
     """Print what a ledger says; how many recordings failed."""
-    from speechduet.bulk.known import summary
+    from speechduet.bulk.last_rows import summary
     from speechduet.cli.bulk_progress import lasting
 
     told = summary(output)

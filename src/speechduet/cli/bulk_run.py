@@ -10,15 +10,15 @@ import pyarrow as pa
 from speechduet.attempt import Attempt
 from speechduet.bulk.checking import check_rows
 from speechduet.bulk.cluster import cluster
-from speechduet.bulk.known import Known, read_ledger
+from speechduet.bulk.last_rows import LastRows, read_ledger
 from speechduet.bulk.ledger import Ledger, Record, table_of
+from speechduet.bulk.leftovers import sweep
 from speechduet.bulk.lock import only_run
 from speechduet.bulk.places import local_path, make_spool
 from speechduet.bulk.planning import Left, planned
 from speechduet.bulk.rows import Row, is_manifest, rows_of
 from speechduet.bulk.run import Fleet, cores_here, enhance_left
 from speechduet.bulk.shard_list import Sharding
-from speechduet.bulk.sweeping import sweep
 from speechduet.bulk.work import Request
 from speechduet.cli.bulk_progress import BulkProgress, counted
 from speechduet.cli.naming import Naming
@@ -59,25 +59,25 @@ def enhance_all(asked: Asked) -> int:
     Raises SettingError or ModelError before any work, BulkError or FileError if it came to an end
     before all was tried.
     """
-    known = read_ledger(asked.output)
+    last = read_ledger(asked.output)
     if is_manifest(asked.given):
-        check_rows(asked.rows, asked.output, known)
+        check_rows(asked.rows, asked.output, last)
     model_hash = asked.request.check()
     with only_run(asked.output):
-        return _enhance_left(asked, known, model_hash)
+        return _enhance_left(asked, last, model_hash)
 
 
-def _enhance_left(asked: Asked, known: Known, model_hash: str) -> int:
+def _enhance_left(asked: Asked, last: LastRows, model_hash: str) -> int:
     sweep(asked.output, asked.spool)
     ledger, progress = Ledger(asked.output), BulkProgress(asked.quiet)
-    for damaged in known.unreadable:
+    for damaged in last.unreadable:
         progress.say(f"a part of the ledger is left out: {damaged}")
 
     def note(found: Sequence[Row]) -> None:
         ledger.append(table_of([Record(*row, "found") for row in found]))
 
     made_by = asked.request.mode, model_hash
-    plan = (asked.rows, asked.output, known, made_by, asked.sharding, asked.overwrite)
+    plan = (asked.rows, asked.output, last, made_by, asked.sharding, asked.overwrite)
     with _ended_in_order(asked, ledger, progress), planned(*plan, note) as left:
         ledger.flush()
         progress.begin(left.rows, left.skipped)

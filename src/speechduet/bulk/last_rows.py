@@ -36,7 +36,7 @@ def hash_of_making(source: str, mode: str | None, model_hash: str | None) -> int
     return hash_of(f"{local_path(source) or source}\n{mode}\n{model_hash}")
 
 
-class Known(NamedTuple):
+class LastRows(NamedTuple):
     """The last row of each result: a hash of its name, in order, and what became of it."""
 
     outputs: Hashes
@@ -63,7 +63,7 @@ class Known(NamedTuple):
         return bool(done and self.makings[at] != np.uint64(making))
 
 
-def read_ledger(output: str) -> Known:
+def read_ledger(output: str) -> LastRows:
     """What the ledger beside results says; nothing where there is none."""
     unreadable: list[str] = []
     hashes: list[list[Hashes]] = [[np.zeros(0, np.uint64)] for _ in range(2)]
@@ -93,7 +93,7 @@ def read_ledger(output: str) -> Known:
     last[again] = done[latest[np.searchsorted(done_outputs, outputs[again])]]
     codes = statuses[last].astype(np.int8)
     measured_last = durations[last], taken[last], makings[last]
-    return Known(outputs, codes, *measured_last, in_shards, tuple(unreadable))
+    return LastRows(outputs, codes, *measured_last, in_shards, tuple(unreadable))
 
 
 def parts(output: str, columns: Sequence[str], unreadable: list[str]) -> Iterator[pa.Table]:

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from typer.testing import CliRunner, Result
 
-from speechduet.bulk.known import read_ledger, summary
+from speechduet.bulk.last_rows import read_ledger, summary
 from speechduet.bulk.ledger import Ledger, Record, table_of
 from speechduet.cli import app
 

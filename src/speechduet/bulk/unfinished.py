@@ -4,8 +4,8 @@ Apart from what enhances, so that the process that keeps it starts without PyTor
 """
 
 
-class Begun:
-    """An actor that knows what has been begun and not ended, and how often.
+class Unfinished:
+    """An actor that counts how often each recording has been begun and not ended.
 
     An exception is caught where it occurs; this is for recordings of which a worker dies.
     """

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from speechduet.thinning import MOST_COLUMNS, overview
+from speechduet.overview import MOST_COLUMNS, overview
 
 
 def sine(seconds: float, rate: int, hz: float = 1000) -> np.ndarray:
