@@ -93,7 +93,7 @@ def test_a_picture(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("settings", [{"steps": 0}, {"steps": 1, "alpha": 0.2}, {"steps": 5}])
 def test_settings_that_never_evaluate_both(settings: dict[str, Any]) -> None:
-    with pytest.raises(SettingError, match="no step evaluates both decoders; expected .*set beta"):
+    with pytest.raises(SettingError, match="evaluates both decoders; expected .*such as balanced"):
         check_compared(Sampling(**settings))
 
 
