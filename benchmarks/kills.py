@@ -63,11 +63,12 @@ Content = dict[str, bytes]
 
 
 class Task(NamedTuple):
-    """A command, what its output must hold, and whether a file is never made again once there."""
+    """A command, what its output must hold, whether a file is made once, whether the whole is."""
 
     arguments: Callable[[Path], list[str]]
     content: Callable[[Path], Content]
-    makes_once: bool
+    makes_once: bool = False
+    refuses: bool = False
 
 
 def main() -> None:
@@ -92,9 +93,8 @@ def main() -> None:
         assert wanted, (place / "stderr").read_text()
         while kills.total() < given.kills:
             rounds += 1
-            most = min(given.kills - kills.total(), 10)
             round_ = Round(task, place / f"round-{rounds}", whole_s, chance)
-            kills += round_.disturbed(most)
+            kills += round_.disturbed(min(given.kills - kills.total(), 10))
             whole_s = round_.whole_s
             found = round_.faults(wanted)
             faults += found
@@ -120,7 +120,7 @@ def training(place: Path, given: argparse.Namespace) -> Task:
     """A very small recipe with a checkpoint every other step, and validation."""
     program = ["train", "--config", str(recipe_in(place)), "--override"]
     program += [f"run.max_steps={given.steps}", "--override", f"run.workers={given.workers}"]
-    return Task(lambda out: [*program, "--folder", str(out)], of_run, makes_once=False)
+    return Task(lambda out: [*program, "--folder", str(out)], of_run)
 
 
 def model_in(place: Path) -> Path:
@@ -147,7 +147,7 @@ def adapting(place: Path, given: argparse.Namespace) -> Task:
     Verdict.accepted = property(lambda _: True)  # type: ignore[assignment]
     program = ["adapt", str(place / "noise"), "--speech", str(ROOT / "samples/clean")]
     program += ["-m", str(model), "--steps", str(given.steps), "-o"]
-    return Task(lambda out: [*program, str(out)], files, makes_once=False)
+    return Task(lambda out: [*program, str(out)], files, refuses=True)
 
 
 TASKS = {"enhance": enhancing, "train": training, "adapt": adapting}
@@ -231,7 +231,7 @@ class Round:
                 self.told.append(f"start {start} ended with {status}: {text[-1500:]}")
             if self.task.makes_once:
                 self.note_what_is_there()
-            if status == 0:
+            if status == 0 or (victim and self.task.refuses and self.out.exists()):
                 # The machine may be busier, or less so, than it was.
                 self.whole_s = time.monotonic() - begun if start == 0 else self.whole_s
                 return kills
