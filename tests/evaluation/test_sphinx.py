@@ -19,10 +19,11 @@ def sample(root: Path, role: str, name: str = "street") -> tuple[np.ndarray, int
 def test_words_do_not_depend_on_what_was_heard_before(root: Path) -> None:
     pytest.importorskip("pocketsphinx", reason="needs the extra words")
     clean, rate = sample(root, "clean")
-    heard = english_words(clean, rate)
-    assert heard.startswith("please leave the parcel with")
-    english_words(sample(root, "clean", "cafe")[0], rate)
-    assert english_words(clean, rate) == heard
+    assert english_words(clean, rate).startswith("please leave the parcel with")
+    # Noise leaves the recogniser in doubt, so that little decides.
+    noisy = [sample(root, "noisy", name)[0][: 3 * rate] for name in ("cafe", "rain")]
+    heard = [english_words(one, rate) for one in noisy]
+    assert [english_words(one, rate) for one in noisy[::-1]] == heard[::-1]
 
 
 def test_noise_costs_words(root: Path) -> None:

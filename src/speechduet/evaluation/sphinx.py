@@ -15,9 +15,10 @@ from speechduet.metrics.signals import Samples
 def english_words(samples: Samples, sample_rate: int) -> str:
     """What is said in ``[samples]`` at 16 kHz; SettingError if pocketsphinx is not installed."""
     decoder = _decoder(sample_rate)
+    # Or what was heard before would have a say in how the spectrum is normalised.
+    decoder.reinit_feat()
     decoder.start_utt()
     steps = np.rint(np.clip(samples, -1, 1) * 32_767).astype(np.int16)
-    # As one utterance: what was heard before then has no say in how its spectrum is normalised.
     decoder.process_raw(steps.tobytes(), full_utt=True)
     decoder.end_utt()
     heard = decoder.hyp()
