@@ -164,12 +164,9 @@ def evaluate(
     # What the input removed of itself, or added, has no meaning.
     inputs = {name for name, folder in folders.items() if noisy and folder.samefile(noisy)}
     paired = {
-        name: pair_up(clean, folder, None if name in inputs else noisy)
+        name: _paired(clean, name, folder, None if name in inputs else noisy)
         for name, folder in folders.items()
     }
-    for name, (pairs, unpaired) in paired.items():
-        if not pairs and not unpaired:
-            raise typer.BadParameter(f"no recordings in {clean} and {name}", param_hint="clean")
     conditions = _manifest(manifest, [pair for pairs, _ in paired.values() for pair in pairs])
     work = _Work(
         jobs or os.cpu_count() or 1, _further(metric, dnsmos, recogniser, phoneme_recogniser)
@@ -221,6 +218,16 @@ def _folders(enhanced: list[str]) -> dict[str, Path]:
             )
         folders[name] = Path(place)
     return folders
+
+
+def _paired(
+    clean: Path, name: str, folder: Path, noisy: Path | None
+) -> tuple[list[ScoredPair], list[UnscoredFile]]:
+    """What belongs together, and what has no partner."""
+    pairs, unpaired = pair_up(clean, folder, noisy)
+    if not pairs and not unpaired:
+        raise typer.BadParameter(f"no recordings in {clean} and {name}", param_hint="clean")
+    return pairs, unpaired
 
 
 def _manifest(path: Path | None, pairs: list[ScoredPair]) -> Manifest | None:
