@@ -39,6 +39,22 @@ def test_round_trip_of_other_transforms(spectrogram: Spectrogram) -> None:
     torch.testing.assert_close(again, signal)
 
 
+@pytest.mark.parametrize("samples", [1, 254, 5000])
+@pytest.mark.parametrize(("n_fft", "hop"), [(510, 256), (510, 128), (126, 50), (10, 1)])
+def test_decoding_is_the_inverse_transform_of_pytorch(n_fft: int, hop: int, samples: int) -> None:
+    spectrogram = Spectrogram(n_fft=n_fft, hop=hop, exponent=1.0, factor=1.0)
+    shape = 2, 1, spectrogram.bins, spectrogram.frames(samples)
+    found = torch.randn(shape, dtype=torch.complex64, requires_grad=True)
+    expected = found.detach().clone().requires_grad_()
+    window = torch.hann_window(n_fft)
+    theirs = torch.istft(expected.squeeze(1), n_fft, hop, window=window, length=samples)
+    ours = spectrogram.decode(found, samples)
+    torch.testing.assert_close(ours, theirs)
+    for waveform in (ours, theirs):
+        (waveform * torch.linspace(0, 1, samples)).sum().backward()
+    torch.testing.assert_close(found.grad, expected.grad)
+
+
 def test_compression_of_the_magnitude() -> None:
     """``0.15 |S|^0.5 exp(i arg S)``; periodic Hann window, centred frames."""
     signal = waveform(1500)

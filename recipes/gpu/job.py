@@ -129,14 +129,14 @@ def unpack_wheels(folder: Path) -> None:
         sys.path.append(place)
 
 
-def _minutes(text: str) -> float:
+def minutes(text: str) -> float:
     value = float(text)
     if not 0 < value < math.inf:
         raise argparse.ArgumentTypeError(f"it is {text}; expected a number above 0")
     return value
 
 
-def _share(text: str) -> float:
+def share(text: str) -> float:
     value = float(text)
     if not 0 <= value < 1:
         raise argparse.ArgumentTypeError(f"it is {text}; expected 0 or more and less than 1")
@@ -150,11 +150,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--run", type=Path, default=HERE / "run", help="run folder")
     parser.add_argument("--returned", type=Path, help="earlier OUT; default: returned, if there")
     parser.add_argument(
-        "--minutes", type=_minutes, default=8.5, help="of training; starting takes up to one more"
+        "--minutes", type=minutes, default=8.5, help="of training; starting takes up to one more"
     )
     parser.add_argument(
         "--falling",
-        type=_share,
+        type=share,
         default=0.0,
         help="share of them in which the learning rate falls; less than 1, for the pace must be "
         "known before it does",

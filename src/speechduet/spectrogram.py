@@ -7,6 +7,7 @@ from typing import Annotated
 import torch
 from annotated_types import Ge, Le
 from torch import Tensor
+from torch.nn import functional
 
 from speechduet.errors import SettingError
 from speechduet.framing import covering_length
@@ -86,15 +87,24 @@ class Spectrogram(Settings):
 
     def decode(self, spectrogram: Tensor, samples: int) -> Tensor:
         """Complex ``[batch, 1, bins, frames]`` -> real ``[batch, samples]``."""
+        # Not torch.istft: it waits for a GPU to look whether the windows leave a gap.
         transform = self.expanded(spectrogram)
-        return torch.istft(
-            transform,
-            self.n_fft,
-            self.hop,
-            window=_hann(self.n_fft, transform.device, transform.real.dtype),
-            center=True,
-            length=samples,
-        )
+        window = _hann(self.n_fft, transform.device, transform.real.dtype)
+        frames = torch.fft.irfft(transform.transpose(1, 2), self.n_fft) * window
+        weight = window.square().expand(1, *frames.shape[1:])
+        start = self.n_fft // 2
+        heard = slice(start, start + samples)
+        waveform = self._joined(frames)[:, heard] / self._joined(weight)[:, heard]
+        return functional.pad(waveform, (0, samples - waveform.shape[-1]))
+
+    def _joined(self, frames: Tensor) -> Tensor:
+        """Frames ``[batch, frames, n_fft]`` added up a hop apart, ``[batch, samples]``."""
+        hops = -(-self.n_fft // self.hop)
+        parts = functional.pad(frames, (0, hops * self.hop - self.n_fft))
+        parts = parts.reshape(*parts.shape[:-1], hops, self.hop)
+        # What frame m has in its part number i belongs to hop m + i of the whole.
+        whole = [functional.pad(parts[:, :, i], (0, 0, i, hops - 1 - i)) for i in range(hops)]
+        return torch.stack(whole).sum(0).flatten(1)
 
     def expanded(self, spectrogram: Tensor) -> Tensor:
         """The Fourier transform ``[batch, bins, frames]`` behind a compressed spectrogram."""

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from speechduet.errors import SettingError
-from speechduet.training.draws import TrainingTime, draw
+from speechduet.training.draws import Draws, TrainingTime, draw, drawn_anew
 
 CPU = torch.device("cpu")
 
@@ -19,8 +19,22 @@ def test_an_example_has_its_own_numbers_in_any_company() -> None:
     assert not torch.equal(together.z, draw(8, (3, 4, 5), (1, 4, 6), CPU).z)
 
 
-def test_the_noise_is_standard_complex_normal() -> None:
-    uniform, noise, _ = draw(0, range(40), (1, 20, 30), CPU)
+def test_numbers_drawn_anew_follow_the_state_of_the_generator() -> None:
+    torch.manual_seed(5)
+    first, second = (drawn_anew(3, (1, 4, 6), CPU) for _ in range(2))
+    torch.manual_seed(5)
+    again = drawn_anew(3, (1, 4, 6), CPU)
+    for one, other, next_one in zip(first, again, second, strict=True):
+        assert torch.equal(one, other) and not torch.equal(one, next_one)
+    assert first.uniform.shape == (3, 3) and first.z.shape == first.first_z.shape == (3, 1, 4, 6)
+    assert not torch.equal(first.z, first.first_z)
+
+
+@pytest.mark.parametrize(
+    "drawn", [draw(0, range(40), (1, 20, 30), CPU), drawn_anew(40, (1, 20, 30), CPU)]
+)
+def test_the_noise_is_standard_complex_normal(drawn: Draws) -> None:
+    uniform, noise, _ = drawn
     assert float(noise.abs().square().mean()) == pytest.approx(1, abs=0.02)
     assert float((noise.real * noise.imag).mean()) == pytest.approx(0, abs=0.01)
     assert float(uniform.mean()) == pytest.approx(0.5, abs=0.1)

@@ -50,6 +50,20 @@ def test_losses_are_means_of_those_of_single_examples(
         torch.testing.assert_close(both[part], torch.stack([one[part] for one in alone]).mean())
 
 
+def test_without_numbers_an_example_gets_other_noise_each_time(
+    module: Training, pair: tuple[Tensor, Tensor]
+) -> None:
+    x_0, y = pair
+    states = []
+    for seed in (3, None, 3):
+        if seed is not None:
+            torch.manual_seed(seed)
+        states.append(module._state(module.system.process, x_0, y, y, None)[1])  # type: ignore[arg-type]
+    assert torch.equal(states[0], states[2]) and not torch.equal(states[0], states[1])
+    losses = module.part_losses(x_0, y, 5000, None)
+    assert all(part.isfinite() for part in losses)  # type: ignore[union-attr]
+
+
 def test_terms_for_both_raise_the_generative_loss_by_the_terms_of_its_estimate(
     module: Training, pair: tuple[Tensor, Tensor]
 ) -> None:

@@ -99,7 +99,7 @@ def test_short_and_silent_examples_have_finite_gradients(
 
 
 def test_bands_are_those_of_hearing() -> None:
-    model = hearing()
+    model = hearing(torch.device("cpu"), torch.float32)
     assert (model.bands.sum(1)[2:] == 1).all() and (model.bands.sum(0) >= 1).all()
     # Hearing is best at 3 to 4 kHz and hears nothing below a few dB elsewhere.
     centres = (np.arange(len(model.threshold)) + 0.5) * float(model.width)

@@ -41,8 +41,10 @@ class _Held(NamedTuple):
     steps: NDArray[np.int16]
     step: np.float32
 
-    def samples(self) -> Samples:
-        return self.steps.astype(np.float32) * self.step
+    def samples(self, start: int = 0, count: int | None = None) -> Samples:
+        """All of them, or ``count`` from ``start`` on as far as there are any."""
+        stop = None if count is None else start + count
+        return self.steps[start:stop].astype(np.float32) * self.step
 
 
 class Recordings:
@@ -109,8 +111,7 @@ class Recordings:
 
     def draw(self, random: np.random.Generator) -> Samples:
         """One whole recording, float32; as loud as it is."""
-        index = int(np.searchsorted(self._cumulative, random.random(), side="right"))
-        return self._held[index].samples()
+        return self._drawn_from(random).samples()
 
     def at(self, place: float) -> Samples:
         """The recording at a place in [0, 1) of the list, float32; as loud as it is."""
@@ -124,13 +125,17 @@ class Recordings:
         out = np.zeros(length, dtype=np.float32)
         position = -int(random.integers(0, pause + 1)) if pause else 0
         while position < length:
-            recording = self.draw(random)
-            offset = int(random.integers(0, max(1, len(recording) - length + 1)))
+            recording = self._drawn_from(random)
+            offset = int(random.integers(0, max(1, len(recording.steps) - length + 1)))
             start = max(position, 0)
-            piece = recording[offset + start - position :][: length - start]
+            # Of long recordings little is needed.
+            piece = recording.samples(offset + start - position, length - start)
             out[start : start + len(piece)] = piece
             position = start + len(piece) + (int(random.integers(0, pause + 1)) if pause else 0)
         return out
+
+    def _drawn_from(self, random: np.random.Generator) -> _Held:
+        return self._held[int(np.searchsorted(self._cumulative, random.random(), side="right"))]
 
 
 def _drawn(

@@ -1,4 +1,4 @@
-"""The time and the noise of a training example, as functions of the seed and its number alone.
+"""The time and the noise of a training example: as a rule functions of the seed and its number.
 
 So a resumed run, several processes and any size of batch see the same numbers as one process that
 was never stopped.
@@ -74,6 +74,16 @@ class Draws(NamedTuple):
     first_z: Tensor
     """Likewise, of the first state: a state of the model's own is drawn around what it predicts
     there."""
+
+
+def drawn_anew(examples: int, shape: Sequence[int], device: torch.device) -> Draws:
+    """Random numbers for this many examples from the device's own generator.
+
+    They depend on what was drawn before: for runs that are never resumed. No number of an example
+    has to reach a GPU, so that a CUDA graph can hold this.
+    """
+    z, first_z = torch.randn((2, examples, *shape), device=device, dtype=torch.complex64)
+    return Draws(torch.rand(examples, 3, device=device), z, first_z)
 
 
 def draw(seed: int, examples: Sequence[int], shape: Sequence[int], device: torch.device) -> Draws:

@@ -12,7 +12,7 @@ from speechduet.sampler import Estimate, fuse
 from speechduet.spectrogram import Spectrogram
 from speechduet.training.adversary import Adversary
 from speechduet.training.balance import Balance, gradient_norms
-from speechduet.training.draws import TrainingTime, draw
+from speechduet.training.draws import Draws, TrainingTime, draw, drawn_anew
 from speechduet.training.errors import TrainingError
 from speechduet.training.loading import Batch
 from speechduet.training.losses import (
@@ -24,6 +24,9 @@ from speechduet.training.losses import (
     waveforms,
 )
 from speechduet.training.optimisation import Optimisation
+
+Numbers = tuple[int, ...] | None
+"""Of the examples of a batch, if they have any."""
 
 
 class Losses(NamedTuple):
@@ -102,10 +105,10 @@ class Training(lightning.LightningModule):
                 self.running_means.add(name, part)
         return loss
 
-    def part_losses(
-        self, x_0: Tensor, y: Tensor, samples: int, examples: tuple[int, ...]
-    ) -> Losses:
+    def part_losses(self, x_0: Tensor, y: Tensor, samples: int, examples: Numbers) -> Losses:
         """The losses on spectrograms of this many samples, of examples with these numbers.
+
+        What is drawn for an example depends on its number; without numbers it is drawn anew.
 
         Both decoders read the features of the same x_t, or in a chain each of its own.
         """
@@ -128,6 +131,11 @@ class Training(lightning.LightningModule):
             predictive = predictive_loss(prediction, x_0, settings, self.spectrogram, samples)
         return Losses(generative, predictive)
 
+    def _draws(self, y: Tensor, examples: Numbers) -> Draws:
+        if examples is None:
+            return drawn_anew(len(y), y.shape[1:], y.device)
+        return draw(self.seed, examples, y.shape[1:], y.device)
+
     def _heard(self, clean: Tensor, prediction: Tensor | None, x_0: Tensor, samples: int) -> Tensor:
         """The terms on what a listener gets: the estimate, or its blend with the prediction."""
         settings, terms = self.losses, torch.zeros((), device=clean.device)
@@ -146,7 +154,7 @@ class Training(lightning.LightningModule):
         return terms
 
     def _at_one_state(
-        self, process: Process, x_0: Tensor, y: Tensor, anchor: Tensor, examples: tuple[int, ...]
+        self, process: Process, x_0: Tensor, y: Tensor, anchor: Tensor, examples: Numbers
     ) -> tuple[Tensor, Estimate]:
         """Times, and the estimates of both decoders at one state of each example."""
         t, x_t = self._state(process, x_0, y, anchor, examples)
@@ -154,14 +162,14 @@ class Training(lightning.LightningModule):
         return t, self.system.estimate(x_t, y, anchor, t, generative=True, predictive=predictive)
 
     def _chained(
-        self, process: Process, x_0: Tensor, y: Tensor, anchor: Tensor, examples: tuple[int, ...]
+        self, process: Process, x_0: Tensor, y: Tensor, anchor: Tensor, examples: Numbers
     ) -> tuple[Tensor, Estimate]:
         """Times of the generative decoder, and each decoder's estimate at its own state.
 
         No gradient leads from the generative decoder back to the prediction that its state is
         drawn around: the predictive decoder is trained by the predictive loss alone.
         """
-        uniform, z, first_z = draw(self.seed, examples, y.shape[1:], y.device)
+        uniform, z, first_z = self._draws(y, examples)
         start, t = torch.ones_like(uniform[:, 0]), self.times.of(uniform, process.t_min)
         first = process.perturb(anchor, anchor, start, first_z)
         _, prediction = self.system.estimate(
@@ -173,10 +181,10 @@ class Training(lightning.LightningModule):
         return t, Estimate(clean, prediction)
 
     def _state(
-        self, process: Process, x_0: Tensor, y: Tensor, anchor: Tensor, examples: tuple[int, ...]
+        self, process: Process, x_0: Tensor, y: Tensor, anchor: Tensor, examples: Numbers
     ) -> tuple[Tensor, Tensor]:
         """Times and states by the settings; see `TrainingTime`."""
-        uniform, z, first_z = draw(self.seed, examples, y.shape[1:], y.device)
+        uniform, z, first_z = self._draws(y, examples)
         t = self.times.of(uniform, process.t_min)
         centre = torch.where(self.times.is_initial(uniform)[:, None, None, None], anchor, x_0)
         which = self.times.is_self_predicted(uniform)

@@ -53,8 +53,8 @@ def bark(hertz: Tensor) -> Tensor:
 
 
 @cache
-def hearing() -> Hearing:
-    """Constants for bins of `LENGTH` samples at `SAMPLE_RATE`."""
+def hearing(device: torch.device, dtype: torch.dtype) -> Hearing:
+    """Constants for bins of `LENGTH` samples at `SAMPLE_RATE`; made once for a device."""
     hertz = torch.linspace(0, SAMPLE_RATE / 2, LENGTH // 2 + 1)
     places = bark(hertz)
     width = places[-1] / BANDS
@@ -69,7 +69,7 @@ def hearing() -> Hearing:
     # ITU-T P.862.2: a second-order high-pass filter.
     above = 2.740826 - 5.4816519 * turn + 2.740826 * turn**2
     below = 1 - 1.9444777 * turn + 0.94597794 * turn**2
-    return Hearing(
+    constants = Hearing(
         bands,
         (above / below).abs().square(),
         ((hertz >= SPEECH_HZ[0]) & (hertz <= SPEECH_HZ[1])).float(),
@@ -77,6 +77,7 @@ def hearing() -> Hearing:
         0.23 * (6 / (centres + 2)).clamp(1, 2) ** 0.15,
         width,
     )
+    return Hearing(*(constant.to(device, dtype) for constant in constants))
 
 
 def perceptual_distance(estimate: Tensor, clean: Tensor) -> Tensor:
@@ -84,7 +85,7 @@ def perceptual_distance(estimate: Tensor, clean: Tensor) -> Tensor:
 
     Of waveforms ``[batch, samples]`` at `SAMPLE_RATE`. Their levels do not matter.
     """
-    model = Hearing(*(constant.to(clean) for constant in hearing()))
+    model = hearing(clean.device, clean.dtype)
     heard, reference = _band_powers(estimate, model), _band_powers(clean, model)
     reference, heard = _adapted(reference, heard, model)
     loudness, expected = _loudness(heard, model), _loudness(reference, model)
