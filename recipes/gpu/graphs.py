@@ -84,6 +84,7 @@ def check(recipe: TrainingRecipe) -> None:
         "losses.adversarial": losses.adversarial,
         "losses.matching": losses.matching,
         "losses.balance": losses.balance != "fixed",
+        "times.own_states": recipe.times.own_states,
         "run.accumulate": run.accumulate > 1,
         "run.devices": run.devices > 1,
     }
@@ -117,8 +118,8 @@ class Step:
         """Loss, gradients, weights, their moving average."""
         loss = gradients(self.module, self.clean, self.noisy)
         for parameter in self.parameters:
-            assert parameter.grad is not None
-            torch.nan_to_num_(parameter.grad, 0.0, 0.0, 0.0)
+            if parameter.grad is not None:
+                torch.nan_to_num_(parameter.grad, 0.0, 0.0, 0.0)
         norm = torch.nn.utils.clip_grad_norm_(
             self.parameters, self.recipe.run.gradient_clip or math.inf
         )
