@@ -87,10 +87,13 @@ def check(recipe: TrainingRecipe) -> None:
         "times.own_states": recipe.times.own_states,
         "run.accumulate": run.accumulate > 1,
         "run.devices": run.devices > 1,
+        "run.precision": run.precision not in ("32-true", "bf16-mixed"),
     }
     for key, used in left_out.items():
         if used:
-            raise SettingError(f"{recipe.place_of(key)}: {key} here", remedy="take job.py")
+            raise SettingError(
+                f"{recipe.place_of(key)}: {key} does not work in graphs.py", remedy="take job.py"
+            )
 
 
 class Step:
@@ -235,7 +238,7 @@ def by_the_clock(
     """Train for the time that was asked for; returns the number of steps."""
     run_settings, optimisation = step.recipe.run, step.recipe.optimisation
     marks = sorted(options.keep)
-    queue = Queue(step.rate.device)
+    ahead: list[torch.cuda.Event] = []
     begun = logged = time.monotonic()
     steps = 0
     while (share := (time.monotonic() - begun) / (60 * options.minutes)) < 1:
@@ -246,7 +249,12 @@ def by_the_clock(
         step.clean.copy_(batch.clean, non_blocking=True)
         step.noisy.copy_(batch.noisy, non_blocking=True)
         run()
-        queue.wait()
+        if step.rate.is_cuda:
+            # Two steps may wait on the GPU, not more: the clock is to tell of work done.
+            ahead.append(torch.cuda.Event())
+            ahead[-1].record()
+            if len(ahead) > 2:
+                ahead.pop(0).synchronize()
         steps += 1
         step.module.examples_seen += run_settings.batch_size
         if marks and share >= marks[0]:
@@ -262,22 +270,6 @@ def by_the_clock(
             if not math.isfinite(row["loss"]):
                 raise TrainingError(f"the loss is {row['loss']} before step {steps}")
     return steps
-
-
-class Queue:
-    """Lets two steps wait on a GPU, not more: the clock is to tell of work done."""
-
-    def __init__(self, device: torch.device) -> None:
-        self.steps: list[torch.cuda.Event] | None = [] if device.type == "cuda" else None
-
-    def wait(self) -> None:
-        """After each step."""
-        if self.steps is None:
-            return
-        self.steps.append(torch.cuda.Event())
-        self.steps[-1].record()
-        if len(self.steps) > 2:
-            self.steps.pop(0).synchronize()
 
 
 def _parser() -> argparse.ArgumentParser:
