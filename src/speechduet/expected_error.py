@@ -12,7 +12,7 @@ Energies = TypeVar("Energies", "Tensor", "NDArray[np.float64]")
 FRAME_S = 0.032
 """Length of the frames that it was fitted to."""
 
-_ERROR_AT_0_DB, _EXPONENT = 0.13, 0.43
+_ERROR_AT_0_DB, _EXPONENT = 0.11, 0.43
 """Fitted by `recipes/corpus/confidence.py` to the frames of 25 recordings."""
 _SILENCE = 1e-10
 
