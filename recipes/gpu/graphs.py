@@ -1,7 +1,6 @@
 """Train on one GPU as fast as it goes: compiled networks, and each step one CUDA graph.
 
-    python3 recipes/gpu/graphs.py --out OUT --minutes 12 [--falling 0.65] [--keep 0.35 0.58]
-        [--override SECTION.KEY=VALUE]
+    python3 recipes/gpu/graphs.py --out OUT --minutes 12 --keep 0.58 [--falling 0.65]
 
 A run of its own that nothing goes on from: no checkpoints, no validation, and the noise of the
 diffusion process is drawn on the GPU, so that no two runs are alike. In the last share
@@ -24,21 +23,21 @@ from typing import TextIO
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE.parents[1] / "src")]
 
-import job  # noqa: E402
-import torch  # noqa: E402
-from torch import Tensor  # noqa: E402
-from torch.nn import functional  # noqa: E402
+try:
+    import job
+    import torch
+    from torch import Tensor
+    from torch.nn import functional
 
-from speechduet.errors import SettingError, SpeechduetError  # noqa: E402
-from speechduet.training.errors import TrainingError  # noqa: E402
-from speechduet.training.loading import Batch, examples_of, training_batches  # noqa: E402
-from speechduet.training.module import Training  # noqa: E402
-from speechduet.training.precision import device_of  # noqa: E402
-from speechduet.training.progress import print_note  # noqa: E402
-from speechduet.training.recipe_file import TrainingRecipe, read_recipe  # noqa: E402
-
-Run = Callable[[], None]
-"""Does one step."""
+    from speechduet.errors import SettingError, SpeechduetError
+    from speechduet.training.errors import TrainingError
+    from speechduet.training.loading import Batch, examples_of, training_batches
+    from speechduet.training.module import Training
+    from speechduet.training.precision import device_of
+    from speechduet.training.progress import print_note
+    from speechduet.training.recipe_file import TrainingRecipe, read_recipe
+except ImportError as error:
+    sys.exit(f"graphs: {error.name} is not installed; recipes/gpu/README.md says how to bring it")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -63,7 +62,11 @@ def train(options: argparse.Namespace) -> None:
     check(recipe)
     device = device_of(recipe.run.accelerator)
     torch.manual_seed(recipe.run.seed)
-    # Recordings are read while networks are compiled: each takes a minute.
+    if device.type != "cuda":
+        print_note("there is no GPU: a step will take seconds for each of its examples")
+    if recipe.run.compile:
+        print_note("compiling the networks, a minute and a half on 16 cores")
+    # Recordings are read meanwhile, which takes a minute too.
     with ThreadPoolExecutor(1) as reader:
         reading = reader.submit(examples_of, recipe, print_note)
         step = Step(recipe, device)
@@ -73,8 +76,7 @@ def train(options: argparse.Namespace) -> None:
     with (options.out / "log.jsonl").open("w") as log:
         steps = by_the_clock(step, run, batches, log, options)
     step.save(options.out / "end", steps)
-    hours = recipe.audio_hours(step.module.examples_seen)
-    print(f"{steps} steps, {hours:.1f} h of mixtures", flush=True)
+    print(f"{steps} steps, {recipe.audio_hours(step.module.examples_seen):.1f} h of mixtures")
 
 
 def check(recipe: TrainingRecipe) -> None:
@@ -94,6 +96,9 @@ def check(recipe: TrainingRecipe) -> None:
             raise SettingError(
                 f"{recipe.place_of(key)}: {key} does not work in graphs.py", remedy="take job.py"
             )
+
+
+Run = Callable[[], None]
 
 
 class Step:
@@ -236,7 +241,7 @@ def by_the_clock(
     step: Step, run: Run, batches: Iterator[Batch], log: TextIO, options: argparse.Namespace
 ) -> int:
     """Train for the time that was asked for; returns the number of steps."""
-    run_settings, optimisation = step.recipe.run, step.recipe.optimisation
+    settings, optimisation = step.recipe.run, step.recipe.optimisation
     marks = sorted(options.keep)
     ahead: list[torch.cuda.Event] = []
     begun = logged = time.monotonic()
@@ -256,12 +261,12 @@ def by_the_clock(
             if len(ahead) > 2:
                 ahead.pop(0).synchronize()
         steps += 1
-        step.module.examples_seen += run_settings.batch_size
+        step.module.examples_seen += settings.batch_size
         if marks and share >= marks[0]:
             step.save(options.out / f"at_{marks.pop(0):g}", steps)
-        if steps % run_settings.log_every_steps == 0:
+        if steps % settings.log_every_steps == 0:
             now = time.monotonic()
-            pace = run_settings.log_every_steps * run_settings.batch_size / (now - logged)
+            pace = settings.log_every_steps * settings.batch_size / (now - logged)
             row = {"step": steps, "seconds": round(now - begun, 1), **step.means()}
             row |= {"learning_rate": float(step.rate), "examples_per_s": round(pace, 1)}
             print(json.dumps(row), file=log, flush=True)
@@ -277,11 +282,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--recipe", type=Path, default=HERE / "continued.yaml")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument(
-        "--minutes", type=job.minutes, default=12, help="of training; starting takes two more"
+        "--minutes",
+        type=job.minutes,
+        default=12,
+        help="of training; compiling is not counted",
     )
-    parser.add_argument(
-        "--falling", type=job.share, default=0.65, help="share in which the learning rate falls"
-    )
+    parser.add_argument("--falling", type=job.share, default=0.65, help="share with a falling rate")
     parser.add_argument(
         "--keep", type=job.share, nargs="*", default=[], help="shares after which to save as well"
     )
