@@ -1,6 +1,7 @@
 """What is said of a run that ended early: it goes on from a checkpoint only if there is one."""
 
-from errno import ENOSPC
+import signal
+from errno import EACCES, ECONNRESET, ENOSPC
 from pathlib import Path
 
 import pytest
@@ -43,7 +44,28 @@ def test_neither_do_a_full_disk_and_a_killed_worker(saved: bool, tmp_path: Path)
     again = "goes on from its last" if saved else "starts from its beginning"
     for error in (
         is_full(OSError(ENOSPC, "No space left on device"), tmp_path, saved),
-        is_killed(KILLED, stopping=False, saved=saved),
-        is_killed(KILLED, stopping=True, saved=saved),
+        *(
+            is_killed(killed, stopping, saved)
+            for killed in (KILLED, EOFError(), ConnectionResetError(ECONNRESET, "reset by peer"))
+            for stopping in (False, True)
+        ),
     ):
         assert again in str(error)
+    assert is_killed(PermissionError(EACCES, "denied"), stopping=True, saved=saved) is None
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("asked", [False, True])
+@pytest.mark.parametrize("broken", [EOFError(), ConnectionResetError(ECONNRESET, "reset by peer")])
+def test_a_worker_that_dies_while_it_hands_over_a_batch(
+    recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: Exception, asked: bool
+) -> None:
+    def breaking(module: Training, batch: Batch, index: int) -> Tensor:
+        if asked:
+            signal.raise_signal(signal.SIGTERM)
+        raise broken
+
+    monkeypatch.setattr(Training, "training_step", breaking)
+    said = "was asked to end" if asked else r"was killed; start again: .*lower run\.workers"
+    with pytest.raises(TrainingError, match=said):
+        train(read_recipe(recipe), tmp_path / "run")

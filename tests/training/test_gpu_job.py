@@ -140,6 +140,7 @@ def test_jobs_go_on_from_one_another(data: Path, tmp_path: Path) -> None:
         *(f"data.{name}={data / name}" for name in ("speech", "noise")),
         f"network={{{size}}}",
         *("run.workers=0", "run.batch_size=2", "run.accelerator=cpu", "mixing.excerpt_s=0.5"),
+        "run.compile=false",
         *("run.log_every_steps=1", "run.start_from=''", "optimisation.warmup_steps=0"),
     ]
 

@@ -29,13 +29,14 @@ def is_full(error: OSError, folder: Path, saved: bool) -> TrainingError | None:
     )
 
 
-def is_killed(error: RuntimeError, stopping: bool, saved: bool) -> TrainingError | None:
+def is_killed(error: Exception, stopping: bool, saved: bool) -> TrainingError | None:
     """What to say of a worker of PyTorch's DataLoader that was killed; None for any other error.
 
     ``stopping``: the run was asked to end, and a signal to all of its processes ends the workers.
     """
-    # PyTorch has no type for it.
-    if not re.match(r"DataLoader worker \(pid.*\) (is killed|exited)", str(error)):
+    # PyTorch has no type for it. One that dies while it hands over a batch breaks a pipe.
+    found = re.match(r"DataLoader worker \(pid.*\) (is killed|exited)", str(error))
+    if not found and not isinstance(error, EOFError | ConnectionError):
         return None
     if stopping or isinstance(error.__context__, KeyboardInterrupt):
         return stopped(saved)

@@ -178,15 +178,14 @@ def _fit(
         warnings.filterwarnings("ignore", ".*(does not have many workers|LeafSpec).*")
         try:
             trainer.fit(module, batches, ckpt_path=checkpoint, weights_only=True)
-        except OSError as error:
-            raise is_full(error, folder, has_checkpoint(folder)) or error from None
         except AudioError as error:
             # A worker's error arrives with its traceback as its text; the last line is the error.
             line = str(error).strip().splitlines()[-1]
             raise AudioError(line.rpartition("AudioError: ")[2]) from None
-        except RuntimeError as error:
+        except (OSError, EOFError, RuntimeError) as error:
             stopping, saved = trainer.received_sigterm, has_checkpoint(folder)
-            raise is_killed(error, stopping, saved) or error from None
+            full = is_full(error, folder, saved) if isinstance(error, OSError) else None
+            raise full or is_killed(error, stopping, saved) or error from None
         except (KeyboardInterrupt, SystemExit):
             raise stopped(has_checkpoint(folder)) from None
 
