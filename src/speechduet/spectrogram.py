@@ -102,9 +102,11 @@ class Spectrogram(Settings):
         hops = -(-self.n_fft // self.hop)
         parts = functional.pad(frames, (0, hops * self.hop - self.n_fft))
         parts = parts.reshape(*parts.shape[:-1], hops, self.hop)
+        whole = frames.new_zeros(len(parts), parts.shape[1] + hops - 1, self.hop)
         # What frame m has in its part number i belongs to hop m + i of the whole.
-        whole = [functional.pad(parts[:, :, i], (0, 0, i, hops - 1 - i)) for i in range(hops)]
-        return torch.stack(whole).sum(0).flatten(1)
+        for i in range(hops):
+            whole[:, i : i + parts.shape[1]] += parts[:, :, i]
+        return whole.flatten(1)
 
     def expanded(self, spectrogram: Tensor) -> Tensor:
         """The Fourier transform ``[batch, bins, frames]`` behind a compressed spectrogram."""
