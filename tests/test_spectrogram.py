@@ -5,6 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from speechduet.errors import SettingError
 from speechduet.spectrogram import Spectrogram
 
 SPECTROGRAM = Spectrogram()
@@ -39,11 +40,16 @@ def test_round_trip_of_other_transforms(spectrogram: Spectrogram) -> None:
     torch.testing.assert_close(again, signal)
 
 
+@pytest.mark.filterwarnings("ignore:The length of signal")
+@pytest.mark.parametrize("beyond", [0, 300])
 @pytest.mark.parametrize("samples", [1, 254, 5000])
 @pytest.mark.parametrize(("n_fft", "hop"), [(510, 256), (510, 128), (126, 50), (10, 1)])
-def test_decoding_is_the_inverse_transform_of_pytorch(n_fft: int, hop: int, samples: int) -> None:
+def test_decoding_is_the_inverse_transform_of_pytorch(
+    n_fft: int, hop: int, samples: int, beyond: int
+) -> None:
     spectrogram = Spectrogram(n_fft=n_fft, hop=hop, exponent=1.0, factor=1.0)
     shape = 2, 1, spectrogram.bins, spectrogram.frames(samples)
+    samples += beyond  # further than the frames reach there is silence
     found = torch.randn(shape, dtype=torch.complex64, requires_grad=True)
     expected = found.detach().clone().requires_grad_()
     window = torch.hann_window(n_fft)
@@ -53,6 +59,11 @@ def test_decoding_is_the_inverse_transform_of_pytorch(n_fft: int, hop: int, samp
     for waveform in (ours, theirs):
         (waveform * torch.linspace(0, 1, samples)).sum().backward()
     torch.testing.assert_close(found.grad, expected.grad)
+
+
+def test_windows_that_leave_a_gap_are_refused() -> None:
+    with pytest.raises(SettingError, match="hop is 2; expected 1 to 1 samples"):
+        Spectrogram(n_fft=2, hop=2)
 
 
 def test_compression_of_the_magnitude() -> None:

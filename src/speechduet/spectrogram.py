@@ -48,10 +48,11 @@ class Spectrogram(Settings):
 
     def check(self) -> None:
         """Windows overlap."""
-        if self.hop > self.bins:
+        most = min(self.bins, self.n_fft - 1)
+        if self.hop > most:
             raise SettingError(
                 f"hop is {self.hop}",
-                f"1 to {self.bins} samples, so that windows of n_fft {self.n_fft} overlap",
+                f"1 to {most} samples, so that windows of n_fft {self.n_fft} overlap",
             )
 
     @property
@@ -92,8 +93,8 @@ class Spectrogram(Settings):
         window = _hann(self.n_fft, transform.device, transform.real.dtype)
         frames = torch.fft.irfft(transform.transpose(1, 2), self.n_fft) * window
         weight = window.square().expand(1, *frames.shape[1:])
-        start = self.n_fft // 2
-        heard = slice(start, start + samples)
+        start, covered = self.n_fft // 2, self.n_fft + self.hop * (frames.shape[1] - 1)
+        heard = slice(start, min(start + samples, covered))
         waveform = self._joined(frames)[:, heard] / self._joined(weight)[:, heard]
         return functional.pad(waveform, (0, samples - waveform.shape[-1]))
 

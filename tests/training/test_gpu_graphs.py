@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import re
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -57,8 +58,9 @@ def filled(step: object) -> None:
 def test_a_run_leaves_models_of_several_times_and_its_log(
     graphs: ModuleType, overrides: list[str], tmp_path: Path
 ) -> None:
-    options = [f"--out={tmp_path}", "--minutes=0.03", "--falling=0.5", "--keep", "0.2"]
-    graphs.main([*options, *(f"--override={override}" for override in overrides)])
+    options = [f"--out={tmp_path}", "--minutes=0.03", "--falling=0.5", "--keep", "0.99999", "0.2"]
+    options += [f"--override={override}" for override in overrides]
+    graphs.main(options)
     rows = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert [row["step"] for row in rows] == [*range(1, len(rows) + 1)]
     rates = [row["learning_rate"] for row in rows]
@@ -70,6 +72,50 @@ def test_a_run_leaves_models_of_several_times_and_its_log(
     assert 1 <= early.metadata["training"]["steps"] < len(rows)
     states = end.system.state_dict(), early.system.state_dict()
     assert any(not torch.equal(states[0][name], states[1][name]) for name in states[0])
+    # What is to be kept after the last step is as it was at the end.
+    assert load(tmp_path / "at_0.99999").metadata["training"]["steps"] == len(rows)
+    with pytest.raises(SystemExit, match=rf"^graphs: {tmp_path} is not empty; expected a new"):
+        graphs.main(options)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (KeyboardInterrupt(), "stopped; nothing can go on from here"),
+        (EOFError(), r"a process that prepares examples was killed; start again"),
+        (RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed."), "was killed"),
+        (OSError(28, "No space left on device"), "No space left on device"),
+    ],
+)
+def test_what_ends_a_run_is_said_in_a_line(
+    graphs: ModuleType,
+    overrides: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    error: BaseException,
+    said: str,
+) -> None:
+    def ending(step: object) -> None:
+        raise error
+
+    monkeypatch.setattr(graphs.Step, "__call__", ending)
+    options = [f"--override={override}" for override in overrides]
+    with pytest.raises(SystemExit, match=f"^graphs: .*{said}"):
+        graphs.main([f"--out={tmp_path}", *options])
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_loss_that_is_not_finite_ends_a_run_though_nothing_was_to_be_logged(
+    graphs: ModuleType, overrides: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step = sys.modules["step"]
+    right = step.gradients  # type: ignore[attr-defined]
+    monkeypatch.setattr(step, "gradients", lambda *given: right(*given) * torch.inf)
+    options = [f"--override={override}" for override in (*overrides, "run.log_every_steps=1000")]
+    with pytest.raises(SystemExit, match=r"^graphs: the loss is (nan|inf); expected a finite"):
+        graphs.main([f"--out={tmp_path}", "--minutes=0.02", *options])
+    assert [path.name for path in tmp_path.iterdir()] == ["log.jsonl"]
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -89,7 +135,7 @@ def test_a_step_changes_weights_and_average_and_can_be_undone(
     for many in (step.parameters, step.average):
         assert all(torch.equal(one, old) for one, old in zip(many, before, strict=True))
     assert all(not value.any() for s in step.optimiser.state.values() for value in s.values())
-    assert set(step.means().values()) == {0.0}
+    assert set(step.means(1).values()) == {0.0}
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -110,10 +156,12 @@ def test_other_gradients_of_compiled_networks_are_refused(
         graphs.Step(compiled, CPU)
 
 
-@pytest.mark.parametrize("setting", ["losses.matching=1", "run.accumulate=2"])
+@pytest.mark.parametrize(
+    "setting", ["losses.matching=1", "run.accumulate=2", "run.other_ema_decays=[0.9]"]
+)
 def test_what_a_step_leaves_out_is_refused(
     graphs: ModuleType, overrides: list[str], tmp_path: Path, setting: str
 ) -> None:
     options = [f"--override={override}" for override in [*overrides, setting]]
-    with pytest.raises(SystemExit, match=rf"^graphs: override '{setting}': .*take job\.py"):
+    with pytest.raises(SystemExit, match=rf"^graphs: override '{re.escape(setting)}': .*job\.py"):
         graphs.main([f"--out={tmp_path}", *options])
